@@ -1,0 +1,1 @@
+"""Events, items and users as tables and arrays: read, checked, split."""

@@ -1,0 +1,206 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recloop.data.histories import Histories
+from recloop.data.kinds import Kinds
+from recloop.data.vocabulary import Vocabulary
+from recloop.errors import DataError
+
+TEXT_COLUMNS = ("title", "category", "brand", "description", "text")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A behaviour log with its catalogue and users, by index.
+
+    Attributes:
+        events: user Int32, item Int32, kind String, value Float32 (null where none), time Float64 (seconds, null
+            where unknown), weight Float32; sorted by user, then time, then place in the file.
+        item_ids, user_ids: the ids behind the indices. Items of the catalogue that nobody touched are in too.
+        items: one row per item index: ``item`` (id) and whatever the catalogue holds (title, category, price …).
+        users: one row per user index: ``user`` (id) and attributes (age, gender …).
+        kinds: what each kind of event is worth.
+
+    >>> d = Dataset.of(pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "time": [1.0, 2.0, 3.0]}))
+    >>> d.n_users, d.n_items, d.matrix().nnz
+    (2, 2, 3)
+    """
+
+    events: pl.DataFrame
+    item_ids: Vocabulary
+    user_ids: Vocabulary
+    items: pl.DataFrame
+    users: pl.DataFrame
+    kinds: Kinds = field(default_factory=Kinds)
+
+    @classmethod
+    def of(
+        cls,
+        events: pl.DataFrame,
+        items: pl.DataFrame | None = None,
+        users: pl.DataFrame | None = None,
+        kinds: Kinds | None = None,
+    ) -> "Dataset":
+        """A dataset from clean tables with string ids.
+
+        Args:
+            events: ``user``, ``item`` and optionally ``kind`` ("interaction" where absent), ``value``, ``time``.
+            items: ``item`` and any attributes; ids may be more than those in the events.
+            users: ``user`` and any attributes.
+            kinds: weights per kind.
+
+        Raises:
+            DataError: a needed column is missing or there is no event.
+        """
+        for name in ("user", "item"):
+            if name not in events.columns:
+                raise DataError(f"the events have no column '{name}'", advice=f"columns: {', '.join(events.columns)}")
+        if events.is_empty():
+            raise DataError("the event table is empty", allowed="at least one event is needed")
+        kinds = kinds or Kinds()
+        events = events.with_columns(
+            pl.col("user").cast(pl.String),
+            pl.col("item").cast(pl.String),
+            (pl.col("kind").cast(pl.String) if "kind" in events.columns else pl.lit("interaction")).alias("kind"),
+            (pl.col("value").cast(pl.Float32) if "value" in events.columns else pl.lit(None, pl.Float32)).alias(
+                "value"
+            ),
+            (pl.col("time").cast(pl.Float64) if "time" in events.columns else pl.lit(None, pl.Float64)).alias("time"),
+        )
+        item_ids = _vocabulary(events["item"], items, "item")
+        user_ids = _vocabulary(events["user"], users, "user")
+        table = pl.DataFrame(
+            {
+                "user": user_ids.indices(events["user"]),
+                "item": item_ids.indices(events["item"]),
+                "kind": events["kind"],
+                "value": events["value"],
+                "time": events["time"],
+            }
+        )
+        table = table.with_columns(weight=kinds.expression()).sort("user", "time", maintain_order=True, nulls_last=True)
+        return cls(
+            events=table,
+            item_ids=item_ids,
+            user_ids=user_ids,
+            items=_attributes(item_ids, items, "item"),
+            users=_attributes(user_ids, users, "user"),
+            kinds=kinds,
+        )
+
+    @property
+    def n_items(self) -> int:
+        """Items in the catalogue."""
+        return len(self.item_ids)
+
+    @property
+    def n_users(self) -> int:
+        """Users known."""
+        return len(self.user_ids)
+
+    @property
+    def n_events(self) -> int:
+        """Events in the log."""
+        return self.events.height
+
+    @property
+    def has_times(self) -> bool:
+        """Whether every event has a time."""
+        return self.events.height > 0 and self.events["time"].null_count() == 0
+
+    @cached_property
+    def now(self) -> float:
+        """The time of the last event, NaN where there are no times."""
+        last = self.events["time"].max()
+        return float(last) if isinstance(last, int | float) else float("nan")
+
+    @cached_property
+    def positive(self) -> pl.DataFrame:
+        """The events that weigh more than 0: what strategies learn from and metrics count as truth."""
+        return self.events.filter(pl.col("weight") > 0)
+
+    def matrix(self) -> sparse.csr_array:
+        """(n_users, n_items) float32 sparse sums of weights."""
+        return self.histories().matrix()
+
+    def histories(self, users: NDArray[np.integer] | None = None, *, profiles: bool = False) -> Histories:
+        """The positive events of each user as histories, at the moment after the last event of the log.
+
+        Args:
+            users: user indices, in the order wanted; all users where None.
+            profiles: whether to take the users' attributes along.
+        """
+        events = self.positive
+        counts = np.bincount(events["user"].to_numpy(), minlength=self.n_users)
+        whole = Histories(
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            items=events["item"].to_numpy(),
+            weights=events["weight"].to_numpy(),
+            times=events["time"].fill_null(float("nan")).to_numpy(),
+            values=events["value"].fill_null(float("nan")).to_numpy(),
+            now=np.full(self.n_users, self.now),
+            keys=np.arange(self.n_users, dtype=np.uint64),
+            n_items=self.n_items,
+            profiles=self._profiles() if profiles else {},
+        )
+        return whole if users is None else whole.take(users)
+
+    def _profiles(self) -> Mapping[str, NDArray[np.object_]]:
+        return {
+            name: self.users[name].cast(pl.String).fill_null("").to_numpy().astype(object)
+            for name in self.users.columns
+            if name != "user"
+        }
+
+    def item_texts(self) -> list[str]:
+        """One text per item from whichever of title, category, brand, description and text the catalogue has."""
+        columns = [name for name in TEXT_COLUMNS if name in self.items.columns]
+        if not columns:
+            return [""] * self.n_items
+        joined = pl.concat_str([pl.col(c).cast(pl.String) for c in columns], separator=". ", ignore_nulls=True)
+        return self.items.select(joined.fill_null(""))[:, 0].to_list()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over events, catalogue and users: equal data, equal fingerprint."""
+        digest = sha256()
+        for frame in (self.events, self.items, self.users):
+            digest.update("|".join(f"{n}:{t}" for n, t in frame.schema.items()).encode())
+            if frame.height:
+                digest.update(frame.hash_rows(seed=0).to_numpy().tobytes())
+        for vocabulary in (self.item_ids, self.user_ids):
+            digest.update("\x1f".join(vocabulary.ids).encode())
+        return digest.hexdigest()
+
+    def with_events(self, events: pl.DataFrame) -> "Dataset":
+        """The same catalogue and users with other events (already indexed and sorted)."""
+        return Dataset(
+            events=events,
+            item_ids=self.item_ids,
+            user_ids=self.user_ids,
+            items=self.items,
+            users=self.users,
+            kinds=self.kinds,
+        )
+
+
+def _vocabulary(seen: pl.Series, table: pl.DataFrame | None, name: str) -> Vocabulary:
+    ids = seen.unique().sort()
+    if table is not None:
+        ids = pl.concat([ids, table[name].cast(pl.String)]).unique().sort()
+    return Vocabulary(ids.to_list())
+
+
+def _attributes(ids: Vocabulary, table: pl.DataFrame | None, name: str) -> pl.DataFrame:
+    frame = pl.DataFrame({name: pl.Series(ids.ids, dtype=pl.String)})
+    if table is None:
+        return frame
+    known = table.with_columns(pl.col(name).cast(pl.String)).unique(subset=name, keep="first", maintain_order=True)
+    return frame.join(known, on=name, how="left", maintain_order="left")

@@ -1,0 +1,168 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recloop.data.kinds import Kinds
+from recloop.data.vocabulary import Vocabulary
+from recloop.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Many histories as ragged arrays: what every strategy scores from, offline and live alike.
+
+    Row ``i`` owns ``items[indptr[i]:indptr[i+1]]``, oldest first. Unknown items are left out.
+
+    Attributes:
+        indptr: (n + 1,) int64.
+        items: (nnz,) int32 item indices.
+        weights: (nnz,) float32, what each event is worth (``Kinds``).
+        times: (nnz,) float64 seconds, NaN where unknown.
+        values: (nnz,) float32 (stars, money …), NaN where the event has none.
+        now: (n,) float64 seconds, the moment of each request, NaN where unknown.
+        keys: (n,) uint64, the identity of each request: the only randomness that a strategy may use.
+        n_items: size of the catalogue.
+        profiles: attribute → (n,) array of strings, "" where unknown.
+
+    >>> h = Histories.of([[0, 2], []], n_items=3)
+    >>> len(h), h.matrix().toarray().tolist()
+    (2, [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    times: NDArray[np.float64]
+    values: NDArray[np.float32]
+    now: NDArray[np.float64]
+    keys: NDArray[np.uint64]
+    n_items: int
+    profiles: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @classmethod
+    def of(cls, histories: Sequence[Sequence[int]], n_items: int) -> "Histories":
+        """Histories of item indices with weight 1 and no times."""
+        lengths = np.fromiter((len(row) for row in histories), dtype=np.int64, count=len(histories))
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        items = np.fromiter((i for row in histories for i in row), dtype=np.int32, count=int(indptr[-1]))
+        n = len(lengths)
+        return cls(
+            indptr=indptr,
+            items=items,
+            weights=np.ones(len(items), dtype=np.float32),
+            times=np.full(len(items), np.nan),
+            values=np.full(len(items), np.nan, dtype=np.float32),
+            now=np.full(n, np.nan),
+            keys=np.arange(n, dtype=np.uint64),
+            n_items=n_items,
+        )
+
+    @classmethod
+    def from_requests(cls, requests: Sequence[Request], items: Vocabulary, kinds: Kinds) -> "Histories":
+        """Requests as arrays; unknown items and events of weight 0 are left out."""
+        indptr = [0]
+        index: list[int] = []
+        weights: list[float] = []
+        times: list[float] = []
+        values: list[float] = []
+        for request in requests:
+            for event in request.history:
+                place, weight = items.index(event.item), kinds.weight(event.kind, event.value)
+                if place >= 0 and weight != 0:
+                    index.append(place)
+                    weights.append(weight)
+                    times.append(np.nan if event.time is None else event.time)
+                    values.append(np.nan if event.value is None else event.value)
+            indptr.append(len(index))
+        names = sorted({name for request in requests for name in request.profile})
+        return cls(
+            indptr=np.array(indptr, dtype=np.int64),
+            items=np.array(index, dtype=np.int32),
+            weights=np.array(weights, dtype=np.float32),
+            times=np.array(times, dtype=np.float64),
+            values=np.array(values, dtype=np.float32),
+            now=np.array([np.nan if r.time is None else r.time for r in requests], dtype=np.float64),
+            keys=np.array([_key(r, place) for place, r in enumerate(requests)], dtype=np.uint64),
+            n_items=len(items),
+            profiles={name: np.array([str(r.profile.get(name, "")) for r in requests], dtype=object) for name in names},
+        )
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) number of events of each row."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(nnz,) the row that each event belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    def matrix(self) -> sparse.csr_array:
+        """(n, n_items) float32 sparse sums of weights."""
+        matrix = sparse.csr_array((self.weights, self.items, self.indptr), shape=(len(self), self.n_items), copy=True)
+        matrix.sum_duplicates()
+        return matrix
+
+    def block(self, start: int, stop: int) -> "Histories":
+        """Rows ``start`` to ``stop``, without copying the events."""
+        stop = min(stop, len(self))
+        low, high = int(self.indptr[start]), int(self.indptr[stop])
+        return Histories(
+            indptr=self.indptr[start : stop + 1] - low,
+            items=self.items[low:high],
+            weights=self.weights[low:high],
+            times=self.times[low:high],
+            values=self.values[low:high],
+            now=self.now[start:stop],
+            keys=self.keys[start:stop],
+            n_items=self.n_items,
+            profiles={name: column[start:stop] for name, column in self.profiles.items()},
+        )
+
+    def take(self, rows: NDArray[np.integer]) -> "Histories":
+        """The given rows, in the given order."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.lengths[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Histories(
+            indptr=indptr,
+            items=self.items[source],
+            weights=self.weights[source],
+            times=self.times[source],
+            values=self.values[source],
+            now=self.now[rows],
+            keys=self.keys[rows],
+            n_items=self.n_items,
+            profiles={name: column[rows] for name, column in self.profiles.items()},
+        )
+
+    def recent(self, n: int) -> "Histories":
+        """The last ``n`` events of each row."""
+        lengths = np.minimum(self.lengths, n)
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.indptr[1:] - lengths - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Histories(
+            indptr=indptr,
+            items=self.items[source],
+            weights=self.weights[source],
+            times=self.times[source],
+            values=self.values[source],
+            now=self.now,
+            keys=self.keys,
+            n_items=self.n_items,
+            profiles=self.profiles,
+        )
+
+
+def _key(request: Request, place: int) -> int:
+    from hashlib import blake2b
+
+    name = request.id or request.user or str(place)
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")

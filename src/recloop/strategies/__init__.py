@@ -1,0 +1,6 @@
+"""Strategies: functions from a history to item scores. One file each; built-ins enter by the same door as strangers'."""
+
+from recloop.strategies.base import Strategy, setting
+from recloop.strategies.registry import available, load, make
+
+__all__ = ["Strategy", "available", "load", "make", "setting"]

@@ -1,0 +1,105 @@
+"""The nouns of recloop as plain values. Times are seconds since 1970 in UTC; ids are strings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a user did with an item.
+
+    ``kind`` is data, not code (``view``, ``click``, ``purchase``, ``rating`` …); ``value`` is its number (stars,
+    money, seconds). ``decision`` is the id of the decision that showed the item, where the client knows it.
+    ``id`` makes the event idempotent: the same id counts once.
+
+    >>> Event(user="u1", item="i7", kind="click", time=1_700_000_000.0).value is None
+    True
+    """
+
+    user: str
+    item: str
+    kind: str
+    time: float | None = None
+    value: float | None = None
+    id: str | None = None
+    decision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One wish for recommendations.
+
+    ``history`` is oldest first; the service adds what it knows of the user. ``candidates`` limits the answer to these
+    items, ``exclude`` removes items. ``profile`` holds attributes of the user (age, gender, country …), ``context``
+    those of the moment. ``time`` is the moment of the request; None means now.
+    """
+
+    user: str | None = None
+    history: tuple[Event, ...] = ()
+    k: int = 10
+    candidates: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    surface: str = "default"
+    profile: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
+    time: float | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlateItem:
+    """One place of a slate: the item, its score, which strategy brought it, and why."""
+
+    item: str
+    score: float
+    source: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """The ordered items that one request got, best first."""
+
+    items: tuple[SlateItem, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The item ids, best first."""
+        return tuple(entry.item for entry in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The record of one served slate. It carries all that a late reward needs.
+
+    ``propensity`` is the probability with which the policy chose ``arm``. ``fallback`` names what stood in for
+    a strategy that failed, and is empty where nothing did. ``latency`` is in seconds.
+    """
+
+    id: str
+    user: str
+    time: float
+    items: tuple[SlateItem, ...]
+    policy: str
+    experiment: str = ""
+    variant: str = ""
+    arm: str = ""
+    propensity: float = 1.0
+    release: str = ""
+    surface: str = "default"
+    fallback: str = ""
+    latency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user said: a ``rating`` (value), a ``survey`` answer (value) or a ``comment`` (text)."""
+
+    user: str
+    kind: str
+    time: float | None = None
+    value: float | None = None
+    text: str = ""
+    item: str = ""
+    decision: str = ""
+    id: str | None = None
