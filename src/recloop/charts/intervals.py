@@ -1,0 +1,63 @@
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recloop.charts.scale import Format, Scale, number
+from recloop.charts.svg import WIDTH, element, picture, shorten, text
+
+ROW, TOP, LABEL, VALUE = 26, 10, 132, 78
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One row: a value with its interval. ``tone`` is a CSS class: good, bad, quiet, first or ""."""
+
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    tone: str = ""
+
+
+def intervals(
+    rows: Sequence[Interval], title: str, *, unit: str = "", reference: float | None = None, form: Format = number
+) -> str:
+    """Values with their intervals, one row each: a leaderboard, or a forest plot where there is a reference line.
+
+    An infinite end of an interval is drawn to the edge with an arrow.
+
+    >>> "ease" in intervals([Interval("ease", 0.3, 0.28, 0.32)], "NDCG")
+    True
+    """
+    left, right = LABEL, WIDTH - VALUE
+    ends = [v for row in rows for v in (row.value, row.low, row.high)] + ([reference] if reference is not None else [])
+    scale = Scale.over(ends, left + 6, right - 6)
+    bottom = TOP + ROW * len(rows)
+    parts = []
+    for tick in scale.ticks(4):
+        x = scale(tick)
+        parts += [
+            element("line", x1=x, x2=x, y1=TOP, y2=bottom, class_="grid"),
+            text(x, bottom + 15, form(tick), "tick", "middle"),
+        ]
+    if reference is not None:
+        x = scale(reference)
+        parts.append(element("line", x1=x, x2=x, y1=TOP - 4, y2=bottom, class_="reference"))
+    for place, row in enumerate(rows):
+        y = TOP + ROW * (place + 0.5)
+        tone = f"mark {row.tone}".strip()
+        parts.append(text(0, y + 4, shorten(row.label, 20), "label"))
+        if math.isfinite(row.value):
+            if not (math.isnan(row.low) or math.isnan(row.high)):
+                start = scale(row.low) if math.isfinite(row.low) else left
+                stop = scale(row.high) if math.isfinite(row.high) else right
+                parts.append(element("line", x1=start, x2=stop, y1=y, y2=y, class_=f"whisker {row.tone}".strip()))
+                for bound, at, way in ((row.low, start, -1), (row.high, stop, 1)):
+                    if not math.isfinite(bound):
+                        points = f"{at + 5 * way:.1f},{y:.1f} {at:.1f},{y - 4:.1f} {at:.1f},{y + 4:.1f}"
+                        parts.append(element("polygon", points=points, class_=tone))
+            parts.append(element("circle", cx=scale(row.value), cy=y, r=4.5, class_=tone))
+        parts.append(text(WIDTH, y + 4, form(row.value), "value", "end"))
+    if unit:
+        parts.append(text((left + right) / 2, bottom + 31, unit, "tick", "middle"))
+    return picture(parts, bottom + (38 if unit else 22), title)

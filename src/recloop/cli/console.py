@@ -1,0 +1,75 @@
+"""How commands speak: bars and tables for people, one JSON document for programs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from recloop.progress import SILENT, Progress
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+class BarProgress:
+    """Progress as bars on the terminal's error stream, so that output can be piped."""
+
+    def __init__(self) -> None:
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=err,
+        )
+        self._depth = 0
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+        """One bar while the context lasts."""
+        self._depth += 1
+        if self._depth == 1:
+            self._bars.start()
+        name = self._bars.add_task(description, total=total)
+        try:
+            yield lambda amount: self._bars.advance(name, amount)
+            self._bars.update(name, total=total or 1, completed=total or 1)
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._bars.stop()
+                # the finished bars stay on the screen; the next group starts below them
+                for task in self._bars.task_ids:
+                    self._bars.remove_task(task)
+
+    def note(self, text: str) -> None:
+        """One line above the bars."""
+        self._bars.console.print(f"  [dim]·[/] {text}", markup=True)
+
+
+def progress_for(*, as_json: bool) -> Progress:
+    """Bars for people, silence for programs."""
+    return SILENT if as_json else BarProgress()
+
+
+def answer(document: Any) -> None:
+    """Print the one JSON document of a command."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def complain(sentence: str, *, kind: str, as_json: bool) -> None:
+    """Say what went wrong on the error stream, as a document where the command was asked for one."""
+    if as_json:
+        sys.stderr.write(json.dumps({"error": {"kind": kind, "message": sentence}}) + "\n")
+    else:
+        err.print("[bold red]error:[/] ", end="")
+        err.print(sentence, markup=False)
