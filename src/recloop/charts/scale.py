@@ -47,8 +47,8 @@ class Scale:
 def number(value: float) -> str:
     """Three figures that matter, as people write them.
 
-    >>> number(0.12345), number(1234567.0), number(0.0), number(12.0)
-    ('0.123', '1.23M', '0', '12')
+    >>> number(0.12345), number(1234567.0), number(1234.0), number(0.0)
+    ('0.123', '1.23M', '1,234', '0')
     """
     if not math.isfinite(value):
         return "–"
@@ -57,6 +57,8 @@ def number(value: float) -> str:
         if size >= unit:
             divisor = 1e3 if letter == "k" else unit
             return f"{value / divisor:.3g}{letter}".replace("-", "−")
+    if size >= 1e3:
+        return f"{value:,.0f}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−") if size >= 1e-4 or size == 0 else f"{value:.1e}".replace("-", "−")
 
 
