@@ -1,0 +1,126 @@
+"""The effect of one arm against another, in the metric's unit and relative to the control."""
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+from recloop.errors import SettingError
+from recloop.stats.estimate import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Treatment minus control, with its interval.
+
+    ``relative`` and its interval are fractions of the control's value (0.1 is +10%). Where the control is not clearly
+    above zero, a relative change has no bounds: ``relative`` is NaN and its interval is (-inf, inf). The relative
+    interval leaves out zero exactly where the absolute one does, so that one p-value serves both.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    relative: float
+    relative_low: float
+    relative_high: float
+    treatment: float
+    control: float
+    alpha: float
+    method: str
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the relative change has an interval."""
+        return math.isfinite(self.relative_low) and math.isfinite(self.relative_high)
+
+
+def relative_change(
+    treatment: Estimate, control: Estimate, critical: float, covariance: float = 0.0
+) -> tuple[float, float, float]:
+    """Relative change of treatment over control, with the interval of all changes that are not rejected.
+
+    A change of theta - 1 is rejected where |t - theta c| > critical * standard error of (t - theta c). The set of those
+    that remain is an interval exactly where the control lies more than ``critical`` standard errors above zero; in all
+    other cases (a baseline near zero, zero or negative) the answer is (nan, -inf, inf): unbounded.
+
+    Source: E. C. Fieller, "Some problems in interval estimation", JRSS B 16 (1954).
+
+    >>> relative_change(Estimate(1.2, 0.01, 99), Estimate(1.0, 0.01, 99), 1.96)[0]
+    0.19999999999999996
+    >>> relative_change(Estimate(1.2, 0.01, 99), Estimate(0.1, 0.01, 99), 1.96)
+    (nan, -inf, inf)
+    """
+    t, c, square = treatment.value, control.value, critical * critical
+    a = c * c - square * control.variance
+    if c <= 0 or a <= 0:
+        return math.nan, -math.inf, math.inf
+    b = t * c - square * covariance
+    spread = math.sqrt(max(b * b - a * (t * t - square * treatment.variance), 0.0))
+    return t / c - 1.0, (b - spread) / a - 1.0, (b + spread) / a - 1.0
+
+
+def difference(
+    treatment: Estimate, control: Estimate, alpha: float, df: float, method: str, pairs: Estimate | None = None
+) -> Effect:
+    """Treatment minus control by Student's t with ``df`` degrees of freedom (infinite: by the normal)."""
+    check_alpha(alpha)
+    gap, error = _gap(treatment, control, pairs)
+    critical = float(stdtrit(df, 1 - alpha / 2))
+    p = 2 * float(stdtr(df, -abs(gap) / error)) if error > 0 else float(gap == 0)
+    return effect(treatment, control, critical, p, alpha, method, pairs)
+
+
+def effect(
+    treatment: Estimate,
+    control: Estimate,
+    critical: float,
+    p_value: float,
+    alpha: float,
+    method: str,
+    pairs: Estimate | None = None,
+) -> Effect:
+    """Treatment minus control, give or take ``critical`` standard errors.
+
+    ``pairs`` is the difference itself where both arms were seen on the same units; otherwise they are independent.
+    """
+    gap, error = _gap(treatment, control, pairs)
+    covariance = (treatment.variance + control.variance - error * error) / 2 if pairs else 0.0
+    relative, low, high = relative_change(treatment, control, critical, covariance)
+    return Effect(
+        estimate=gap,
+        low=gap - critical * error,
+        high=gap + critical * error,
+        p_value=p_value,
+        relative=relative,
+        relative_low=low,
+        relative_high=high,
+        treatment=treatment.value,
+        control=control.value,
+        alpha=alpha,
+        method=method,
+    )
+
+
+def _gap(treatment: Estimate, control: Estimate, pairs: Estimate | None) -> tuple[float, float]:
+    if pairs:
+        return pairs.value, math.sqrt(pairs.variance)
+    return treatment.value - control.value, math.sqrt(treatment.variance + control.variance)
+
+
+def satterthwaite(treatment: Estimate, control: Estimate) -> float:
+    """Degrees of freedom of a difference of two means with unequal variances.
+
+    Source: F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin
+    2 (1946).
+    """
+    below = treatment.variance**2 / (treatment.n - 1) + control.variance**2 / (control.n - 1)
+    total = (treatment.variance + control.variance) ** 2
+    return total / below if below > 0 else float(treatment.n + control.n - 2)
+
+
+def check_alpha(alpha: float) -> None:
+    """Raises SettingError where alpha is no error rate."""
+    if not 0 < alpha < 1:
+        raise SettingError(f"alpha is {alpha}", allowed="alpha lies between 0 and 1", advice="use 0.05")
