@@ -1,4 +1,4 @@
-"""Strategies: functions from a history to item scores. One file each; built-ins enter by the same door as strangers'."""
+"""Strategies: functions from a history to item scores. One file each; all enter by the same door."""
 
 from recloop.strategies.base import Strategy, setting
 from recloop.strategies.registry import available, load, make
