@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -30,6 +30,7 @@ def samples(seed: int, n: int = 40, m: int = 25) -> tuple[np.ndarray, np.ndarray
     return rng.normal(5.3, 2.0, n), rng.normal(5.0, 0.7, m)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(finite, finite), min_size=2, max_size=40), st.integers(0, 40))
 def test_moments_add(rows: list[tuple[float, float]], cut: int) -> None:
     y, x = np.array(rows, dtype=np.float64).T
@@ -125,6 +126,7 @@ def test_relative_change_is_the_set_that_is_not_rejected() -> None:
     assert (low, high) == pytest.approx((kept.min() - 1, kept.max() - 1), abs=2e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(1e-6, 4), st.floats(1e-6, 4), st.floats(0.5, 4))
 def test_relative_change_never_inverts_and_agrees_with_the_difference(
     t: float, c: float, vt: float, vc: float, critical: float

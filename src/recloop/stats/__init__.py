@@ -6,18 +6,27 @@ from recloop.stats.means import Mean, mean_interval, welch
 from recloop.stats.moments import Moments
 from recloop.stats.multiplicity import benjamini_hochberg, holm
 from recloop.stats.pairs import paired
+from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
 from recloop.stats.ratios import ratio
+from recloop.stats.sample_ratio import SRM, srm
+from recloop.stats.sequences import always_valid
 
 __all__ = [
+    "SRM",
     "Effect",
     "Estimate",
     "Mean",
     "Moments",
+    "always_valid",
     "benjamini_hochberg",
+    "detectable_change",
     "holm",
     "mean_interval",
     "paired",
     "ratio",
     "relative_change",
+    "sample_size",
+    "sample_size_of_shares",
+    "srm",
     "welch",
 ]
