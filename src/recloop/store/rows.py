@@ -1,0 +1,102 @@
+"""Values to rows and rows to frames: the only place that knows the order of the columns."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+from sqlalchemy import Connection, Select
+
+from recloop.errors import SettingError
+from recloop.types import Decision, Event, Feedback
+
+Row = tuple[Any, ...]
+CHUNK = 50_000  # rows held as Python objects at a time
+
+_json = msgspec.json.Encoder()
+
+_LISTS: dict[str, pl.DataType] = {
+    "items": pl.List(pl.String()),
+    "sources": pl.List(pl.String()),
+    "scores": pl.List(pl.Float64()),
+}
+_NUMBERS = {"value", "time", "received", "propensity", "latency"}
+
+
+def event_rows(events: Sequence[Event], received: float, new_id: Callable[[], str]) -> list[Row]:
+    """One row per event. An event without an id gets one, without a time the time at which it was received."""
+    return [
+        (
+            new_id() if event.id is None else event.id,
+            event.user,
+            event.item,
+            event.kind,
+            event.value,
+            received if event.time is None else _finite(event.time, "the time of an event"),
+            received,
+            event.decision,
+        )
+        for event in events
+    ]
+
+
+def decision_rows(decisions: Sequence[Decision]) -> list[Row]:
+    """One row per decision; its items as JSON arrays."""
+    return [
+        (
+            decision.id,
+            decision.user,
+            _finite(decision.time, "the time of a decision"),
+            decision.experiment,
+            decision.variant,
+            decision.policy,
+            decision.arm,
+            decision.propensity,
+            decision.release,
+            decision.surface,
+            decision.fallback,
+            decision.latency,
+            _json.encode([entry.item for entry in decision.items]).decode(),
+            _json.encode([entry.source for entry in decision.items]).decode(),
+            _json.encode([entry.score for entry in decision.items]).decode(),
+        )
+        for decision in decisions
+    ]
+
+
+def feedback_rows(feedback: Sequence[Feedback], received: float, new_id: Callable[[], str]) -> list[Row]:
+    """One row per rating, survey answer or comment."""
+    return [
+        (
+            new_id() if said.id is None else said.id,
+            said.user,
+            said.kind,
+            received if said.time is None else _finite(said.time, "the time of feedback"),
+            said.value,
+            said.text,
+            said.item,
+            said.decision,
+        )
+        for said in feedback
+    ]
+
+
+def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
+    """What a query finds, column by column from the driver's own cursor: no object is made per row."""
+    names = [column.name for column in query.selected_columns]
+    schema: dict[str, pl.DataType] = {name: pl.Float64() if name in _NUMBERS else pl.String() for name in names}
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    parts = [pl.DataFrame(schema=schema)]
+    while rows := cursor.fetchmany(CHUNK):
+        columns = zip(*rows, strict=True)
+        parts.append(pl.DataFrame([pl.Series(n, c, dtype=schema[n]) for n, c in zip(names, columns, strict=True)]))
+    lists = [pl.col(name).str.json_decode(dtype) for name, dtype in _LISTS.items() if name in schema]
+    return pl.concat(parts).with_columns(lists)
+
+
+def _finite(time: float, what: str) -> float:
+    if not math.isfinite(time):
+        raise SettingError(f"{what} is {time}", allowed="a time is seconds since 1970 in UTC")
+    return time

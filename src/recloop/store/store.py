@@ -1,0 +1,226 @@
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import polars as pl
+from sqlalchemy import Connection, Select, Table, func, insert, inspect, select
+from sqlalchemy.dialects import sqlite as dialect
+
+from recloop.errors import StoreError
+from recloop.store import sqlite, tables
+from recloop.store.ids import new_id
+from recloop.store.rows import Row, decision_rows, event_rows, feedback_rows, frame
+from recloop.store.writer import Writer
+from recloop.types import Decision, Event, Feedback
+
+
+class Appended(NamedTuple):
+    """What became of rows that were sent: new ones, and ones whose id was there already."""
+
+    accepted: int
+    duplicates: int
+
+
+class Store:
+    """What must survive, in one SQLite file. What a call has answered is on disk; the same id counts once.
+
+    Many threads may call it. Writes of many callers are committed together by one thread (``Writer``); reads see what
+    was committed and never wait for a write.
+
+    Args:
+        url: ``sqlite:///file.db`` or the path of the file; made when it is not there.
+        clock: seconds since 1970, for what comes without a time.
+        ids: makes the id of an event or feedback that comes without one.
+        timeout: seconds to wait while another process holds the file.
+
+    Raises:
+        StoreError: the file cannot be opened, is not a store, or was made by a newer recloop.
+
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp()) / "shop.db")
+    >>> store.append_events([Event("u1", "i7", "click", 5.0, id="e1"), Event("u1", "i8", "click", 6.0, id="e1")])
+    Appended(accepted=1, duplicates=1)
+    >>> store.history("u1", 10)[0].item, store.events().height
+    ('i7', 1)
+    >>> store.close()
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        ids: Callable[[], str] = new_id,
+        timeout: float = 5.0,
+    ) -> None:
+        parsed = sqlite.parse(url)
+        self.name = str(parsed.database)
+        self._clock = clock
+        self._ids = ids
+        self._engine = sqlite.connect(parsed, timeout)
+        self._inserts = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
+        with self._explained():
+            self._prepare()
+            self._writer = Writer(self._engine.connect(), partial(sqlite.explain, where=self.name))
+
+    # ---- the log
+
+    def append_events(self, events: Sequence[Event]) -> Appended:
+        """Keep events; durable when this returns."""
+        return self.submit_events(events).result()
+
+    def append_decisions(self, decisions: Sequence[Decision]) -> Appended:
+        """Keep decisions; durable when this returns."""
+        return self.submit_decisions(decisions).result()
+
+    def append_feedback(self, feedback: Sequence[Feedback]) -> Appended:
+        """Keep ratings, survey answers and comments; durable when this returns."""
+        return self.submit_feedback(feedback).result()
+
+    def submit_events(self, events: Sequence[Event]) -> "Future[Appended]":
+        """As ``append_events``, without waiting: the future is resolved once the events are on disk."""
+        return self._append(tables.events, event_rows(events, self._clock(), self._ids))
+
+    def submit_decisions(self, decisions: Sequence[Decision]) -> "Future[Appended]":
+        """As ``append_decisions``, without waiting."""
+        return self._append(tables.decisions, decision_rows(decisions))
+
+    def submit_feedback(self, feedback: Sequence[Feedback]) -> "Future[Appended]":
+        """As ``append_feedback``, without waiting."""
+        return self._append(tables.feedback, feedback_rows(feedback, self._clock(), self._ids))
+
+    # ---- reading
+
+    def events(
+        self, *, user: str | None = None, since: float | None = None, until: float | None = None
+    ) -> pl.DataFrame:
+        """Events in order of arrival: ``id, user, item, kind, value, time, received, decision``.
+
+        Args:
+            user: only this user's.
+            since: only from this time on, seconds.
+            until: only before this time.
+        """
+        return self._read(tables.events, user=user, since=since, until=until)
+
+    def decisions(
+        self,
+        *,
+        experiment: str | None = None,
+        user: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> pl.DataFrame:
+        """Decisions in order of arrival; ``items, sources, scores`` are lists of one length, best first."""
+        return self._read(tables.decisions, experiment=experiment, user=user, since=since, until=until)
+
+    def feedback(
+        self, *, user: str | None = None, since: float | None = None, until: float | None = None
+    ) -> pl.DataFrame:
+        """Feedback in order of arrival: ``id, user, kind, time, value, text, item, decision``."""
+        return self._read(tables.feedback, user=user, since=since, until=until)
+
+    def history(self, user: str, limit: int) -> list[Event]:
+        """The last ``limit`` events of a user, oldest first; empty for a user that is not known."""
+        t = tables.events.c
+        query = (
+            select(t.user, t.item, t.kind, t.time, t.value, t.id, t.decision)
+            .where(t.user == user)
+            .order_by(t.time.desc(), t.seq.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [Event(*row) for row in reversed(connection.execute(query).all())]
+
+    def counts(self) -> dict[str, int]:
+        """How many events, decisions and feedback there are."""
+        with self._reading() as connection:
+            return {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in (tables.events, tables.decisions, tables.feedback)
+            }
+
+    # ---- life
+
+    def close(self) -> None:
+        """Write what waits, and let the file go."""
+        self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- below
+
+    def _append(self, table: Table, rows: list[Row]) -> "Future[Appended]":
+        statement = self._inserts[table.name]
+
+        def write(connection: Connection) -> Appended:
+            if not rows:
+                return Appended(0, 0)
+            # the driver's own cursor: thousands of rows a commit leave no room for an object per row
+            accepted = connection.connection.cursor().executemany(statement, rows).rowcount
+            return Appended(accepted, len(rows) - accepted)
+
+        return self._writer.submit(write, rows=len(rows))
+
+    def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
+        query: Select[Any] = select(*(column for column in table.c if column.name != "seq")).order_by(table.c.seq)
+        for name, wanted in equal.items():
+            query = query if wanted is None else query.where(table.c[name] == wanted)
+        query = query if since is None else query.where(table.c.time >= since)
+        query = query if until is None else query.where(table.c.time < until)
+        with self._reading() as connection:
+            return frame(connection, query)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._explained(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            found = sqlite.explain(error, self.name)
+            if found is error:
+                raise
+            raise found from error
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none; refuse what is not ours or newer than this code."""
+        with self._engine.connect() as connection:
+            if not inspect(connection).has_table(tables.schema.name):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                present = inspect(connection).get_table_names()
+                if present and tables.schema.name not in present:
+                    raise StoreError(
+                        f"{self.name} holds tables of something else ({', '.join(present[:3])})",
+                        allowed="a store is a file of its own",
+                        advice="name another file",
+                    )
+                if not present:
+                    tables.metadata.create_all(connection)
+                    connection.execute(insert(tables.schema).values(version=tables.SCHEMA, created=self._clock()))
+                connection.commit()
+            version = connection.execute(select(tables.schema.c.version)).scalar_one()
+            if version > tables.SCHEMA:
+                raise StoreError(
+                    f"{self.name} has schema {version}",
+                    allowed=f"this recloop reads schemas up to {tables.SCHEMA}",
+                    advice="upgrade recloop",
+                )
+
+
+def _insert(table: Table) -> str:
+    names = [column.name for column in table.c if column.name != "seq"]
+    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
+    return str(statement.compile(dialect=dialect.dialect(paramstyle="qmark"), column_keys=names))

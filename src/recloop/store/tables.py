@@ -1,0 +1,126 @@
+"""Every table of the store. Times are seconds since 1970 in UTC; ids are strings."""
+
+from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
+
+SCHEMA = 1  # raised by every change of a table, with a migration beside it
+
+metadata = MetaData()
+
+
+def _text(name: str, *, null: bool = False) -> "Column[str]":
+    return Column(name, Text, nullable=null)
+
+
+def _number(name: str, *, null: bool = False) -> "Column[float]":
+    return Column(name, Float, nullable=null)
+
+
+def _unique_id() -> "Column[str]":
+    return Column("id", Text, nullable=False, unique=True)
+
+
+def _order() -> "Column[int]":
+    """The order of arrival: what a reader that follows the log remembers."""
+    return Column("seq", Integer, primary_key=True)
+
+
+schema = Table("recloop_schema", metadata, Column("version", Integer, nullable=False), _number("created"))
+
+events = Table(
+    "events",
+    metadata,
+    _order(),
+    _unique_id(),
+    _text("user"),
+    _text("item"),
+    _text("kind"),
+    _number("value", null=True),
+    _number("time"),
+    _number("received"),
+    _text("decision", null=True),
+    Index("events_user_time", "user", "time"),
+)
+
+# items, sources and scores are JSON arrays of one length, best first
+decisions = Table(
+    "decisions",
+    metadata,
+    _order(),
+    _unique_id(),
+    _text("user"),
+    _number("time"),
+    _text("experiment"),
+    _text("variant"),
+    _text("policy"),
+    _text("arm"),
+    _number("propensity"),
+    _text("release"),
+    _text("surface"),
+    _text("fallback"),
+    _number("latency"),
+    _text("items"),
+    _text("sources"),
+    _text("scores"),
+    Index("decisions_experiment_time", "experiment", "time"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _order(),
+    _unique_id(),
+    _text("user"),
+    _text("kind"),
+    _number("time"),
+    _number("value", null=True),
+    _text("text"),
+    _text("item"),
+    _text("decision"),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("definition"),
+    _text("state"),
+    _number("created"),
+    _number("started", null=True),
+    _number("stopped", null=True),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("path"),
+    _text("checksum"),
+    _number("created"),
+)
+
+# one line per switch, newest last: the newest is the active release, and rolling back goes to the one before it
+promotions = Table("promotions", metadata, _order(), _text("release"), _number("time"))
+
+keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    _text("salt"),
+    _text("hash"),
+    _text("scopes"),
+    _number("created"),
+    _number("revoked", null=True),
+)
+
+audit = Table(
+    "audit", metadata, _order(), _number("time"), _text("actor"), _text("action"), _text("subject"), _text("detail")
+)
+
+policy_states = Table(
+    "policy_states",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    _text("state"),
+    _number("updated"),
+)
