@@ -1,0 +1,93 @@
+"""Charts are well-formed, place numbers where they belong, and survive what data throws at them."""
+
+import math
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recloop.charts import Interval, Point, Series, bars, intervals, lines, scatter
+from recloop.charts.scale import Scale, number
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(svg: str) -> ET.Element:
+    return ET.fromstring(svg)
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_ticks_are_inside_round_and_few(low: float, span: float) -> None:
+    scale = Scale(low, low + span, 0, 1)
+    if scale.high > scale.low + 1e-9 * abs(low):
+        ticks = scale.ticks(5)
+        assert len(ticks) <= 6
+        assert all(scale.low - span * 1e-6 <= tick <= scale.high + span * 1e-6 for tick in ticks)
+
+
+def test_labels_are_escaped() -> None:
+    picture = intervals([Interval("<script>alert(1)</script>", 1.0)], "<b>")
+    assert "<script>" not in picture
+    assert parse(picture).find(f"{SVG}title") is not None
+
+
+def test_intervals_place_values_in_order() -> None:
+    root = parse(intervals([Interval("a", 0.1, 0.05, 0.15), Interval("b", 0.3, 0.2, 0.4)], "t", reference=0.0))
+    x = [float(circle.attrib["cx"]) for circle in root.iter(f"{SVG}circle")]
+    assert x[0] < x[1]
+    reference = next(line for line in root.iter(f"{SVG}line") if line.attrib["class"] == "reference")
+    assert float(reference.attrib["x1"]) < x[0]
+
+
+def test_an_unbounded_interval_gets_an_arrow() -> None:
+    root = parse(intervals([Interval("a", 0.1, 0.05, math.inf)], "t"))
+    assert len(list(root.iter(f"{SVG}polygon"))) == 1
+
+
+def test_a_missing_value_shows_a_dash() -> None:
+    assert "–" in intervals([Interval("a", math.nan), Interval("b", 1.0)], "t")
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[], [Point("one", 1.0, 1.0)], [Point("a", 1.0, 1.0, front=True), Point("b", 1.0, 1.0, front=True)]],
+)
+def test_scatter_of_few_points(points: list[Point]) -> None:
+    root = parse(scatter(points, "t", x_label="x", y_label="y"))
+    assert len(list(root.iter(f"{SVG}circle"))) == len(points)
+
+
+def test_neighbouring_labels_do_not_overlap() -> None:
+    root = parse(
+        scatter(
+            [Point(f"p{i}", 1.0, 1.0 + i * 1e-6) for i in range(3)] + [Point("far", 2, 2)],
+            "t",
+            x_label="x",
+            y_label="y",
+        )
+    )
+    y = [float(t.attrib["y"]) for t in root.iter(f"{SVG}text") if (t.text or "").startswith("p")]
+    assert min(abs(a - b) for a in y for b in y if a != b) >= 12
+
+
+def test_lines_with_a_band_and_infinite_ends() -> None:
+    root = parse(
+        lines([Series("lift", [1, 2, 3], [0.1, 0.2, 0.1], [-math.inf, 0, 0], [math.inf, 1, 1])], "t", reference=0)
+    )
+    polygon = next(root.iter(f"{SVG}polygon"))
+    assert "inf" not in polygon.attrib["points"]
+    assert "nan" not in polygon.attrib["points"]
+
+
+def test_bars_grow_with_their_values() -> None:
+    wide = [float(bar.attrib["width"]) for bar in parse(bars([("a", 1.0), ("b", 2.0)], "t")).iter(f"{SVG}rect")]
+    assert wide[1] == pytest.approx(2 * wide[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0"), (-0.25, "−0.25"), (1500, "1,500"), (25_000, "25k"), (math.nan, "–"), (0.00001, "1.0e−05")],
+)
+def test_numbers_as_people_write_them(value: float, words: str) -> None:
+    assert number(value) == words
