@@ -1,0 +1,16 @@
+"""Candidates from many strategies become one slate: fusion, diversity, rules, and policies that learn."""
+
+from recloop.compose.config import PolicyConfig, SlateConfig, ThompsonConfig, policy_config
+from recloop.compose.policy import Choices, Outcomes, Policy, State, build
+
+__all__ = [
+    "Choices",
+    "Outcomes",
+    "Policy",
+    "PolicyConfig",
+    "SlateConfig",
+    "State",
+    "ThompsonConfig",
+    "build",
+    "policy_config",
+]

@@ -1,0 +1,68 @@
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.compose.rules import Rules
+from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings, top_k
+from recloop.strategies.base import Strategy
+
+log = logging.getLogger("recloop.compose")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What one source brought for each request.
+
+    Attributes:
+        rankings: (n, depth).
+        stood_in: (n,) bool, the requests that the fallback answered.
+        failure: why, "" where the source did its work.
+    """
+
+    rankings: Rankings
+    stood_in: NDArray[np.bool_]
+    failure: str = ""
+
+
+def retrieve(
+    strategy: Strategy, fallback: Strategy | None, histories: Histories, depth: int, rules: Rules
+) -> Candidates:
+    """The best ``depth`` items of a strategy that the rules allow; the fallback answers where the strategy fails.
+
+    A strategy fails when it raises (then for every request), or where a request's scores hold NaN or +inf. A request
+    that the fallback cannot answer either gets no candidates. Never raises because of a strategy.
+    """
+    n = len(histories)
+    scores, failure = _scores(strategy, histories)
+    # The greatest score of a row is NaN or +inf exactly where the row holds one
+    broken = ~(scores.max(axis=1, initial=-np.inf) < np.inf)
+    if not broken.any():
+        rules.hide(scores, histories)
+        return Candidates(top_k(scores, depth), broken)
+    failure = failure or "scores that are not numbers"
+    log.warning("strategy '%s' failed for %d of %d requests: %s", strategy.name, broken.sum(), n, failure)
+    scores[broken] = -np.inf
+    if fallback is not None and fallback is not strategy:
+        rows = np.flatnonzero(broken)
+        others, also = _scores(fallback, histories.take(rows))
+        scores[rows] = np.where(np.isfinite(others), others, -np.inf)
+        if also:
+            failure = f"{failure}; the fallback '{fallback.name}' failed too: {also}"
+    rules.hide(scores, histories)
+    return Candidates(top_k(scores, depth), broken, failure)
+
+
+def _scores(strategy: Strategy, histories: Histories) -> tuple[NDArray[np.float32], str]:
+    """The strategy's scores, or NaN and the reason."""
+    shape = (len(histories), histories.n_items)
+    try:
+        scores = strategy.score(histories)
+    except Exception as error:  # noqa: BLE001  whatever a strategy raises, the request gets its slate
+        return np.full(shape, np.nan, np.float32), f"{type(error).__name__}: {error}"
+    if scores.shape != shape:
+        return np.full(shape, np.nan, np.float32), f"scores of shape {scores.shape} instead of {shape}"
+    # What a strategy keeps for itself must not be masked by our rules
+    return (scores.copy() if not scores.flags.owndata or not scores.flags.writeable else scores), ""

@@ -1,0 +1,95 @@
+"""What a policy is made of, as typed settings: the ``[policy]`` table of a plan and of a release."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from recloop.compose.typed import typed
+from recloop.errors import SettingError, nearest
+
+
+class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_field="kind"):
+    """One slate from one or several strategies.
+
+    Attributes:
+        sources: strategy → weight, or a list of strategies that weigh alike. One source is a control policy.
+        fusion: ``reciprocal-rank`` or ``weighted-score``.
+        constant: of reciprocal rank fusion.
+        scale: of weighted-score fusion: ``min-max`` or ``z-score``.
+        candidates: how many items are taken from each source.
+        diversity: 0 (order of relevance) to 1 (as unlike each other as can be), by maximal marginal relevance.
+        fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
+
+    >>> SlateConfig(sources=["ease", "popular"]).weights
+    {'ease': 1.0, 'popular': 1.0}
+    """
+
+    sources: dict[str, float] | list[str] = msgspec.field(default_factory=dict)
+    fusion: Literal["reciprocal-rank", "weighted-score"] = "reciprocal-rank"
+    constant: Annotated[float, Meta(ge=0.0)] = 60.0
+    scale: Literal["min-max", "z-score"] = "min-max"
+    candidates: Annotated[int, Meta(ge=1)] = 200
+    diversity: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    fallback: str = "popular"
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Strategy → weight, whichever way ``sources`` was written.
+
+        Raises:
+            SettingError: no source, a source named twice, a negative weight, or weights that sum to zero.
+        """
+        if not self.sources:
+            raise SettingError("the policy has no source", advice='name strategies: sources = ["ease", "transitions"]')
+        if isinstance(self.sources, dict):
+            weights = {name: float(weight) for name, weight in self.sources.items()}
+        else:
+            weights = dict.fromkeys(self.sources, 1.0)
+            if len(weights) < len(self.sources):
+                twice = next(name for name in self.sources if self.sources.count(name) > 1)
+                raise SettingError(
+                    f"the policy names the source '{twice}' twice", advice=f"weigh it: sources = {{{twice} = 2.0}}"
+                )
+        if not all(0.0 <= weight < float("inf") for weight in weights.values()) or sum(weights.values()) <= 0.0:
+            raise SettingError(
+                f"the weights of the policy's sources are {weights}",
+                allowed="weights are numbers of at least 0, of which at least one is above 0",
+            )
+        return weights
+
+
+class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", tag_field="kind"):
+    """Thompson sampling over arms, each a slate policy: learns which composition earns rewards.
+
+    Attributes:
+        arms: name → slate policy.
+        prior_successes, prior_failures: of the Beta prior that every arm starts from.
+    """
+
+    arms: dict[str, SlateConfig]
+    prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
+    prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
+
+
+PolicyConfig = SlateConfig | ThompsonConfig
+_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig]] = {"slate": SlateConfig, "thompson": ThompsonConfig}
+
+
+def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConfig:
+    """The typed configuration of a policy from a plain table; ``kind`` is ``slate`` where it is not said.
+
+    Raises:
+        SettingError: an unknown kind or key, or a wrong value.
+
+    >>> policy_config({"sources": ["ease"], "diversity": 0.2}).diversity
+    0.2
+    >>> policy_config({"divesity": 0.2})
+    Traceback (most recent call last):
+    recloop.errors.SettingError: [policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: ...
+    """
+    kind = table.get("kind", "slate")
+    if kind not in _KINDS:
+        raise SettingError(f"[{where}] kind is {kind!r}", advice=nearest(str(kind), _KINDS))
+    return typed(_KINDS[kind], {**table, "kind": kind}, where)

@@ -1,0 +1,238 @@
+"""The contract of a policy: strategies become one slate, with the probability of what was chosen."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
+from recloop.compose.rules import Items, Rules
+from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
+from recloop.data.vocabulary import Vocabulary
+from recloop.errors import ConflictError, SettingError, nearest
+from recloop.strategies.base import Strategy
+from recloop.types import Slate, SlateItem
+
+__all__ = ["Choices", "Outcomes", "Policy", "PolicyConfig", "State", "build", "policy_config"]
+
+State = Mapping[str, Any]
+"""What a policy has learned: a plain value that JSON can hold. Replaying the outcomes gives the same state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a policy chose for n requests.
+
+    Attributes:
+        rankings: (n, k) items and their relevance, in the order to show them.
+        sources: (n, k) object, the strategy that each item owes most of its score to; "" in padding.
+        arms: (n,) object, the arm that made each slate; "" where the policy has none.
+        propensities: (n,) float64, the probability with which that arm was chosen.
+        fallbacks: (n,) object, the strategy that stood in for one that failed; "" where none did.
+        failures: strategy → why it failed, for the log; empty where all did their work.
+    """
+
+    rankings: Rankings
+    sources: NDArray[np.object_]
+    arms: NDArray[np.object_]
+    propensities: NDArray[np.float64]
+    fallbacks: NDArray[np.object_]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rankings)
+
+    def slates(self, items: Vocabulary) -> list[Slate]:
+        """The choices as slates of item ids."""
+        ranked = zip(self.rankings.items.tolist(), self.rankings.scores.tolist(), self.sources.tolist(), strict=True)
+        return [
+            Slate(
+                tuple(
+                    SlateItem(item=items[item], score=score, source=source)
+                    for item, score, source in zip(*row, strict=True)
+                    if item >= 0
+                )
+            )
+            for row in ranked
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What came of earlier choices, from their decisions.
+
+    Attributes:
+        arms: the arm of each decision.
+        rewards: the reward of each, in [0, 1].
+
+    >>> len(Outcomes(["a", "b"], [1.0, 0.0]))
+    2
+    """
+
+    arms: Sequence[str]
+    rewards: Sequence[float] | NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.arms)
+
+
+class Policy(ABC):
+    """Turns strategies into one slate, and knows the propensity of what it showed.
+
+    A policy is a value: it holds its settings and its strategies and remembers nothing. What it learns is the state,
+    which goes in and comes out. A new policy writes ``propensities`` and ``_choose``, and ``_update`` where it learns.
+    """
+
+    config: PolicyConfig
+    items: Vocabulary
+    arms: tuple[str, ...] = ("",)
+
+    def initial_state(self) -> State:
+        """What the policy knows before the first outcome."""
+        return {}
+
+    def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:  # noqa: ARG002
+        """(n, n_arms) float64, the probability with which each request gets each arm; rows sum to 1."""
+        return np.ones((len(histories), 1))
+
+    @abstractmethod
+    def _choose(
+        self, state: State, histories: Histories, k: int, uniform: NDArray[np.float64], rules: Rules
+    ) -> Choices:
+        """Choices; ``uniform`` (n,) in [0, 1) is the only randomness, one number per request."""
+
+    def _update(self, state: State, outcomes: Outcomes) -> State:  # noqa: ARG002
+        """The new state. A policy that does not learn keeps the old one."""
+        return state
+
+    def choose(
+        self,
+        state: State,
+        histories: Histories,
+        k: int,
+        rng: np.random.Generator,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        exclude: Sequence[Items] | None = None,
+        candidates: Sequence[Items | None] | None = None,
+        hide_seen: bool = True,
+    ) -> Choices:
+        """One slate per request. The size of a batch changes nothing.
+
+        Args:
+            state: from ``initial_state`` or ``update``.
+            histories: n requests.
+            k: places of a slate; where fewer items may be shown, the rest is padding.
+            rng: draws one number per request.
+            allowed: (n_items,) bool, what is available.
+            exclude: per request, item indices never to show.
+            candidates: per request, the only item indices that may be shown, None for no limit.
+            hide_seen: leave out the items of each history.
+
+        Raises:
+            SettingError: ``k`` or a rule does not fit the requests, or the state is not one of this policy.
+        """
+        rules = Rules(hide_seen=hide_seen, allowed=allowed, exclude=exclude, candidates=candidates)
+        self._check(histories, k, rules)
+        return self._choose(state, histories, k, rng.random(len(histories)), rules)
+
+    def update(self, state: State, outcomes: Outcomes) -> State:
+        """The state after outcomes; the old one is left as it was. The order of outcomes does not matter.
+
+        Raises:
+            SettingError: a reward is not in [0, 1], or arms and rewards differ in number.
+        """
+        rewards = np.asarray(outcomes.rewards, dtype=np.float64)
+        if rewards.shape != (len(outcomes.arms),):
+            raise SettingError(f"{len(outcomes.arms)} arms came with {rewards.size} rewards", allowed="one each")
+        wrong = rewards[~((rewards >= 0.0) & (rewards <= 1.0))]
+        if len(wrong):
+            raise SettingError(f"a reward is {wrong[0]}", allowed="rewards are numbers between 0 and 1")
+        return self._update(state, outcomes)
+
+    def rank(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        hide_seen: bool = True,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Rankings:
+        """The slates of the policy before it has learned anything, so that it is judged as a strategy is.
+
+        Arms are drawn by the request's key, so the same request gets the same slate.
+        """
+        rules = Rules(hide_seen=hide_seen, allowed=allowed)
+        self._check(histories, k, rules)
+        return self._choose(self.initial_state(), histories, k, _uniform(histories.keys), rules).rankings
+
+    def _check(self, histories: Histories, k: int, rules: Rules) -> None:
+        if k < 1:
+            raise SettingError(f"k is {k}", allowed="k must be at least 1")
+        if histories.n_items != len(self.items):
+            raise SettingError(
+                f"the histories index {histories.n_items} items, the policy knows {len(self.items)}",
+                advice="use histories of the dataset that its strategies were fitted on",
+            )
+        rules.check(len(histories), histories.n_items)
+
+
+def build(
+    config: PolicyConfig, strategies: Mapping[str, Strategy], vectors: NDArray[np.float32] | None = None
+) -> Policy:
+    """The policy that a configuration describes.
+
+    Args:
+        config: what it is made of.
+        strategies: fitted strategies by name, all over the same items.
+        vectors: (n_items, d) for diversity; may be None where no slate is diversified.
+
+    Raises:
+        SettingError: a source or the fallback is not among the strategies (the nearest is offered), or diversity is
+            wanted and there are no vectors.
+        ConflictError: a strategy is not fitted, or strategies know different items.
+
+    >>> import polars as pl
+    >>> from recloop.compose import SlateConfig
+    >>> from recloop.data.dataset import Dataset
+    >>> from recloop.strategies.random import Random
+    >>> log = pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"]})
+    >>> strategies = {"random": Random().fit(Dataset.of(log))}
+    >>> policy = build(SlateConfig(sources=["random"], fallback=""), strategies)
+    >>> choices = policy.choose({}, Histories.of([[0]], n_items=2), 3, np.random.default_rng(1))
+    >>> choices.slates(policy.items)[0].ids, choices.sources[0].tolist()
+    (('y',), ['random', '', ''])
+    """
+    from recloop.compose.slate import SlatePolicy
+    from recloop.compose.thompson import ThompsonPolicy
+
+    if isinstance(config, ThompsonConfig):
+        arms = {name: SlatePolicy(arm, strategies, vectors) for name, arm in config.arms.items()}
+        return ThompsonPolicy(config, arms)
+    return SlatePolicy(config, strategies, vectors)
+
+
+def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:
+    """A fitted strategy by name, or the error that says in which role it is missing."""
+    if name not in strategies:
+        raise SettingError(
+            f"the policy names '{name}' as {role}, which is not among the trained strategies",
+            advice=nearest(name, strategies),
+        )
+    if strategies[name].items is None:
+        raise ConflictError(f"strategy '{name}' is not fitted", advice="call fit(dataset) or load(folder) first")
+    return strategies[name]
+
+
+def _uniform(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """(n,) in [0, 1), by the finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
+    state = keys + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state ^= state >> np.uint64(31)
+    uniform: NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return uniform

@@ -1,0 +1,87 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.data.histories import Histories
+from recloop.errors import SettingError
+
+Items = Sequence[int] | NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may be shown to whom, as data. Applied to scores before the best are taken, so no slate gets shorter.
+
+    Attributes:
+        hide_seen: leave out the items of each history.
+        allowed: (n_items,) bool, what is available at all; None means everything.
+        exclude: per request, item indices never to show; None means none.
+        candidates: per request, the only item indices that may be shown, or None for no limit.
+
+    Indices below 0 (unknown items) are ignored.
+
+    >>> rules = Rules(exclude=[[2]], candidates=[[0, 2, 3]])
+    >>> scores = np.zeros((1, 5), np.float32)
+    >>> rules.hide(scores, Histories.of([[0]], n_items=5))
+    >>> scores.tolist()
+    [[-inf, -inf, -inf, 0.0, -inf]]
+    """
+
+    hide_seen: bool = True
+    allowed: NDArray[np.bool_] | None = None
+    exclude: Sequence[Items] | None = None
+    candidates: Sequence[Items | None] | None = None
+
+    def check(self, n: int, n_items: int) -> None:
+        """Raise SettingError where the rules do not fit n requests over n_items items."""
+        for name, rows in (("exclude", self.exclude), ("candidates", self.candidates)):
+            if rows is not None and len(rows) != n:
+                raise SettingError(f"'{name}' has {len(rows)} rows", allowed=f"one per request is needed: {n}")
+        if self.allowed is not None and self.allowed.shape != (n_items,):
+            raise SettingError(
+                f"'allowed' has the shape {self.allowed.shape}", allowed=f"one entry per item is needed: ({n_items},)"
+            )
+
+    def block(self, start: int, stop: int) -> "Rules":
+        """The rules of requests ``start`` to ``stop``."""
+        return Rules(
+            self.hide_seen,
+            self.allowed,
+            None if self.exclude is None else self.exclude[start:stop],
+            None if self.candidates is None else self.candidates[start:stop],
+        )
+
+    def take(self, rows: NDArray[np.integer]) -> "Rules":
+        """The rules of the given requests."""
+        return Rules(
+            self.hide_seen,
+            self.allowed,
+            None if self.exclude is None else [self.exclude[row] for row in rows],
+            None if self.candidates is None else [self.candidates[row] for row in rows],
+        )
+
+    def hide(self, scores: NDArray[np.float32], histories: Histories) -> None:
+        """Set the scores (n, n_items) of what may not be shown to -inf, in place."""
+        if self.candidates is not None:
+            limited = np.array([row is not None for row in self.candidates], dtype=bool)
+            rows, items = _pairs([() if row is None else row for row in self.candidates])
+            kept = scores[rows, items]
+            scores[limited] = -np.inf
+            scores[rows, items] = kept
+        if self.allowed is not None:
+            scores[:, ~self.allowed] = -np.inf
+        if self.hide_seen:
+            scores[histories.rows, histories.items] = -np.inf
+        if self.exclude is not None:
+            scores[_pairs(self.exclude)] = -np.inf
+
+
+def _pairs(rows: Sequence[Items]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and item of each entry, unknown items left out."""
+    lengths = [len(row) for row in rows]
+    place = np.repeat(np.arange(len(rows), dtype=np.int64), lengths)
+    items = np.concatenate([np.empty(0, np.int64), *(np.asarray(row, dtype=np.int64) for row in rows)])
+    known = items >= 0
+    return place[known], items[known]

@@ -1,0 +1,94 @@
+"""Plain tables to typed settings: unknown keys and wrong values are errors that name the place and the way out."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from recloop.errors import SettingError, nearest
+
+T = TypeVar("T", bound=msgspec.Struct)
+_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list"}
+_WORDS |= {"object": "a table", "null": "nothing"}
+
+
+def typed(kind: type[T], table: Any, where: str) -> T:
+    """The table as a ``kind``.
+
+    Args:
+        kind: a msgspec Struct; nested Structs, and lists and dictionaries of them, are checked too.
+        table: what a TOML or JSON reader gave.
+        where: the table's name in errors, such as ``policy`` or ``policy.arms.a``.
+
+    Raises:
+        SettingError: a key is unknown (the nearest is offered), or a value has a wrong type or is out of range.
+
+    >>> class Split(msgspec.Struct):
+    ...     fraction: float = 0.2
+    >>> typed(Split, {"fraktion": 0.3}, "split")
+    Traceback (most recent call last):
+    recloop.errors.SettingError: [split] has no setting 'fraktion'. Did you mean 'fraction'? Valid: fraction.
+    >>> typed(Split, {"fraction": "much"}, "split")
+    Traceback (most recent call last):
+    recloop.errors.SettingError: [split] fraction is 'much'. It must be a number.
+    """
+    _refuse_unknown(inspect.type_info(kind), table, where)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise _sentence(str(error), table, where) from None
+
+
+def _refuse_unknown(shape: inspect.Type, table: Any, where: str) -> None:
+    match shape:
+        case inspect.StructType() if isinstance(table, Mapping):
+            fields = {field.encode_name: field.type for field in shape.fields}
+            valid = {*fields, shape.tag_field} - {None}
+            for key, value in table.items():
+                if key not in valid:
+                    raise SettingError(f"[{where}] has no setting '{key}'", advice=nearest(str(key), map(str, valid)))
+                if key in fields:
+                    _refuse_unknown(fields[key], value, f"{where}.{key}")
+        case inspect.DictType() if isinstance(table, Mapping):
+            for key, value in table.items():
+                _refuse_unknown(shape.value_type, value, f"{where}.{key}")
+        case inspect.ListType() | inspect.VarTupleType() if isinstance(table, list | tuple):
+            for place, value in enumerate(table):
+                _refuse_unknown(shape.item_type, value, f"{where}[{place}]")
+        case inspect.UnionType():
+            for option in shape.types:
+                _refuse_unknown(option, table, where)
+        case _:
+            return
+
+
+def _sentence(message: str, table: Any, where: str) -> SettingError:
+    """Msgspec's message as ours: where, the value, the rule."""
+    rule, _, path = message.partition(" - at `$")
+    path = path.removesuffix("`").lstrip(".")
+    if missing := re.fullmatch(r"Object missing required field `(.+)`", rule):
+        table_name = ".".join(part for part in (where, path) if part)
+        return SettingError(f"[{table_name}] needs the setting '{missing[1]}'")
+    rule = re.sub(r", got `.*`$", "", rule)
+    rule = re.sub(r"Expected `array` of length", "it must be a list of length", rule)
+    rule = re.sub(r"`(\w+)`", lambda word: _WORDS.get(word[1], word[1]), rule.replace(" | ", "` or `"))
+    if rule.startswith("Expected "):
+        rule = f"It must be {rule.removeprefix('Expected ').replace('>=', 'of at least').replace('<=', 'of at most')}"
+        rule = rule.replace(" > ", " above ").replace(" < ", " below ")
+    elif rule.startswith("Invalid "):
+        rule = "That is not among the valid values"
+    found = _value(table, path)
+    return SettingError(f"[{where}] {path} is {found!r}" if path else f"[{where}] is {found!r}", allowed=rule)
+
+
+def _value(table: Any, path: str) -> Any:
+    for step in re.findall(r"[^.\[\]]+", path):
+        if isinstance(table, Mapping) and step in table:
+            table = table[step]
+        elif isinstance(table, list | tuple) and step.isdigit():
+            table = table[int(step)]
+        else:
+            return table
+    return table
