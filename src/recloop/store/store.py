@@ -1,20 +1,22 @@
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, func, insert, inspect, select
+from sqlalchemy import Connection, Select, Table, func, select
 from sqlalchemy.dialects import sqlite as dialect
 
-from recloop.errors import StoreError
-from recloop.store import sqlite, tables
+from recloop.store import tables
+from recloop.store.audit import Audit
+from recloop.store.database import Database
+from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
+from recloop.store.keys import Keys
+from recloop.store.policy_states import PolicyStates
+from recloop.store.releases import ReleaseRecords
 from recloop.store.rows import Row, decision_rows, event_rows, feedback_rows, frame
-from recloop.store.writer import Writer
 from recloop.types import Decision, Event, Feedback
 
 
@@ -30,6 +32,13 @@ class Store:
 
     Many threads may call it. Writes of many callers are committed together by one thread (``Writer``); reads see what
     was committed and never wait for a write.
+
+    Attributes:
+        experiments: definitions and their states (``ExperimentRecords``).
+        releases: which there are, and which one is active (``ReleaseRecords``).
+        keys: API keys (``Keys``).
+        audit: who changed what (``Audit``).
+        policy_states: what policies have learned (``PolicyStates``).
 
     Args:
         url: ``sqlite:///file.db`` or the path of the file; made when it is not there.
@@ -57,15 +66,15 @@ class Store:
         ids: Callable[[], str] = new_id,
         timeout: float = 5.0,
     ) -> None:
-        parsed = sqlite.parse(url)
-        self.name = str(parsed.database)
+        self._database = Database(url, clock, timeout)
         self._clock = clock
         self._ids = ids
-        self._engine = sqlite.connect(parsed, timeout)
-        self._inserts = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
-        with self._explained():
-            self._prepare()
-            self._writer = Writer(self._engine.connect(), partial(sqlite.explain, where=self.name))
+        self.name = self._database.name
+        self.audit = Audit(self._database)
+        self.experiments = ExperimentRecords(self._database, self.audit)
+        self.releases = ReleaseRecords(self._database, self.audit)
+        self.keys = Keys(self._database, self.audit)
+        self.policy_states = PolicyStates(self._database)
 
     # ---- the log
 
@@ -126,19 +135,13 @@ class Store:
 
     def history(self, user: str, limit: int) -> list[Event]:
         """The last ``limit`` events of a user, oldest first; empty for a user that is not known."""
-        t = tables.events.c
-        query = (
-            select(t.user, t.item, t.kind, t.time, t.value, t.id, t.decision)
-            .where(t.user == user)
-            .order_by(t.time.desc(), t.seq.desc())
-            .limit(limit)
-        )
-        with self._reading() as connection:
-            return [Event(*row) for row in reversed(connection.execute(query).all())]
+        with self._database.reading() as connection:
+            rows = connection.connection.cursor().execute(_HISTORY, (user, limit)).fetchall()
+        return [Event(*row) for row in reversed(rows)]
 
     def counts(self) -> dict[str, int]:
         """How many events, decisions and feedback there are."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return {
                 table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for table in (tables.events, tables.decisions, tables.feedback)
@@ -148,8 +151,7 @@ class Store:
 
     def close(self) -> None:
         """Write what waits, and let the file go."""
-        self._writer.close()
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +162,7 @@ class Store:
     # ---- below
 
     def _append(self, table: Table, rows: list[Row]) -> "Future[Appended]":
-        statement = self._inserts[table.name]
+        statement = _INSERTS[table.name]
 
         def write(connection: Connection) -> Appended:
             if not rows:
@@ -169,7 +171,7 @@ class Store:
             accepted = connection.connection.cursor().executemany(statement, rows).rowcount
             return Appended(accepted, len(rows) - accepted)
 
-        return self._writer.submit(write, rows=len(rows))
+        return self._database.submit(write, rows=len(rows))
 
     def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
         query: Select[Any] = select(*(column for column in table.c if column.name != "seq")).order_by(table.c.seq)
@@ -177,50 +179,18 @@ class Store:
             query = query if wanted is None else query.where(table.c[name] == wanted)
         query = query if since is None else query.where(table.c.time >= since)
         query = query if until is None else query.where(table.c.time < until)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return frame(connection, query)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._explained(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            found = sqlite.explain(error, self.name)
-            if found is error:
-                raise
-            raise found from error
-
-    def _prepare(self) -> None:
-        """Make the tables where there are none; refuse what is not ours or newer than this code."""
-        with self._engine.connect() as connection:
-            if not inspect(connection).has_table(tables.schema.name):
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                present = inspect(connection).get_table_names()
-                if present and tables.schema.name not in present:
-                    raise StoreError(
-                        f"{self.name} holds tables of something else ({', '.join(present[:3])})",
-                        allowed="a store is a file of its own",
-                        advice="name another file",
-                    )
-                if not present:
-                    tables.metadata.create_all(connection)
-                    connection.execute(insert(tables.schema).values(version=tables.SCHEMA, created=self._clock()))
-                connection.commit()
-            version = connection.execute(select(tables.schema.c.version)).scalar_one()
-            if version > tables.SCHEMA:
-                raise StoreError(
-                    f"{self.name} has schema {version}",
-                    allowed=f"this recloop reads schemas up to {tables.SCHEMA}",
-                    advice="upgrade recloop",
-                )
 
 
 def _insert(table: Table) -> str:
     names = [column.name for column in table.c if column.name != "seq"]
     statement = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
     return str(statement.compile(dialect=dialect.dialect(paramstyle="qmark"), column_keys=names))
+
+
+_INSERTS = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
+# written out because it stands on the path of every request: building it anew costs more than running it
+_HISTORY = """
+    SELECT user, item, kind, time, value, id, decision FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
+"""

@@ -98,8 +98,8 @@ releases = Table(
     _number("created"),
 )
 
-# one line per switch, newest last: the newest is the active release, and rolling back goes to the one before it
-promotions = Table("promotions", metadata, _order(), _text("release"), _number("time"))
+# a stack: the newest that is not undone is the active release, and rolling back undoes it
+promotions = Table("promotions", metadata, _order(), _text("release"), _number("time"), _number("undone", null=True))
 
 keys = Table(
     "api_keys",
@@ -120,6 +120,7 @@ audit = Table(
 policy_states = Table(
     "policy_states",
     metadata,
+    Column("release", Text, primary_key=True),
     Column("policy", Text, primary_key=True),
     _text("state"),
     _number("updated"),

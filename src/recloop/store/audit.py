@@ -1,0 +1,35 @@
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from recloop.store import tables
+from recloop.store.database import Database
+
+
+class AuditLine(NamedTuple):
+    """Who did what to what, and when. ``actor`` is a key's name or the command that was run."""
+
+    time: float
+    actor: str
+    action: str
+    subject: str
+    detail: str
+
+
+class Audit:
+    """The lines that say who changed what; each is written in the transaction of the change itself."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, connection: Connection, actor: str, action: str, subject: str, detail: str = "") -> None:
+        """Add a line to the transaction that is under way on ``connection``."""
+        line = AuditLine(self._database.clock(), actor, action, subject, detail)
+        connection.execute(insert(tables.audit).values(line._asdict()))
+
+    def lines(self, limit: int = 1000) -> list[AuditLine]:
+        """The newest lines, newest first."""
+        columns = (tables.audit.c[name] for name in AuditLine._fields)
+        with self._database.reading() as connection:
+            found = connection.execute(select(*columns).order_by(tables.audit.c.seq.desc()).limit(limit))
+            return [AuditLine(*row) for row in found]

@@ -1,0 +1,34 @@
+import json
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from recloop.store import tables
+from recloop.store.database import Database
+
+
+class PolicyStates:
+    """What each policy of a release has learned, as a JSON value: derived from the log, kept to start warm."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, release: str, policy: str) -> Any:
+        """The state, None where there is none."""
+        t = tables.policy_states.c
+        with self._database.reading() as connection:
+            query = select(t.state).where(t.release == release, t.policy == policy)
+            found = connection.execute(query).scalar_one_or_none()
+        return None if found is None else json.loads(found)
+
+    def put(self, release: str, policy: str, state: Any) -> None:
+        """Keep the state in place of the one before."""
+        change = {"state": json.dumps(state, allow_nan=False), "updated": self._database.clock()}
+        key = {"release": release, "policy": policy}
+
+        def work(connection: Connection) -> None:
+            statement = insert(tables.policy_states).values(key | change)
+            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=change))
+
+        self._database.write(work)
