@@ -28,7 +28,8 @@ class SlatePolicy(Policy):
     ) -> None:
         weights = {name: weight for name, weight in config.weights.items() if weight > 0}
         self.config = config
-        self.weights = list(weights.values())
+        self.names = tuple(weights)
+        self.weights = tuple(weights.values())
         self.sources = [strategy_of(name, "a source", strategies) for name in weights]
         self.fallback = strategy_of(config.fallback, "the fallback", strategies) if config.fallback else None
         self.vectors = unit(vectors) if vectors is not None and config.diversity > 0 else None
@@ -37,7 +38,7 @@ class SlatePolicy(Policy):
         for other in [*self.sources, self.fallback]:
             if other is not None and other.items != first:
                 raise ConflictError(
-                    f"the strategies '{self.sources[0].name}' and '{other.name}' know different items",
+                    f"the policy's sources '{self.names[0]}' and '{other.name}' know different items",
                     advice="fit them on the same dataset",
                 )
         self.items = first
@@ -79,7 +80,7 @@ class SlatePolicy(Policy):
         depth = max(k, self.config.candidates)
         found = [retrieve(source, self.fallback, histories, depth, rules) for source in self.sources]
         fused = self._fuse([candidates.rankings for candidates in found], depth)
-        names = _names(self.sources, self.fallback, found, fused)
+        names = self._owners(found, fused)
         rankings = fused.rankings
         if self.config.diversity > 0 and self.vectors is not None:
             places = maximal_marginal_relevance(rankings, self.vectors, k, diversity=self.config.diversity)
@@ -91,7 +92,7 @@ class SlatePolicy(Policy):
         sources = np.where(shown, np.take_along_axis(names, places, axis=1), "").astype(object)
         self._fill(items, scores, sources, histories, rules)
         stood_in = np.any([candidates.stood_in for candidates in found], axis=0)
-        stand_in = self.fallback.name if self.fallback is not None else "nothing"
+        stand_in = self.config.fallback or "nothing"
         n = len(histories)
         return Choices(
             rankings=Rankings(items, scores),
@@ -99,7 +100,7 @@ class SlatePolicy(Policy):
             arms=np.full(n, "", dtype=object),
             propensities=np.ones(n),
             fallbacks=np.where(stood_in, stand_in, "").astype(object),
-            failures={s.name: c.failure for s, c in zip(self.sources, found, strict=True) if c.failure},
+            failures={name: c.failure for name, c in zip(self.names, found, strict=True) if c.failure},
         )
 
     def _fuse(self, rankings: list[Rankings], depth: int) -> Fused:
@@ -138,17 +139,13 @@ class SlatePolicy(Policy):
         gained = filler >= 0
         items[short] = np.where(gained, filler, items[short])
         scores[short] = np.where(gained, np.float32(0.0), scores[short])
-        sources[short] = np.where(gained, self.fallback.name, sources[short])
+        sources[short] = np.where(gained, self.config.fallback, sources[short])
 
-
-def _names(
-    sources: list[Strategy], fallback: Strategy | None, found: list[Candidates], fused: Fused
-) -> NDArray[np.object_]:
-    """(n, k) the name of the strategy that each fused item owes most to: the fallback's where it stood in."""
-    names = np.array([source.name for source in sources], dtype=object)
-    owner = names[fused.sources]
-    if fallback is not None:
+    def _owners(self, found: list[Candidates], fused: Fused) -> NDArray[np.object_]:
+        """(n, depth) the strategy that each fused item owes most to: the fallback where it stood in."""
+        owners = np.array(self.names, dtype=object)[fused.sources]
         stood_in = np.stack([candidates.stood_in for candidates in found], axis=1)
-        replaced = np.take_along_axis(stood_in, np.maximum(fused.sources, 0).astype(np.int64), axis=1)
-        owner = np.where(replaced, fallback.name, owner).astype(object)
-    return owner
+        if stood_in.any() and self.config.fallback:
+            replaced = np.take_along_axis(stood_in, np.maximum(fused.sources, 0).astype(np.int64), axis=1)
+            owners[replaced] = self.config.fallback
+        return owners

@@ -1,0 +1,1 @@
+"""The loop: a plan is run, judged, released, promoted and rolled back."""

@@ -1,0 +1,294 @@
+"""A run as typed settings: the whole of ``recloop.toml``."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from recloop.compose.config import PolicyConfig, SlateConfig, ThompsonConfig, policy_config
+from recloop.compose.typed import typed
+from recloop.data.source import Source
+from recloop.data.split import SPLITTERS, Splitter, splitter
+from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.metrics import Metric, parse_metrics
+from recloop.metrics.catalogue import METRICS
+from recloop.metrics.metric import AtK
+from recloop.strategies import Strategy, available, make
+
+TABLES = ("data", "split", "strategies", "metrics", "policy", "run")
+CONTROLS = ("random", "popular")
+"""Always trained: what every policy must beat, and what stands in for a strategy that fails."""
+
+
+class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What strategies are judged by.
+
+    Attributes:
+        k: cutoffs for every metric that needs one.
+        names: metrics, with a cutoff of their own (``ndcg@5``) or without (then one for each of ``k``). The first is
+            what strategies are ranked by.
+    """
+
+    k: list[Annotated[int, Meta(ge=1)]] = msgspec.field(default_factory=lambda: [10])
+    names: list[str] = msgspec.field(
+        default_factory=lambda: [
+            "ndcg",
+            "recall",
+            "precision",
+            "hit-rate",
+            "mrr",
+            "map",
+            "coverage",
+            "novelty",
+            "diversity",
+            "popularity-lift",
+            "gini",
+        ]
+    )
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics as values, each once.
+
+        Raises:
+            SettingError: there is none, or one has a wrong name or cutoff.
+
+        >>> [metric.name for metric in MetricsConfig(k=[5, 10], names=["ndcg", "rmse", "mrr@3"]).metrics]
+        ['ndcg@5', 'ndcg@10', 'rmse', 'mrr@3']
+        """
+        whole = [
+            f"{name}@{k}" if needs_k else name
+            for name in self.names
+            for needs_k in [name in METRICS and issubclass(METRICS[name], AtK)]
+            for k in (self.k if needs_k else [0])
+        ]
+        if not whole:
+            raise SettingError(
+                "[metrics] names nothing to judge by", advice='metrics.names = ["ndcg"], metrics.k = [10]'
+            )
+        return parse_metrics(whole)
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How and where to run.
+
+    Attributes:
+        seed: of all randomness; each strategy and split gets its own child.
+        out: the folder that gets one folder per run.
+        refit: train the strategies of the release on the whole log, after they were judged on a part of it.
+    """
+
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    out: str = "runs"
+    refit: bool = True
+
+
+class StrategyConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the leaderboard: which strategy under this name, with which settings."""
+
+    strategy: str
+    settings: dict[str, Any]
+
+    def make(self) -> Strategy:
+        """The strategy, not yet fitted."""
+        return make(self.strategy, **self.settings)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a run depends on, checked. Equal plans on equal data give equal runs.
+
+    Attributes:
+        data: where the log, the catalogue and the users are, and how to read them.
+        split: how training is parted from truth.
+        strategies: name → strategy and settings.
+        chosen: whether ``strategies.use`` was given. If not, a strategy that the data cannot feed is left out.
+        metrics: what strategies are judged by.
+        policy: what is composed of them.
+        run: seed and place.
+    """
+
+    data: Source
+    split: dict[str, Any]
+    strategies: dict[str, StrategyConfig]
+    chosen: bool
+    metrics: MetricsConfig
+    policy: PolicyConfig
+    run: RunConfig
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], folder: Path = Path()) -> "Plan":
+        """The plan in a plain table.
+
+        Args:
+            table: the tables data, split, strategies, metrics, policy and run.
+            folder: what relative paths start from.
+
+        Raises:
+            SettingError: a name or a value is not allowed; the error names the place and the way out.
+        """
+        for name, content in table.items():
+            if name not in TABLES:
+                raise SettingError(f"the plan has no table [{name}]", advice=nearest(name, TABLES))
+            if not isinstance(content, Mapping):
+                raise SettingError(f"{name} is {content!r}", allowed=f"it must be a table: [{name}]")
+        if "data" not in table:
+            raise SettingError("the plan has no table [data]", advice='it needs at least [data] events = "events.csv"')
+        run = typed(RunConfig, table.get("run", {}), "run")
+        strategies = _strategies(table.get("strategies", {}), run.seed)
+        metrics = typed(MetricsConfig, table.get("metrics", {}), "metrics")
+        _at("metrics", lambda: metrics.metrics)
+        policy = policy_config(table.get("policy", {}))
+        _check_policy(policy, strategies)
+        return cls(
+            data=Source.of(table["data"], folder),
+            split=_split(table.get("split", {}), run.seed),
+            strategies=strategies,
+            chosen="use" in table.get("strategies", {}),
+            metrics=metrics,
+            policy=policy,
+            run=run,
+        )
+
+    @property
+    def splitter(self) -> Splitter:
+        """The split with its settings."""
+        return splitter(**self.split)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan with every default filled in, as plain values: ``Plan.of`` reads it back."""
+        strategies: dict[str, Any] = {"use": list(self.strategies)} if self.chosen else {}
+        for name, entry in self.strategies.items():
+            strategies[name] = {"strategy": entry.strategy, **entry.make().config()}
+        plain: dict[str, Any] = msgspec.to_builtins(
+            {
+                "data": self.data.to_dict(),
+                "split": {"name": self.splitter.name, **_fields(self.splitter)},
+                "strategies": strategies,
+                "metrics": self.metrics,
+                "policy": self.policy,
+                "run": self.run,
+            }
+        )
+        return plain
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the resolved plan as canonical JSON; where the run is written does not count."""
+        plain = self.to_dict()
+        del plain["run"]["out"]
+        return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a TOML file; relative paths in it start from its folder.
+
+    Raises:
+        MissingError: there is no such file.
+        SettingError: the file is not TOML (with the line), or a name or value in it is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MissingError(f"there is no plan at {path}", advice="make one with: recloop init EVENTS") from None
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not UTF-8 text: byte {error.start}", advice="save it as UTF-8") from None
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read: {error.strerror}", advice="name a TOML file") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(
+            f"{path} is not TOML: {error}", advice='text needs quotation marks: name = "temporal"'
+        ) from None
+    return Plan.of(table, path.parent)
+
+
+def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig]:
+    use = table.get("use")
+    given = {name: content for name, content in table.items() if name != "use"}
+    if use is not None and not (isinstance(use, list) and all(isinstance(name, str) for name in use)):
+        raise SettingError(f"[strategies] use is {use!r}", allowed='it must be a list of names: use = ["ease", "ials"]')
+    for name, content in given.items():
+        if not isinstance(content, Mapping):
+            raise SettingError(
+                f"[strategies] has no setting '{name}'",
+                advice=f"{nearest(name, ['use'])}. Settings of a strategy stand in a table: [strategies.{name}]",
+            )
+    names = list(dict.fromkeys([*CONTROLS, *(available() if use is None else use)]))
+    for name in given:
+        if name not in names and use is not None:
+            raise SettingError(
+                f"[strategies.{name}] has settings, but '{name}' is not in use", advice=nearest(name, names)
+            )
+        if name not in names:
+            names.append(name)
+    made = {}
+    for name in names:
+        settings = dict(given.get(name, {}))
+        kind = settings.pop("strategy", name)
+        where = f"strategies.{name}"
+        made[name] = _at(where, lambda k=kind, s=settings, n=name: _strategy(k, s, n, seed))
+    return made
+
+
+def _strategy(kind: Any, settings: dict[str, Any], name: str, seed: int) -> StrategyConfig:
+    if kind not in available():
+        raise SettingError(f"there is no strategy {kind!r}", advice=nearest(str(kind), available()))
+    if any(entry.name == "seed" for entry in available()[kind].settings()):
+        settings.setdefault("seed", child_seed(seed, name))
+    make(kind, **settings)
+    return StrategyConfig(strategy=kind, settings=settings)
+
+
+def _split(table: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    settings = {"name": "temporal", **table}
+    if settings["name"] not in SPLITTERS:
+        raise SettingError(f"[split] name is {settings['name']!r}", advice=nearest(str(settings["name"]), SPLITTERS))
+    known = {field.name for field in fields(SPLITTERS[settings["name"]])}
+    for unknown in sorted(set(settings) - known - {"name"}):
+        raise SettingError(f"[split] has no setting '{unknown}'", advice=nearest(unknown, {*known, "name"}))
+    if "seed" in known:
+        settings.setdefault("seed", child_seed(seed, "split"))
+    _at("split", lambda: splitter(**settings))
+    return settings
+
+
+def _check_policy(policy: PolicyConfig, strategies: Mapping[str, StrategyConfig]) -> None:
+    slates = {"policy": policy} if isinstance(policy, SlateConfig) else {}
+    if isinstance(policy, ThompsonConfig):
+        slates = {f"policy.arms.{name}": arm for name, arm in policy.arms.items()}
+        if not slates:
+            raise SettingError(
+                "[policy.arms] is empty", advice="name at least one arm: [policy.arms.a] sources = [...]"
+            )
+    for where, slate in slates.items():
+        if slate.sources or where != "policy":
+            for source in _at(where, lambda s=slate: s.weights):
+                if source not in strategies:
+                    raise SettingError(f"[{where}] sources names '{source}'", advice=nearest(source, strategies))
+        if slate.fallback and slate.fallback not in strategies:
+            raise SettingError(f"[{where}] fallback is '{slate.fallback}'", advice=nearest(slate.fallback, strategies))
+
+
+def _at(where: str, work: Any) -> Any:
+    """The result of ``work``; its error says in which table it arose."""
+    try:
+        return work()
+    except RecloopError as error:
+        raise SettingError(f"[{where}] {error.given}", allowed=error.allowed, advice=error.advice) from None
+
+
+def child_seed(seed: int, name: str) -> int:
+    """The seed of one part of a run: the same whatever other parts there are."""
+    return int(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())).generate_state(1)[0] >> 1)
+
+
+def _fields(value: Splitter) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -1,0 +1,267 @@
+"""A release: trained strategies, policies and the catalogue in one folder that a service can load and trust."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recloop.compose import Policy, PolicyConfig, build, policy_config
+from recloop.data.dataset import Dataset
+from recloop.data.kinds import Kinds
+from recloop.data.vocabulary import Vocabulary
+from recloop.errors import ArtifactError, RecloopError, SettingError, nearest
+from recloop.loop.folder import whole_folder
+from recloop.strategies import Strategy
+from recloop.strategies import load as load_strategy
+
+FORMAT = 1
+RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES = (
+    "release.json",
+    "checksums.json",
+    "items.parquet",
+    "vectors.npz",
+    "strategies",
+)
+AGAIN = "run the plan again, or roll back to another release"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a service loads: everything needed to answer a request, and where it came from.
+
+    Attributes:
+        folder: where it lies.
+        name: unique, such as ``3-1f2e3d4c``.
+        version: one more than the release before it.
+        created: seconds since 1970.
+        policies: name → policy, ready to choose.
+        default_policy: the name of the one that answers where no experiment says otherwise.
+        strategies: name → fitted strategy.
+        items: the ids behind the item indices.
+        catalogue: one row per item index: ``item``, ``title`` and ``available``, and ``category`` where known.
+        kinds: what each kind of event is worth.
+        vectors: (n_items, d) float32, or None.
+        metrics: the leaderboard at release: strategy, metric, value, low, high.
+        parent: the release before, "" for the first.
+        plan_hash: of the run that made it.
+        data_fingerprint: of the data that it was trained on.
+    """
+
+    folder: Path
+    name: str
+    version: int
+    created: float
+    policies: Mapping[str, Policy]
+    default_policy: str
+    strategies: Mapping[str, Strategy]
+    items: Vocabulary
+    catalogue: pl.DataFrame
+    kinds: Kinds
+    vectors: NDArray[np.float32] | None
+    metrics: Sequence[Mapping[str, Any]] = ()
+    parent: str = ""
+    plan_hash: str = ""
+    data_fingerprint: str = ""
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """The title of each item, its id where it has none."""
+        return tuple(self.catalogue["title"].to_list())
+
+    @cached_property
+    def available(self) -> NDArray[np.bool_]:
+        """(n_items,) whether each item may be shown at all."""
+        return self.catalogue["available"].to_numpy().astype(bool)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over the checksums of all files: the identity of the whole."""
+        return sha256((self.folder / CHECKSUMS).read_bytes()).hexdigest()
+
+    def policy(self, name: str = "") -> Policy:
+        """A policy by name, the default one for "".
+
+        Raises:
+            SettingError: there is none of that name; the nearest is offered.
+        """
+        if name and name not in self.policies:
+            raise SettingError(f"release '{self.name}' has no policy '{name}'", advice=nearest(name, self.policies))
+        return self.policies[name or self.default_policy]
+
+
+def build_release(
+    folder: Path,
+    *,
+    name: str,
+    version: int,
+    dataset: Dataset,
+    strategies: Mapping[str, Strategy],
+    policies: Mapping[str, PolicyConfig],
+    default_policy: str,
+    vectors: NDArray[np.float32] | None = None,
+    metrics: Sequence[Mapping[str, Any]] = (),
+    parent: str = "",
+    plan_hash: str = "",
+    created: float | None = None,
+) -> Path:
+    """Write a release into a new folder: whole or not at all.
+
+    Args:
+        folder: must not exist.
+        name: of the release.
+        version: of the release.
+        dataset: what the strategies were fitted on: catalogue, kinds, fingerprint.
+        strategies: fitted, by name.
+        policies: by name, over these strategies.
+        default_policy: one of ``policies``.
+        vectors: (n_items, d) for diversity.
+        metrics: the leaderboard, as plain rows.
+        parent: name of the release before.
+        plan_hash: of the run.
+        created: seconds since 1970; now where None.
+
+    Raises:
+        SettingError: a policy names a strategy that is not there, or the default policy is not among them.
+        ConflictError: the folder exists.
+        StoreError: the disk is full or cannot be written.
+    """
+    if default_policy not in policies:
+        raise SettingError(f"the default policy is '{default_policy}'", advice=nearest(default_policy, policies))
+    for config in policies.values():
+        build(config, strategies, vectors)
+    header = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "created": time.time() if created is None else created,
+        "parent": parent,
+        "plan_hash": plan_hash,
+        "data_fingerprint": dataset.fingerprint,
+        "default_policy": default_policy,
+        "policies": {key: msgspec.to_builtins(config) for key, config in policies.items()},
+        "strategies": {key: {"strategy": value.name, **value.config()} for key, value in strategies.items()},
+        "kinds": msgspec.to_builtins(asdict(dataset.kinds)),
+        "metrics": [dict(row) for row in metrics],
+    }
+    with whole_folder(folder) as draft:
+        for key, strategy in strategies.items():
+            strategy.save(draft / STRATEGIES / key)
+        _catalogue(dataset).write_parquet(draft / ITEMS)
+        if vectors is not None:
+            np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
+        (draft / RELEASE).write_text(json.dumps(header, indent=2, allow_nan=False))
+        (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft), indent=2))
+    return folder
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Check every file of a release against its checksum; gives back the header.
+
+    Raises:
+        ArtifactError: the folder is no release, is of another format, or a file is damaged, missing or unexpected.
+    """
+    expected = _json(folder / CHECKSUMS)
+    found = _checksums(folder)
+    for file in sorted(expected.keys() | found.keys()):
+        if file not in found:
+            raise ArtifactError(f"the file {file} of the release {folder} is missing", advice=AGAIN)
+        if file not in expected:
+            raise ArtifactError(
+                f"the file {file} in {folder} is not part of the release",
+                allowed="a release holds only files that its checksums name",
+                advice="remove it if you know it",
+            )
+        if found[file] != expected[file]:
+            raise ArtifactError(
+                f"the file {file} of the release {folder} is damaged: its SHA-256 is not the one written", advice=AGAIN
+            )
+    header = _json(folder / RELEASE)
+    if header.get("format") != FORMAT:
+        raise ArtifactError(
+            f"the release {folder} has the format {header.get('format')}",
+            allowed=f"format {FORMAT} is wanted",
+            advice=AGAIN,
+        )
+    return header
+
+
+def load(folder: Path) -> Release:
+    """The release in a folder, after every file of it was checked. Nothing is unpickled.
+
+    Raises:
+        ArtifactError: see ``verify``; or a file holds what it should not.
+    """
+    header = verify(folder)
+    try:
+        strategies = {name: load_strategy(folder / STRATEGIES / name) for name in header["strategies"]}
+        catalogue = pl.read_parquet(folder / ITEMS)
+        vectors = None
+        if (folder / VECTORS).exists():
+            with np.load(folder / VECTORS, allow_pickle=False) as stored:
+                vectors = stored["vectors"]
+        policies = {
+            name: build(policy_config(config, f"policies.{name}"), strategies, vectors)
+            for name, config in header["policies"].items()
+        }
+        return Release(
+            folder=folder,
+            name=header["name"],
+            version=header["version"],
+            created=header["created"],
+            policies=policies,
+            default_policy=header["default_policy"],
+            strategies=strategies,
+            items=Vocabulary(catalogue["item"].to_list()),
+            catalogue=catalogue,
+            kinds=Kinds(**header["kinds"]),
+            vectors=vectors,
+            metrics=header["metrics"],
+            parent=header["parent"],
+            plan_hash=header["plan_hash"],
+            data_fingerprint=header["data_fingerprint"],
+        )
+    except ArtifactError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, pl.exceptions.PolarsError, RecloopError) as error:
+        raise ArtifactError(f"the release {folder} cannot be loaded: {error}", advice=AGAIN) from error
+
+
+def _catalogue(dataset: Dataset) -> pl.DataFrame:
+    items, columns = dataset.items, dataset.items.columns
+    title = pl.col("title").cast(pl.String).fill_null(pl.col("item")) if "title" in columns else pl.col("item")
+    there = (
+        pl.col("available").cast(pl.Boolean, strict=False).fill_null(value=True)
+        if "available" in columns
+        else pl.lit(value=True)
+    )
+    kept = [pl.col("category").cast(pl.String)] if "category" in columns else []
+    return items.select("item", title.alias("title"), there.alias("available"), *kept)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                sums[path.relative_to(folder).as_posix()] = file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path.parent} holds no readable release: {path.name}: {error}", advice=AGAIN) from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path.parent} holds no readable release: {path.name} is no table", advice=AGAIN)
+    return value
