@@ -3,6 +3,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.compiled import compiled
+
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
@@ -35,26 +37,30 @@ def top_k(scores: NDArray[np.float32], k: int) -> Rankings:
     >>> top_k(np.array([[1, 3, 3, -np.inf]], dtype=np.float32), 4).items.tolist()
     [[1, 2, 0, -1]]
     """
+    if kernels := compiled("recloop.data.kernels", work=scores.size):
+        items, found = np.empty((len(scores), k), np.int32), np.empty((len(scores), k), np.float32)
+        kernels.top_k(np.ascontiguousarray(scores, np.float32), items, found)
+        return Rankings(items=items, scores=found)
+    return _top_k(scores, k)
+
+
+def _top_k(scores: NDArray[np.float32], k: int) -> Rankings:
     n, width = scores.shape
     depth = min(k, width)
-    scores = np.where(np.isnan(scores), -np.inf, scores) if np.isnan(scores).any() else scores
-    if depth < width:
-        # argpartition picks arbitrary members among ties at the boundary: rows where that matters are sorted in full
-        places = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-        found = np.take_along_axis(scores, places, axis=1)
-        bound = found.min(axis=1, keepdims=True)
-        tied = ((scores == bound).sum(axis=1) > (found == bound).sum(axis=1)) & np.isfinite(bound[:, 0])
-        if tied.any():
-            places[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :depth]
-    else:
-        places = np.tile(np.arange(width), (n, 1))
-    places.sort(axis=1)
+    scores = np.where(np.isnan(scores), -np.inf, scores) if np.isnan(scores.max(initial=-np.inf)) else scores
+    bound = np.partition(scores, width - depth, axis=1)[:, width - depth, None]
+    keep = scores >= bound
+    crowded = np.flatnonzero(np.count_nonzero(keep, axis=1) > depth)
+    if len(crowded):  # more items tie at the bound than there are places: the first of them stay
+        tied, above = scores[crowded] == bound[crowded], scores[crowded] > bound[crowded]
+        room = depth - np.count_nonzero(above, axis=1, keepdims=True)
+        keep[crowded] = above | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= room))
+    places = np.nonzero(keep)[1].reshape(n, depth)
     found = np.take_along_axis(scores, places, axis=1)
     order = np.argsort(-found, axis=1, kind="stable")
-    items = np.take_along_axis(places, order, axis=1).astype(np.int32)
-    found = np.take_along_axis(found, order, axis=1).astype(np.float32)
-    items[~np.isfinite(found)] = -1
-    if depth < k:
-        items = np.pad(items, ((0, 0), (0, k - depth)), constant_values=-1)
-        found = np.pad(found, ((0, 0), (0, k - depth)), constant_values=-np.inf)
-    return Rankings(items=items, scores=found)
+    items = np.full((n, k), -1, np.int32)
+    values = np.full((n, k), -np.inf, np.float32)
+    items[:, :depth] = np.take_along_axis(places, order, axis=1)
+    values[:, :depth] = np.take_along_axis(found, order, axis=1)
+    items[values == -np.inf] = -1
+    return Rankings(items=items, scores=values)

@@ -2,13 +2,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg import lapack
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.errors import DataError
 from recloop.progress import Progress
-from recloop.strategies.base import Strategy, setting
+from recloop.strategies.base import BLOCK_BYTES, Strategy, setting
+from recloop.strategies.interactions import strongest
 from recloop.strategies.prior import answer_empty, popularity
 
 
@@ -17,7 +19,8 @@ class Ease(Strategy):
 
     W minimises ``|X - X W|^2 + reg |W|^2`` with ``diag(W) = 0``. With P = (X'X + reg I)^-1 it is
     ``W[i, j] = -P[i, j] / P[j, j]`` off the diagonal (Steck 2019, "Embarrassingly shallow autoencoders for sparse
-    data", equation 8). A history x scores ``x W``. The inverse is made by Cholesky in float32, in place: memory is 4 n_items^2 bytes, time n_items^3.
+    data", equation 8). A history x scores ``x W``. The inverse is made by Cholesky in float32, in place: memory is
+    about 4 n_items^2 bytes, time n_items^3.
 
     >>> from recloop.strategies.ease import Ease
     >>> Ease(reg=1000).reg
@@ -40,30 +43,45 @@ class Ease(Strategy):
                 advice="raise max_gb where the memory is there, leave out rare items, or use 'item-knn' or 'ials', "
                 "whose memory grows with the items and not with their square",
             )
-        X = dataset.matrix()
+        X = strongest(dataset.histories())
+        step = max(1, BLOCK_BYTES // (4 * n))
+        blocks = [slice(start, min(start + step, n)) for start in range(0, n, step)]
         with progress.task("ease", total=3) as advance:
-            G = np.asfortranarray((X.T @ X).toarray(), dtype=np.float32)
-            G[np.diag_indices(n)] += self.reg
+            W = _gram(X, blocks)
+            W[np.diag_indices(n)] += self.reg
             advance(1)
-            factor, failed = lapack.spotrf(G, lower=True, overwrite_a=True)
-            advance(1)
-            P, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)
+            # W is symmetric, so that its transpose is the same matrix in the order of LAPACK: no copy is made
+            _, failed = lapack.spotrf(W.T, lower=True, clean=False, overwrite_a=True)
+            _, failed_too = lapack.spotri(W.T, lower=True, overwrite_c=True)
             if failed or failed_too:
                 raise DataError(
-                    f"strategy 'ease': the matrix is not positive definite with reg = {self.reg}", advice="raise reg"
+                    f"strategy 'ease': the matrix cannot be inverted in float32 with reg = {self.reg}",
+                    advice="raise reg, or use 'item-knn' or 'ials'",
                 )
-            P = np.tril(P) + np.tril(P, -1).T
-            W = P / -np.diag(P)
+            advance(1)
+            for rows in blocks:  # the other triangle
+                W[rows.stop :, rows] = W[rows, rows.stop :].T
+                W[rows, rows] = np.triu(W[rows, rows]) + np.triu(W[rows, rows], 1).T
+            W /= -np.diag(W).copy()
             np.fill_diagonal(W, 0)
             advance(1)
-        self._weights = np.ascontiguousarray(W, dtype=np.float32)
+        self._weights = W
         self._prior = popularity(dataset)
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return answer_empty(histories.matrix() @ self._weights, histories, self._prior)
+        return answer_empty(strongest(histories) @ self._weights, histories, self._prior)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {"weights": self._weights, "prior": self._prior}
 
     def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._weights, self._prior = arrays["weights"], arrays["prior"]
+
+
+def _gram(X: sparse.csr_array, blocks: list[slice]) -> NDArray[np.float32]:
+    """(n_items, n_items) dense X'X, made in blocks: as one sparse product it would need three times as much."""
+    transposed = sparse.csr_array(X.T)
+    G = np.empty((X.shape[1], X.shape[1]), dtype=np.float32)
+    for rows in blocks:
+        G[rows] = (transposed[rows] @ X).toarray()
+    return G

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,22 @@ from scipy import sparse
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.progress import Progress
-from recloop.strategies.base import Strategy, setting
-from recloop.strategies.prior import fill_unreached, popularity
+from recloop.strategies.base import setting
+from recloop.strategies.interactions import runs_as_one
+from recloop.strategies.neighbours import NeighbourStrategy
+from recloop.strategies.prior import popularity
 
 DAY = 86_400.0
 
 
-class Transitions(Strategy):
+class Transitions(NeighbourStrategy):
     """What people took soon after the last items of this history: decayed item-to-item counts.
 
-    In training each pair "a, then b" at distance d <= ``window`` in one history adds weight(b)/d to T[a, b], halved per
-    ``half_life`` days of age where that is set and known. Columns are divided by the square root of their sum, which
-    lies between raw counts (too fond of what is popular) and probabilities (too fond of what is rare). A history
-    scores the sum over its last ``recent`` items of ``decay`` ** (place from the end) x T[item].
+    In training each pair "a, then b" at distance d <= ``window`` in one history adds weight(b)/d to T[a, b], halved
+    per ``half_life`` days of age where that is set and known; one item several times in a row counts once. Columns
+    are divided by the square root of their sum, which lies between raw counts (too fond of what is popular) and
+    probabilities (too fond of what is rare). A history scores the sum over its last ``recent`` items of
+    ``decay`` ** (place from the end) x T[item].
 
     >>> from recloop.strategies.transitions import Transitions
     >>> Transitions(window=3).window
@@ -35,7 +38,7 @@ class Transitions(Strategy):
     half_life: float | None = setting(None, "days after which a transition counts half", low=1 / 24, high=36_500)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
-        histories = dataset.histories()
+        histories = runs_as_one(dataset.histories())
         rows, items, n = histories.rows, histories.items, dataset.n_items
         weights = histories.weights.astype(np.float64)
         if self.half_life is not None and dataset.has_times:
@@ -50,25 +53,11 @@ class Transitions(Strategy):
                 advance(1)
         into: NDArray[np.float64] = np.asarray(counts.sum(axis=0)).ravel()
         counts.data /= np.sqrt(into[counts.indices])
-        self._next = counts.astype(np.float32)
-        self._next.sort_indices()
-        self._prior = popularity(dataset)
+        counts.sort_indices()
+        self._keep(counts.astype(np.float32), popularity(dataset))
 
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return fill_unreached((self._recency(histories) @ self._next).toarray(), self._prior)
-
-    def _recency(self, histories: Histories) -> sparse.csr_array:
-        """(n, n_items) sparse: how loud each item of each history speaks."""
-        last = histories.recent(self.recent)
+    def _voices(self, histories: Histories) -> sparse.csr_array:
+        last = runs_as_one(histories).recent(self.recent)
         back = np.repeat(last.indptr[1:], last.lengths) - 1 - np.arange(len(last.items))
         loud = (last.weights * self.decay**back).astype(np.float32)
         return sparse.csr_array((loud, last.items, last.indptr), shape=(len(last), last.n_items))
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        table = self._next
-        return {"data": table.data, "indices": table.indices, "indptr": table.indptr, "prior": self._prior}
-
-    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._prior = arrays["prior"]
-        n = len(self._prior)
-        self._next = sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))

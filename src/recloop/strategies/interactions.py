@@ -1,0 +1,53 @@
+"""Histories as strategies want them where one item comes many times: strongest event per pair, runs as one."""
+
+import numpy as np
+from scipy import sparse
+
+from recloop.data.histories import Histories
+
+
+def strongest(histories: Histories) -> sparse.csr_array:
+    """(n, n_items) float32 sparse: the greatest weight among the events of each row with each item.
+
+    Ten views of one item are one taste, not ten; a purchase beats them all.
+
+    >>> strongest(Histories.of([[1, 1, 0], [2]], n_items=3)).toarray().tolist()
+    [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    shape = (len(histories), histories.n_items)
+    rows, items, weights = histories.rows, histories.items, histories.weights
+    order = np.lexsort((weights, items, rows))
+    rows, items, weights = rows[order], items[order], weights[order]
+    last = np.ones(len(rows), dtype=bool)
+    last[:-1] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[last], minlength=len(histories)))])
+    return sparse.csr_array((weights[last], items[last], indptr), shape=shape)
+
+
+def runs_as_one(histories: Histories) -> Histories:
+    """Histories in which an item that comes several times in a row (viewed, clicked, bought) comes once.
+
+    The last event of the run stays, with the greatest weight of the run.
+
+    >>> runs_as_one(Histories.of([[1, 1, 0, 1], [1]], n_items=2)).items.tolist()
+    [1, 0, 1, 1]
+    """
+    rows, items = histories.rows, histories.items
+    last = np.ones(len(items), dtype=bool)
+    last[:-1] = (items[1:] != items[:-1]) | (rows[1:] != rows[:-1])
+    if last.all():
+        return histories
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = np.bincount(rows[last], minlength=len(histories))
+    return Histories(
+        indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        items=items[last],
+        weights=np.maximum.reduceat(histories.weights, starts),
+        times=histories.times[last],
+        values=histories.values[last],
+        now=histories.now,
+        keys=histories.keys,
+        n_items=histories.n_items,
+        profiles=histories.profiles,
+    )
