@@ -17,6 +17,9 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+store_option = click.option(
+    "--store", default="recloop.db", show_default=True, help="The store: a file, or sqlite:///file."
+)
 
 
 class BarProgress:
