@@ -16,7 +16,7 @@ class RecloopError(Exception):
     ``exit_code`` is what a command returns, ``status`` what the service answers.
 
     >>> print(RecloopError("k is 0", allowed="k must be between 1 and 1000", advice="Ask for k=10"))
-    k is 0. k must be between 1 and 1000. Ask for k=10.
+    k is 0; k must be between 1 and 1000. Ask for k=10.
     """
 
     exit_code: ClassVar[int] = 1
@@ -26,7 +26,7 @@ class RecloopError(Exception):
         self.given = given
         self.allowed = allowed
         self.advice = advice
-        super().__init__(" ".join(f"{part.rstrip('.')}." for part in (given, allowed, advice) if part))
+        super().__init__(_sentence([part.rstrip(".") for part in (given, allowed, advice) if part]))
 
 
 class SettingError(RecloopError):
@@ -96,6 +96,12 @@ class ScopeError(AccessError):
     """The key is known, and lacks the scope."""
 
     status = 403
+
+
+def _sentence(parts: list[str]) -> str:
+    # parts that begin with a capital are sentences of their own; commands and clauses keep their small letter
+    joined = "".join((". " if part[:1].isupper() else "; ") + part for part in parts)
+    return f"{joined[2:]}."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
