@@ -1,13 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recloop.data.fingerprint import fingerprint
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -169,15 +169,8 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over events, catalogue and users: equal data, equal fingerprint."""
-        digest = sha256()
-        for frame in (self.events, self.items, self.users):
-            digest.update("|".join(f"{n}:{t}" for n, t in frame.schema.items()).encode())
-            if frame.height:
-                digest.update(frame.hash_rows(seed=0).to_numpy().tobytes())
-        for vocabulary in (self.item_ids, self.user_ids):
-            digest.update("\x1f".join(vocabulary.ids).encode())
-        return digest.hexdigest()
+        """SHA-256 over events, catalogue and users: equal data, equal fingerprint, in any version of any library."""
+        return fingerprint(self.events, self.items, self.users)
 
     def with_events(self, events: pl.DataFrame) -> "Dataset":
         """The same catalogue and users with other events (already indexed and sorted)."""
