@@ -1,16 +1,21 @@
 """What users did with slates, as values: each metric is a sum over a sum, or a mean over users."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from recloop.errors import DataError, nearest
 from recloop.metrics.metric import Direction
 from recloop.stats import Moments
 
 Form = Literal["percent", "number", "seconds"]
+Scale = Literal["relative", "absolute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,8 @@ class OutcomeMetric:
         numerator: column of the user table.
         denominator: column of the user table, or None for a mean over users.
         direction: whether ``higher`` or ``lower`` is better.
-        margin: largest relative loss that a guardrail on it tolerates by default.
+        margin: largest loss that a guardrail on it tolerates by default.
+        margin_scale: whether the margin is a fraction of the control's value or in the metric's unit.
         form: how to write a value.
         source: where the definition comes from.
     """
@@ -40,6 +46,7 @@ class OutcomeMetric:
     denominator: str | None = None
     direction: Direction = "higher"
     margin: float = 0.05
+    margin_scale: Scale = "relative"
     form: Form = "number"
     source: str = ""
 
@@ -57,12 +64,20 @@ class OutcomeMetric:
         """Why it cannot be computed from this table, or an empty string where it can."""
         if all(c in table.columns and table[c].null_count() < max(table.height, 1) for c in self.columns):
             return ""
-        return f"not measured: no {self.needs}"
+        return f"not measured: it needs {self.needs}, and there are none"
+
+    def values(self, table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Numerator and denominator (None where it is a mean over users) of each row (user).
+
+        Raises:
+            DataError: a column is missing, holds text, NaN or infinite values, or is empty for some users only.
+        """
+        y, *x = (_numbers(table, column, self.id) for column in self.columns)
+        return y, x[0] if x else None
 
     def moments(self, table: pl.DataFrame) -> Moments:
-        """The moments of its columns over the rows (users) of a table that is not missing them."""
-        y, *x = (table[column].fill_null(0).to_numpy() for column in self.columns)
-        return Moments.of(y, x[0] if x else None)
+        """The moments of its columns over the rows (users) of a table."""
+        return Moments.of(*self.values(table))
 
     def say(self, value: float) -> str:
         """The value as people read it.
@@ -75,6 +90,20 @@ class OutcomeMetric:
         if self.form == "seconds":
             return f"{value * 1000:.1f} ms" if abs(value) < 1 else f"{value:.2f} s"
         return f"{value:,.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
+
+
+def _numbers(table: pl.DataFrame, column: str, metric: str) -> NDArray[np.float64]:
+    rule = "a metric reads one number per user: 0 where nothing happened"
+    if column not in table.columns:
+        raise DataError(f"the metric '{metric}' reads '{column}'", allowed=nearest(column, table.columns))
+    values = table[column]
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
+        raise DataError(f"column '{column}' holds {values.dtype}", allowed=rule)
+    numbers = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
+    bad = int((~np.isfinite(numbers)).sum())
+    if bad:
+        raise DataError(f"column '{column}' is empty, NaN or infinite for {bad:,} users", allowed=rule)
+    return numbers
 
 
 def _catalogue(*metrics: OutcomeMetric) -> Mapping[str, OutcomeMetric]:
@@ -135,7 +164,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         title="satisfaction",
         formula=r"\frac{\sum_u \sum \text{ratings}}{\sum_u \#\text{ratings}}",
         unit="mean rating",
-        needs="ratings, as events or as feedback",
+        needs="ratings (events or feedback)",
         numerator="rating_sum",
         denominator="ratings",
         margin=0.02,
@@ -155,9 +184,11 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         title="sentiment of comments",
         formula=r"\frac{\sum_u \sum_c s(c)}{\sum_u \#c},\quad s \in [-1, 1]",
         unit="-1 to 1",
-        needs="comments, or no sentiment model",
+        needs="comments with a sentiment",
         numerator="sentiment_sum",
         denominator="comments",
+        margin=0.05,
+        margin_scale="absolute",
     ),
     OutcomeMetric(
         id="abandonment",
@@ -172,6 +203,8 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         denominator="slates",
         direction="lower",
         form="percent",
+        margin=0.02,
+        margin_scale="absolute",
         source="J. Li, S. Huffman, A. Tokuda, SIGIR 2009 (good abandonment is not told apart)",
     ),
     OutcomeMetric(
@@ -179,7 +212,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         title="diversity of slates",
         formula=r"\frac{1}{\#d} \sum_d \frac{2}{|d|(|d|-1)} \sum_{i<j \in d} (1 - \cos(v_i, v_j))",
         unit="mean distance, 0 to 2",
-        needs="item vectors (see with_diversity)",
+        needs="item vectors for the slates",
         numerator="diversity_sum",
         denominator="diversity_slates",
         margin=0.10,
@@ -194,8 +227,9 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         numerator="repeats",
         denominator="shown",
         direction="lower",
-        margin=0.10,
         form="percent",
+        margin=0.05,
+        margin_scale="absolute",
     ),
     OutcomeMetric(
         id="latency",
@@ -206,8 +240,9 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         numerator="latency_sum",
         denominator="slates",
         direction="lower",
-        margin=0.20,
         form="seconds",
+        margin=0.05,
+        margin_scale="absolute",
     ),
     OutcomeMetric(
         id="fallback_rate",
@@ -219,6 +254,8 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         denominator="slates",
         direction="lower",
         form="percent",
+        margin=0.01,
+        margin_scale="absolute",
     ),
 )
 """Every metric of live users by id."""

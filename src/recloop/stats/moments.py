@@ -69,6 +69,27 @@ class Moments:
         """The moments of a sample of which only size, mean and variance (divisor n - 1) are known."""
         return cls(n, mean, var * max(n - 1, 0))
 
+    @classmethod
+    def running(cls, y: Values, x: Values | None, ends: NDArray[np.integer]) -> "list[Moments]":
+        """The moments of the first ``ends[i]`` units, for each i, in one pass.
+
+        >>> [part.mean for part in Moments.running([1.0, 2.0, 6.0], None, np.array([2, 3]))]
+        [1.5, 3.0]
+        """
+        whole = cls.of(y, x)
+        dy = _column(y) - whole.mean
+        dx = np.zeros(dy.size) if x is None or whole.x_mean is None else _column(x) - whole.x_mean
+        sums = np.zeros((5, dy.size + 1))
+        np.cumsum([dy, dy * dy, dx, dx * dx, dx * dy], axis=1, out=sums[:, 1:])
+        found = []
+        for n, (y1, y2, x1, x2, xy) in zip(ends.tolist(), sums[:, ends].T.tolist(), strict=True):
+            per = max(n, 1)
+            pair = (None, 0.0, 0.0)
+            if whole.x_mean is not None:
+                pair = (whole.x_mean + x1 / per, max(x2 - x1 * x1 / per, 0.0), xy - x1 * y1 / per)
+            found.append(cls(n, whole.mean + y1 / per, max(y2 - y1 * y1 / per, 0.0), *pair))
+        return found
+
     def __add__(self, other: "Moments") -> "Moments":
         if not other.n:
             return self

@@ -1,0 +1,195 @@
+"""What an experiment is, written down before it starts."""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import msgspec
+
+from recloop.compose.typed import typed
+from recloop.errors import SettingError, nearest
+from recloop.metrics.online import OUTCOMES, OutcomeMetric
+from recloop.metrics.online import Scale as MarginScale
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """What one share of the users gets.
+
+    Attributes:
+        policy: name of the policy that makes their slates.
+        weight: share of the traffic, in any unit; zero turns the variant off.
+        control: whether treatments are held against it.
+    """
+
+    policy: str
+    weight: float = 1.0
+    control: bool = False
+
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric that the treatment may not worsen by more than a margin (non-inferiority).
+
+    Attributes:
+        metric: id of the metric.
+        margin: the largest loss that is tolerated; None takes the metric's own.
+        scale: ``relative`` (0.05 is 5% of the control's value) or ``absolute`` (in the metric's unit); None takes the
+            metric's own.
+        against: the control that it is held against; empty means each of them.
+    """
+
+    metric: str
+    margin: float | None = None
+    scale: MarginScale | None = None
+    against: str = ""
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Variants, how users are split over them, what is measured, and the rule that ends it.
+
+    It never changes once it runs: ``revised`` makes the next version, whose users are split anew.
+
+    Attributes:
+        name: letters, digits, ``.``, ``_`` and ``-``.
+        variants: name → variant; at least one control and one that is none.
+        hypothesis: why anybody expects a change.
+        primary: id of the metric that decides.
+        guardrails: what must not get worse.
+        alpha: chance of a false alarm that is accepted.
+        window: seconds after a slate in which what users do counts for it.
+        minimum_users: users that each arm needs before anything is said.
+        planned_users: users of all arms together at which the experiment ends; always-valid intervals are narrowest
+            there. ``recloop.stats.sample_size`` finds it.
+        rule: ``sequential`` may be looked at and ended any time; ``fixed`` is decided once, at the planned users.
+        salt: text that the split hangs on; empty means name and version.
+        version: counts the revisions.
+
+    >>> test = Experiment(name="home", variants={
+    ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
+    >>> test.controls, test.treatments
+    (('popular',), ('blend',))
+
+    Raises:
+        SettingError: a value is out of range, or two do not go together.
+    """
+
+    name: str
+    variants: dict[str, Variant]
+    hypothesis: str = ""
+    primary: str = "slate_ctr"
+    guardrails: tuple[Guardrail, ...] = ()
+    alpha: float = 0.05
+    window: float = 86400.0
+    minimum_users: int = 100
+    planned_users: int = 10_000
+    rule: Literal["sequential", "fixed"] = "sequential"
+    salt: str = ""
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        for kind, name in (("experiment", self.name), *(("variant", name) for name in self.variants)):
+            if not _NAME.fullmatch(name):
+                raise SettingError(
+                    f"the {kind} is named '{name}'",
+                    allowed="1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit",
+                )
+        for name, variant in self.variants.items():
+            if not (math.isfinite(variant.weight) and variant.weight >= 0):
+                raise SettingError(f"variant '{name}' has weight {variant.weight}", allowed="a number of at least 0")
+        for what, group in (("control", self.controls), ("treatment", self.treatments)):
+            if not any(self.variants[name].weight > 0 for name in group):
+                advice = "mark one variant with control = true" if what == "control" else "add a variant to try"
+                raise SettingError(f"experiment '{self.name}' has no {what} with traffic", advice=advice)
+        _between("alpha", self.alpha, 0, 0.5)
+        _between("window", self.window, 0, 366 * 86400)
+        if not 2 <= self.minimum_users <= self.planned_users:
+            raise SettingError(
+                f"minimum_users is {self.minimum_users} and planned_users {self.planned_users}",
+                allowed="2 <= minimum_users <= planned_users",
+            )
+        for guardrail in self.guardrails:
+            if guardrail.margin is not None and not (math.isfinite(guardrail.margin) and guardrail.margin > 0):
+                raise SettingError(
+                    f"the guardrail on '{guardrail.metric}' has margin {guardrail.margin}", allowed="it is above 0"
+                )
+            if guardrail.against and guardrail.against not in self.controls:
+                raise SettingError(
+                    f"the guardrail on '{guardrail.metric}' is held against '{guardrail.against}', which is no control",
+                    advice=nearest(guardrail.against, self.controls),
+                )
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], catalogue: Mapping[str, OutcomeMetric] = OUTCOMES) -> Self:
+        """The experiment that a TOML table or a JSON object describes.
+
+        Raises:
+            SettingError: a setting or metric is unknown (the nearest is offered), or a value is not allowed.
+
+        >>> Experiment.parse({"name": "home", "variants": {}, "primry": "ctr"})
+        Traceback (most recent call last):
+        recloop.errors.SettingError: [experiment] has no setting 'primry'. Did you mean 'primary'? ...
+        """
+        found = typed(cls, table, "experiment")
+        found.check_metrics(catalogue)
+        return found
+
+    def check_metrics(self, catalogue: Mapping[str, OutcomeMetric]) -> None:
+        """Raises SettingError where a metric is not in the catalogue; the nearest is offered."""
+        for metric in (self.primary, *(guardrail.metric for guardrail in self.guardrails)):
+            if metric not in catalogue:
+                raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; ``parse`` turns them back."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The variants that treatments are held against."""
+        return tuple(name for name, variant in self.variants.items() if variant.control)
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """The variants that are tried."""
+        return tuple(name for name, variant in self.variants.items() if not variant.control)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Variant → weight."""
+        return {name: variant.weight for name, variant in self.variants.items()}
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every treatment with every control, of those that have traffic."""
+        live = {name for name, variant in self.variants.items() if variant.weight > 0}
+        return tuple((t, c) for t in self.treatments for c in self.controls if {t, c} <= live)
+
+    def planned_for(self, *variants: str) -> int:
+        """Planned users of some of the variants together."""
+        share = sum(self.variants[name].weight for name in variants) / sum(self.weights.values())
+        return max(2, round(self.planned_users * share))
+
+    @cached_property
+    def effective_salt(self) -> str:
+        """The salt that the split hangs on."""
+        return self.salt or f"{self.name}.{self.version}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the definition: what was agreed on before the start."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def revised(self, **changes: Any) -> Self:
+        """The next version with some settings changed. Its salt is new unless one is given: users are split anew."""
+        fresh = {"version": self.version + 1, "salt": ""}
+        return type(self).parse({**self.to_dict(), **fresh, **changes})
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low < value < high:
+        raise SettingError(f"{name} is {value}", allowed=f"it lies between {low} and {high}")

@@ -1,0 +1,201 @@
+"""The numbers of an experiment, or the reason why they must not be read."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from recloop.experiments.arms import Arms
+from recloop.experiments.checks import Check, checks, require_users, traffic, without_crossovers
+from recloop.experiments.definition import Experiment
+from recloop.experiments.fingerprint import fingerprint
+from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
+from recloop.experiments.lifts import Lift, lift
+from recloop.metrics.online import OUTCOMES, OutcomeMetric
+from recloop.stats import SRM, Effect, holm
+
+
+@dataclass(frozen=True, slots=True)
+class ArmValue:
+    """A metric's value in one variant; NaN where it has none, with the reason."""
+
+    metric: str
+    variant: str
+    value: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A treatment against a control on one metric.
+
+    ``fixed`` is right for one look at a size that was planned, ``sequential`` at every look; ``effect`` is the one of
+    both that the experiment's rule allows now. ``p_adjusted`` is its p-value after Holm over the pairs of treatment and
+    control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
+    """
+
+    metric: str
+    treatment: str
+    control: str
+    fixed: Effect | None = None
+    sequential: Effect | None = None
+    effect: Effect | None = None
+    p_adjusted: float = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """All that is known of an experiment at a moment.
+
+    Where a check is red, ``hidden`` holds the reason and there are no values, comparisons, guardrails or lifts: who is
+    counted is broken, and no number can be trusted.
+
+    ``users`` are counted without those seen in two variants (``crossovers``). ``definition`` and ``data`` are the
+    fingerprints of what was agreed on and of what was read. ``seconds_left`` is how long the planned users take at the
+    pace so far; None where it is not known.
+    """
+
+    experiment: str
+    version: int
+    definition: str
+    data: str
+    now: float
+    basis: Basis
+    users: Mapping[str, int]
+    crossovers: int
+    split: SRM
+    checks: tuple[Check, ...]
+    hidden: str
+    values: tuple[ArmValue, ...]
+    comparisons: tuple[Comparison, ...]
+    guardrails: tuple[GuardrailResult, ...]
+    lifts: tuple[Lift, ...]
+    seconds_left: float | None
+    metrics: Mapping[str, OutcomeMetric] = dataclasses.field(repr=False)
+
+    @property
+    def total_users(self) -> int:
+        """Users of all variants."""
+        return sum(self.users.values())
+
+    def of(self, metric: str, treatment: str | None = None) -> tuple[Comparison, ...]:
+        """The comparisons on a metric, of one treatment or of all."""
+        return tuple(c for c in self.comparisons if c.metric == metric and treatment in {None, c.treatment})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values. What is NaN or infinite (no value, no bound) becomes None."""
+        found = {f.name: to_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "metrics"}
+        shown = ("title", "unit", "direction", "form")
+        found["metrics"] = {
+            id_: {name: getattr(metric, name) for name in shown} for id_, metric in self.metrics.items()
+        }
+        return found
+
+
+def read_out(
+    experiment: Experiment, table: pl.DataFrame, now: float, *, catalogue: Mapping[str, OutcomeMetric] = OUTCOMES
+) -> Readout:
+    """Read an experiment.
+
+    Args:
+        experiment: what was agreed on.
+        table: one row per (variant, user) with sums, as ``metrics.outcomes.user_table`` makes it from the decisions of
+            this experiment. With ``first`` (time of the user's first slate) there are lifts over time.
+        now: seconds since 1970.
+        catalogue: the metrics to read; those that the table lacks say so.
+
+    Raises:
+        DataError: the table is not one row per user, or a column holds text, NaN or infinite values.
+        SettingError: the experiment names a metric that is not in the catalogue.
+
+    >>> from recloop.experiments import Variant
+    >>> table = pl.DataFrame({
+    ...     "variant": ["popular", "blend"] * 200, "user": [f"u{i}" for i in range(400)],
+    ...     "slates": [2] * 400, "clicked_slates": [0, 1, 1, 2] * 100})
+    >>> test = Experiment(name="home", planned_users=400, rule="fixed", variants={
+    ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
+    >>> effect = read_out(test, table, now=0.0).of("slate_ctr")[0].effect
+    >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
+    (0.5, 0.451, 0.549)
+    """
+    experiment.check_metrics(catalogue)
+    require_users(table)
+    split = traffic(experiment, table)
+    kept, crossovers = without_crossovers(table)
+    found = checks(table, crossovers, split)
+    hidden = " ".join(one.sentence for one in found if one.level == "red")
+    users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
+    over = sum(users.values()) >= experiment.planned_users
+    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
+    wanted = dict.fromkeys([experiment.primary, *(g.metric for g in experiment.guardrails), *catalogue])
+    arms = Arms.of(kept.clear() if hidden else kept, [catalogue[id_] for id_ in wanted])
+    lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if "first" in table.columns]
+    return Readout(
+        experiment=experiment.name,
+        version=experiment.version,
+        definition=experiment.fingerprint,
+        data=fingerprint(table),
+        now=now,
+        basis=basis,
+        users=users,
+        crossovers=crossovers,
+        split=split,
+        checks=found,
+        hidden=hidden,
+        values=() if hidden else _values(experiment, arms),
+        comparisons=() if hidden else _comparisons(experiment, arms, basis),
+        guardrails=() if hidden else guardrails(experiment, arms, basis),
+        lifts=tuple(one for one in lifts if one),
+        seconds_left=_seconds_left(experiment, kept, now),
+        metrics=arms.metrics,
+    )
+
+
+def to_json(value: Any) -> Any:
+    """A value of dataclasses, mappings and tuples as JSON values; NaN and infinite become None."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: to_json(entry) for key, entry in value.items()}
+        case tuple() | list():
+            return [to_json(entry) for entry in value]
+        case _ if dataclasses.is_dataclass(value):
+            return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
+
+
+def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:
+    return tuple(
+        ArmValue(metric, name, arms.value(metric, name), arms.unknown(metric, name))
+        for metric in arms.metrics
+        for name in experiment.variants
+    )
+
+
+def _comparisons(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[Comparison, ...]:
+    found = [_compare(experiment, arms, basis, metric, *pair) for metric in arms.metrics for pair in experiment.pairs]
+    primary = [one for one in found if one.metric == experiment.primary]
+    adjusted = holm([one.effect.p_value if one.effect else math.nan for one in primary]).tolist()
+    primary = [dataclasses.replace(one, p_adjusted=p) for one, p in zip(primary, adjusted, strict=True)]
+    return (*primary, *(one for one in found if one.metric != experiment.primary))
+
+
+def _compare(experiment: Experiment, arms: Arms, basis: Basis, metric: str, treatment: str, control: str) -> Comparison:
+    if reason := arms.incomparable(metric, treatment, control):
+        return Comparison(metric, treatment, control, reason=reason)
+    planned = experiment.planned_for(treatment, control)
+    both = arms.effects(metric, treatment, control, experiment.alpha, planned)
+    effect = both.fixed if basis == "fixed" else both.sequential
+    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)
+
+
+def _seconds_left(experiment: Experiment, table: pl.DataFrame, now: float) -> float | None:
+    if "first" not in table.columns or not table.height:
+        return None
+    since = now - float(table["first"].min())  # type: ignore[arg-type]
+    return max(experiment.planned_users - table.height, 0) * since / table.height if since > 0 else None

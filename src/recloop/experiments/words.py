@@ -1,0 +1,76 @@
+"""Numbers as a product owner reads them."""
+
+from recloop.metrics.online import OutcomeMetric
+from recloop.stats import Effect
+
+
+def percent(value: float) -> str:
+    """A fraction as a signed percentage, without figures that nobody needs.
+
+    >>> percent(0.1234), percent(-0.0004), percent(2.5), percent(0.0)
+    ('+12.3%', '-0.04%', '+250%', '0.0%')
+    """
+    digits = 0 if abs(value) >= 1 else 1 if abs(value) >= 0.005 or value == 0 else 2
+    return f"{value:+.{digits}%}" if value else "0.0%"
+
+
+def change(metric: OutcomeMetric, value: float) -> str:
+    """A difference in the metric's unit, signed; of shares, in points.
+
+    >>> from recloop.metrics.online import OUTCOMES
+    >>> change(OUTCOMES["slate_ctr"], -0.0123), change(OUTCOMES["latency"], 0.004)
+    ('-1.23 points', '+4.0 ms')
+    """
+    if metric.form == "percent":
+        return f"{value * 100:+.2f} points"
+    said = metric.say(abs(value))
+    return f"{'-' if value < 0 else '+'}{said}"
+
+
+def lift(metric: OutcomeMetric, effect: Effect) -> str:
+    """The change with its interval: relative where that has bounds, else in the metric's unit.
+
+    >>> from recloop.metrics.online import OUTCOMES
+    >>> from recloop.stats import Moments, welch
+    >>> e = welch(Moments.from_summary(900, 0.12, 0.1), Moments.from_summary(900, 0.10, 0.1))
+    >>> lift(OUTCOMES["purchase_rate"], e)
+    '+20.0%, between -8.1% and +58.8%'
+    """
+    if effect.bounded:
+        low, high = percent(effect.relative_low), percent(effect.relative_high)
+        return f"{percent(effect.relative)}, between {low} and {high}"
+    return f"{change(metric, effect.estimate)}, between {change(metric, effect.low)} and {change(metric, effect.high)}"
+
+
+def against(metric: OutcomeMetric, control: str, effect: Effect) -> str:
+    """The control's value and the change from it.
+
+    >>> from recloop.metrics.online import OUTCOMES
+    >>> from recloop.stats import Moments, welch
+    >>> e = welch(Moments.from_summary(900, 0.12, 0.1), Moments.from_summary(900, 0.10, 0.1))
+    >>> against(OUTCOMES["purchase_rate"], "popular", e)
+    '10.0% under popular (+20.0%, between -8.1% and +58.8%)'
+    """
+    return f"{metric.say(effect.control)} under {control} ({lift(metric, effect)})"
+
+
+def listed(words: list[str], joint: str = "and") -> str:
+    """A list as a sentence holds it.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    return f" {joint} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def duration(seconds: float) -> str:
+    """About how long.
+
+    >>> duration(90), duration(7200), duration(200000)
+    ('2 minutes', '2 hours', '2 days')
+    """
+    for size, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
+        if seconds >= 0.95 * size:
+            count = round(seconds / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
