@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, dataclass_transform
+from types import UnionType
+from typing import Any, ClassVar, Self, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,9 @@ class Strategy(ABC):
     """A function from a history (and a profile, and a moment) to item scores.
 
     A new strategy is a dataclass whose fields are its settings (made by ``setting``), with a ``name``, a ``summary``
-    and four private steps: ``_fit``, ``_score``, ``_arrays`` and ``_restore``. Everything else (checks, id mapping,
-    masking, ties, saving) is done here once.
+    and two private steps: ``_fit`` and ``_score``. What ``_fit`` keeps as NumPy arrays is saved and loaded as it is;
+    a strategy that keeps something else writes ``_arrays`` and ``_restore``, too. Everything else (checks, id mapping,
+    masking, ties) is done here once. ``examples/my_strategy.py`` is a whole one.
     """
 
     name: ClassVar[str]
@@ -55,7 +57,7 @@ class Strategy(ABC):
 
     def __post_init__(self) -> None:
         for entry in self.settings():
-            _check_setting(type(self).name, entry, getattr(self, entry.name))
+            _check_setting(type(self), entry, getattr(self, entry.name))
 
     # ---- what a new strategy writes
 
@@ -67,13 +69,14 @@ class Strategy(ABC):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         """(n, n_items) float32; a row depends on nothing but its own history. -inf means: never."""
 
-    @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        """What was learned, as named arrays."""
+        """What was learned, as named arrays: the attributes that are arrays, where a strategy says nothing else."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
-    @abstractmethod
     def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """The inverse of ``_arrays``."""
+        for name, value in arrays.items():
+            setattr(self, name, value)
 
     # ---- public verbs
 
@@ -92,9 +95,9 @@ class Strategy(ABC):
         Raises:
             DataError: the dataset lacks what the strategy needs.
         """
+        self._fit(dataset, progress)
         self.items = dataset.item_ids
         self.kinds = dataset.kinds
-        self._fit(dataset, progress)
         return self
 
     def score(self, requests: Histories | Sequence[Request]) -> NDArray[np.float32]:
@@ -121,7 +124,12 @@ class Strategy(ABC):
             k: places per slate.
             hide_seen: leave out items of the history.
             allowed: (n_items,) bool, items that may be shown at all.
+
+        Raises:
+            SettingError: k is below 1, or the histories are of another catalogue.
+            ConflictError: the strategy is not fitted.
         """
+        _check_k(k)
         histories = self._histories(histories)
         n_items = max(1, histories.n_items)
         step = max(1, BLOCK_BYTES // (4 * n_items))
@@ -146,10 +154,17 @@ class Strategy(ABC):
         return top_k(scores, k)
 
     def recommend(self, requests: Sequence[Request]) -> list[Slate]:
-        """One slate per request, of at most ``request.k`` items; candidates, exclusions and seen items respected."""
+        """One slate per request, of at most ``request.k`` items; candidates, exclusions and seen items respected.
+
+        Raises:
+            SettingError: a request's k is below 1.
+            ConflictError: the strategy is not fitted.
+        """
+        for request in requests:
+            _check_k(request.k)
         histories = self._histories(requests)
         assert self.items is not None
-        scores = self._score(histories)
+        scores = self.score(histories)
         scores[histories.rows, histories.items] = -np.inf
         for row, request in enumerate(requests):
             if request.candidates is not None:
@@ -160,7 +175,7 @@ class Strategy(ABC):
             if request.exclude:
                 places = self.items.indices(request.exclude)
                 scores[row, places[places >= 0]] = -np.inf
-        ranked = top_k(scores, max((request.k for request in requests), default=1))
+        ranked = top_k(scores, min(max((request.k for request in requests), default=1), max(1, len(self.items))))
         return [
             Slate(
                 tuple(
@@ -198,19 +213,26 @@ class Strategy(ABC):
             ids = json.loads((folder / "items.json").read_text())
             with np.load(folder / "weights.npz", allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise ArtifactError(
                 f"{folder} holds no readable strategy ({error})", advice="train again, or roll back to another release"
             ) from error
-        if header.get("format") != FORMAT or header.get("strategy") != cls.name:
+        if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("strategy") != cls.name:
+            header = header if isinstance(header, dict) else {}
             raise ArtifactError(
                 f"{folder} holds strategy '{header.get('strategy')}' of format {header.get('format')}",
                 allowed=f"'{cls.name}' of format {FORMAT} is wanted",
             )
-        strategy = cls(**header["settings"])
+        try:
+            strategy = cls(**header["settings"])
+            strategy.kinds = Kinds(**header["kinds"])
+            strategy._restore(arrays)
+        except (KeyError, TypeError, ValueError, SettingError) as error:
+            raise ArtifactError(
+                f"{folder} holds strategy '{cls.name}' with other settings or weights than this version has ({error})",
+                advice="train again, or install the version that wrote it",
+            ) from error
         strategy.items = Vocabulary(ids)
-        strategy.kinds = Kinds(**header["kinds"])
-        strategy._restore(arrays)
         return strategy
 
     def _fitted(self) -> Vocabulary:
@@ -232,17 +254,37 @@ class Strategy(ABC):
         return requests
 
 
-def _check_setting(strategy: str, entry: "dataclasses.Field[Any]", value: Any) -> None:
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise SettingError(f"k is {k}", allowed="it must be at least 1", advice="ask for k=10")
+
+
+WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _check_setting(strategy: type[Strategy], entry: "dataclasses.Field[Any]", value: Any) -> None:
     low, high, choices = entry.metadata["low"], entry.metadata["high"], entry.metadata["choices"]
-    where = f"strategy '{strategy}': {entry.name} is {value!r}"
+    where = f"strategy '{strategy.name}': {entry.name} is {value!r}"
+    advice = f"the default is {entry.default!r}"
+    hint = get_type_hints(strategy)[entry.name]
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    rule = " or ".join(WORDS.get(kind, str(kind)) for kind in kinds)
+    if low is not None or high is not None:
+        rule += f" between {low:,} and {high:,}" if None not in (low, high) else ""
+        rule += f" of at least {low:,}" if high is None else ""
+        rule += f" of at most {high:,}" if low is None else ""
     if choices and value not in choices:
         raise SettingError(where, allowed=nearest(str(value), choices))
-    if low is None and high is None:
-        return
-    if value is None and entry.default is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or (low is not None and value < low) or (high is not None and value > high):
-        span = f"between {low} and {high}" if high is not None and low is not None else f"at least {low}"
-        span = span if low is not None else f"at most {high}"
-        raise SettingError(where, allowed=f"it must be a number {span}", advice=f"the default is {entry.default}")
+    if not any(_is(value, kind) for kind in kinds) or (
+        isinstance(value, int | float)
+        and not ((low is None or value >= low) and (high is None or value <= high) and abs(value) < float("inf"))
+    ):
+        raise SettingError(where, allowed=f"it must be {rule}", advice=advice)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind not in WORDS:
+        return True  # a strategy's own type: its own check
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +70,6 @@ class Ease(Strategy):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return answer_empty(strongest(histories) @ self._weights, histories, self._prior)
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"weights": self._weights, "prior": self._prior}
-
-    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._weights, self._prior = arrays["weights"], arrays["prior"]
 
 
 def _gram(X: sparse.csr_array, blocks: list[slice]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +77,3 @@ class IALS(Strategy):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return answer_empty(self.fold_in(histories) @ self._factors.T, histories, self._prior)
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"factors": self._factors, "spectrum": self._spectrum, "prior": self._prior}
-
-    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._factors, self._spectrum, self._prior = arrays["factors"], arrays["spectrum"], arrays["prior"]

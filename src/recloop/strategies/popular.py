@@ -1,13 +1,17 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from recloop.data.compiled import compiled
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 from recloop.errors import SettingError, nearest
 from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
+from recloop.strategies.neighbours import KERNELS, rank_sparse
 from recloop.strategies.prior import fill_unreached, popularity, share
 
 DAY = 86_400.0
@@ -69,6 +73,23 @@ class Popular(Strategy):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return self._tables[self._rows(histories)]
 
+    def _rank_block(
+        self, histories: Histories, k: int, *, hide_seen: bool, allowed: NDArray[np.bool_] | None
+    ) -> Rankings:
+        if compiled(KERNELS, work=len(histories) * histories.n_items) is None:
+            return super()._rank_block(histories, k, hide_seen=hide_seen, allowed=allowed)
+        ranked = Rankings(np.empty((len(histories), k), np.int32), np.empty((len(histories), k), np.float32))
+        nothing = _nothing(histories.n_items, histories.n_items)
+        rows = self._rows(histories)
+        for table in np.unique(rows):
+            here = np.flatnonzero(rows == table)
+            part = histories.take(here)
+            best = rank_sparse(
+                _nothing(len(part), part.n_items), nothing, self._tables[table], k, part if hide_seen else None, allowed
+            )
+            ranked.items[here], ranked.scores[here] = best.items, best.scores
+        return ranked
+
     def _rows(self, histories: Histories) -> NDArray[np.intp]:
         """(n,) the row of the table that answers each request: 0 is everyone's."""
         if not len(self._segments) or self.segment not in histories.profiles:
@@ -78,8 +99,7 @@ class Popular(Strategy):
         known = (self._segments[found] == wanted) & (wanted != "")
         return np.where(known, found + 1, 0)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"tables": self._tables, "segments": self._segments}
 
-    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._tables, self._segments = arrays["tables"], arrays["segments"]
+def _nothing(n: int, width: int) -> sparse.csr_array:
+    """(n, width) zeros."""
+    return sparse.csr_array((np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(n + 1, np.int64)), (n, width))

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,3 @@ class Random(Strategy):
         state ^= state >> np.uint64(31)
         scores: NDArray[np.float32] = (state >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
         return scores
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {}
-
-    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        pass

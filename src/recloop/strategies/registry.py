@@ -1,17 +1,48 @@
 import json
+import warnings
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from recloop.errors import ArtifactError, MissingError, SettingError, nearest
 from recloop.strategies.base import Strategy
 
+GROUP = "recloop.strategies"
+
+
+def available() -> dict[str, type[Strategy]]:
+    """Every installed strategy by name, built-in or not (entry points ``recloop.strategies``).
+
+    One that cannot be imported is left out with a warning: another package's fault does not take the rest away.
+    """
+    found = {}
+    for name, point in _points().items():
+        try:
+            found[name] = _load(point)
+        except MissingError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
+
 
 @cache
-def available() -> dict[str, type[Strategy]]:
-    """Every installed strategy by name, built-in or not (entry points ``recloop.strategies``)."""
-    return {point.name: point.load() for point in sorted(entry_points(group="recloop.strategies"))}
+def _points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+
+
+def _load(point: EntryPoint) -> type[Strategy]:
+    try:
+        kind = point.load()
+    except (ImportError, AttributeError) as error:
+        raise MissingError(
+            f"strategy '{point.name}' cannot be imported from {point.value} ({error})",
+            advice="mend or uninstall the package that brings it",
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+        raise MissingError(
+            f"the entry point '{point.name}' names {point.value}", allowed="a subclass of Strategy is wanted"
+        )
+    return kind
 
 
 def make(name: str, **settings: Any) -> Strategy:
@@ -24,13 +55,14 @@ def make(name: str, **settings: Any) -> Strategy:
     >>> make("popular").name
     'popular'
     """
-    known = available()
-    if name not in known:
-        raise MissingError(f"there is no strategy '{name}'", advice=nearest(name, known))
-    valid = {entry.name for entry in known[name].settings()}
+    points = _points()
+    if name not in points:
+        raise MissingError(f"there is no strategy '{name}'", advice=nearest(name, points))
+    kind = _load(points[name])
+    valid = {entry.name for entry in kind.settings()}
     for unknown in sorted(set(settings) - valid):
         raise SettingError(f"strategy '{name}' has no setting '{unknown}'", advice=nearest(unknown, valid))
-    return known[name](**settings)
+    return kind(**settings)
 
 
 def load(folder: Path) -> Strategy:
@@ -41,10 +73,9 @@ def load(folder: Path) -> Strategy:
     """
     try:
         name = json.loads((folder / "strategy.json").read_text())["strategy"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{folder} holds no readable strategy ({error})", advice="train again") from error
-    if name not in available():
-        raise ArtifactError(
-            f"{folder} holds strategy '{name}', which is not installed", advice=nearest(name, available())
-        )
-    return available()[name].load(folder)
+    points = _points()
+    if name not in points:
+        raise ArtifactError(f"{folder} holds strategy '{name}', which is not installed", advice=nearest(name, points))
+    return _load(points[name]).load(folder)
