@@ -168,7 +168,7 @@ def _row(
         light = "open"
         if p_adjusted < alpha:
             light = "better" if effect.estimate * found.sign > 0 else "worse"
-        word = light if light != "open" else "no clear difference"
+        word: str = light if light != "open" else "no clear difference"
         if light == "open" and effect.p_value < alpha:
             word = f"no clear difference once the other rows are allowed for, p = {p_adjusted:.2g}"
         values = f"{found.say(effect.treatment)} against {found.say(effect.control)} under {control}"
