@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, func, select, update
 from sqlalchemy.dialects import sqlite as dialect
 
 from recloop.store import tables
@@ -147,7 +147,20 @@ class Store:
                 for table in (tables.events, tables.decisions, tables.feedback)
             }
 
+    def probe(self) -> "Future[None]":
+        """Resolved once something was really written: the file is there, not locked, not read-only, not full."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(tables.schema).values(version=tables.schema.c.version))
+
+        return self._database.submit(work)
+
     # ---- life
+
+    @property
+    def pending(self) -> int:
+        """Rows that wait to be written."""
+        return self._database.pending
 
     def close(self) -> None:
         """Write what waits, and let the file go."""

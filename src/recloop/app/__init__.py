@@ -1,0 +1,1 @@
+"""The composition root: every use case once. No HTTP, no argv."""

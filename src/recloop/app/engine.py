@@ -1,0 +1,260 @@
+"""The serving engine: a request in, a decision out. No HTTP."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.app.recent import Recent
+from recloop.compose.policy import Choices, Policy, State
+from recloop.data.histories import Histories
+from recloop.data.kinds import Kinds
+from recloop.data.vocabulary import Vocabulary
+from recloop.errors import MissingError, RecloopError, nearest
+from recloop.store import Appended, Store
+from recloop.store.ids import new_id
+from recloop.types import Decision, Event, Request
+
+FALLBACK = "popular"  # the policy that answers when the chosen one fails
+_log = logging.getLogger("recloop.engine")
+
+
+class NotReadyError(RecloopError):
+    """The service runs, and cannot answer yet."""
+
+    exit_code: ClassVar[int] = 5
+    status: ClassVar[int] = 503
+
+
+class Servable(Protocol):
+    """What the engine needs of a release."""
+
+    @property
+    def name(self) -> str:
+        """Which release it is."""
+        ...
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        """The policies by name."""
+        ...
+
+    @property
+    def default_policy(self) -> str:
+        """The policy that serves where no experiment runs."""
+        ...
+
+    @property
+    def items(self) -> Vocabulary:
+        """The catalogue, in the order of the models."""
+        ...
+
+    @property
+    def kinds(self) -> Kinds:
+        """What events weigh."""
+        ...
+
+    @property
+    def available(self) -> NDArray[np.bool_]:
+        """(n_items,) whether each item may be shown at all."""
+        ...
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """(n_items, d), what items are like; None where nobody knows."""
+        ...
+
+
+class Assignment(NamedTuple):
+    """Which variant of which experiment a user is in, and the policy that it means."""
+
+    experiment: str
+    variant: str
+    policy: str
+
+
+Assign = Callable[[str], Assignment | None]
+
+
+def unassigned(_user: str) -> Assignment | None:
+    """The assignment while no experiment runs."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A release with what its policies have learned; swapped as one reference, so a request sees one or the other."""
+
+    release: Servable
+    states: Mapping[str, State]
+
+
+class Engine:
+    """Answers requests from a release and the freshest histories, and keeps every decision.
+
+    Many threads may call it. ``switch`` and ``run_experiment`` take effect between two requests.
+
+    Args:
+        store: where histories come from and decisions go.
+        release: what answers; None until the first one is switched to.
+        seed: of the policies' randomness.
+        clock: seconds since 1970.
+        ids: makes the id of each decision.
+        history_limit: events of a user that count, at most.
+        users: users whose histories are kept in memory.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        release: Servable | None = None,
+        *,
+        seed: int | np.random.SeedSequence | None = None,
+        clock: Callable[[], float] = time.time,
+        ids: Callable[[], str] = new_id,
+        history_limit: int = 200,
+        users: int = 50_000,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._rng = np.random.default_rng(seed)
+        self._assign: Assign = unassigned
+        self._loaded: _Loaded | None = None
+        self._recent = Recent(store.history, limit=history_limit, users=users)
+        if release is not None:
+            self.switch(release)
+
+    # ---- what it serves
+
+    @property
+    def release(self) -> Servable | None:
+        """The release that answers now."""
+        return self._loaded.release if self._loaded else None
+
+    def switch(self, release: Servable) -> None:
+        """Answer from another release. Requests under way end with the one they began with.
+
+        Raises:
+            MissingError: its default policy is not among its policies.
+        """
+        if release.default_policy not in release.policies:
+            raise MissingError(
+                f"release '{release.name}' has no policy '{release.default_policy}'",
+                advice=nearest(release.default_policy, release.policies),
+            )
+        states = {
+            name: self._store.policy_states.get(release.name, name) or policy.initial_state()
+            for name, policy in release.policies.items()
+        }
+        self._loaded = _Loaded(release, states)
+
+    def learn(self, policy: str, state: State) -> None:
+        """Keep what a policy of the release has learned, and answer from it."""
+        loaded = self._serving()
+        self._store.policy_states.put(loaded.release.name, policy, state)
+        self._loaded = _Loaded(loaded.release, {**loaded.states, policy: state})
+
+    def run_experiment(self, assign: Assign) -> None:
+        """Assign users from now on with this function; ``unassigned`` ends it."""
+        self._assign = assign
+
+    def warm(self) -> None:
+        """Answer one request that is not kept, so that the first user does not wait for what loads on first use."""
+        if self._loaded is not None:
+            for name in self._loaded.release.policies:
+                self._choose(self._loaded, name, Request(user="", time=self._clock()))
+
+    # ---- the life of one request
+
+    def recommend(self, request: Request) -> Decision:
+        """The slate for a request, as a decision that is on disk when this returns.
+
+        Raises:
+            NotReadyError: there is no release.
+            StoreError: the decision cannot be kept.
+        """
+        decision, durable = self.submit(request)
+        durable.result()
+        return decision
+
+    def submit(self, request: Request) -> tuple[Decision, "Future[Appended]"]:
+        """As ``recommend``, without waiting: the decision holds once the future is resolved."""
+        decision = self.decide(request)
+        return decision, self._store.submit_decisions([decision])
+
+    def decide(self, request: Request) -> Decision:
+        """The slate for a request, as a decision that nobody keeps."""
+        start = time.perf_counter()
+        loaded = self._serving()
+        now = self._clock() if request.time is None else request.time
+        user = request.user or ""
+        assigned = self._assign(user) if user else None
+        wanted = assigned.policy if assigned else loaded.release.default_policy
+        history = self._recent.history(user, request.history, now)
+        name, choices = self._choose(loaded, wanted, replace(request, history=history, time=now))
+        return Decision(
+            id=self._ids(),
+            user=user,
+            time=now,
+            items=choices.slates(loaded.release.items)[0].items,
+            policy=wanted,
+            experiment=assigned.experiment if assigned else "",
+            variant=assigned.variant if assigned else "",
+            arm=choices.arms[0],
+            propensity=float(choices.propensities[0]),
+            release=loaded.release.name,
+            surface=request.surface,
+            fallback=name if name != wanted else choices.fallbacks[0],
+            latency=time.perf_counter() - start,
+        )
+
+    def observe(self, events: Sequence[Event]) -> None:
+        """Let events that the store has accepted change the next answers."""
+        self._recent.add(events)
+
+    # ---- below
+
+    def _serving(self) -> _Loaded:
+        if self._loaded is None:
+            raise NotReadyError("no release is active", advice="promote one: POST /v1/releases/{name}/promote")
+        return self._loaded
+
+    def _choose(self, loaded: _Loaded, wanted: str, request: Request) -> tuple[str, Choices]:
+        """The choices for one request, and the policy that made them: the wanted one, or the fallback."""
+        try:
+            return wanted, self._ask(loaded, wanted, request)
+        except Exception as error:
+            if wanted == FALLBACK or FALLBACK not in loaded.release.policies:
+                raise
+            # the type alone: a message may hold what a user sent
+            _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
+            return FALLBACK, self._ask(loaded, FALLBACK, request)
+
+    def _ask(self, loaded: _Loaded, name: str, request: Request) -> Choices:
+        release = loaded.release
+        if name not in release.policies:
+            raise MissingError(
+                f"release '{release.name}' has no policy '{name}'", advice=nearest(name, release.policies)
+            )
+        candidates, exclude = request.candidates, request.exclude
+        return release.policies[name].choose(
+            loaded.states[name],
+            Histories.from_requests([request], release.items, release.kinds),
+            max(1, min(request.k, len(release.items))),
+            self._rng,
+            allowed=None if release.available.all() else release.available,
+            exclude=[_known(exclude, release.items)] if exclude else None,
+            candidates=[_known(candidates, release.items)] if candidates is not None else None,
+        )
+
+
+def _known(names: Sequence[str], items: Vocabulary) -> NDArray[np.int32]:
+    """(m,) int32 indices of the items that the catalogue holds."""
+    places = items.indices(names)
+    return places[places >= 0]

@@ -1,0 +1,147 @@
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from numpy.typing import ArrayLike
+
+from recloop.app.engine import Assign, Assignment, Engine, unassigned
+from recloop.errors import ConflictError, SettingError, nearest
+from recloop.experiments import Experiment, Readout, Verdict, assign, decide, read_out
+from recloop.metrics.outcomes import user_table, with_diversity
+from recloop.store import Store
+from recloop.store.experiments import RUNNING, STOPPED, ExperimentRecord
+
+
+class Experiments:
+    """Create, start and stop experiments, and have the engine assign users to the one that runs.
+
+    Args:
+        store: definitions and states.
+        engine: what answers.
+        clock: seconds since 1970.
+        sentiment: (n,) texts to (n,) numbers in [-1, 1], for comments; None leaves them unread.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        clock: Callable[[], float] = time.time,
+        sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._clock = clock
+        self._sentiment = sentiment
+        self._assigned = ""
+
+    def all(self) -> list[ExperimentRecord]:
+        """Every experiment, oldest first."""
+        return self._store.experiments.all()
+
+    def running(self) -> ExperimentRecord | None:
+        """The one that runs, None where none does."""
+        return next((record for record in self.all() if record.state == RUNNING), None)
+
+    def create(self, definition: Mapping[str, Any], *, actor: str = "") -> ExperimentRecord:
+        """Keep a definition as a draft.
+
+        Raises:
+            SettingError: it is not valid.
+            ConflictError: the name is taken.
+        """
+        experiment = Experiment.parse(definition)
+        return self._store.experiments.add(experiment.name, experiment.to_dict(), actor=actor)
+
+    def start(self, name: str, *, actor: str = "") -> ExperimentRecord:
+        """Assign users from now on.
+
+        Raises:
+            MissingError: there is none of that name.
+            ConflictError: it is not a draft, or another one runs.
+            SettingError: the active release has no policy of a name that a variant gives.
+        """
+        self._check_policies(Experiment.parse(self._store.experiments.get(name).definition))
+        other = self.running()
+        if other is not None and other.name != name:
+            raise ConflictError(
+                f"experiment '{other.name}' runs", allowed="one runs at a time", advice=f"stop '{other.name}' first"
+            )
+        record = self._store.experiments.start(name, actor=actor)
+        self.follow()
+        return record
+
+    def stop(self, name: str, *, actor: str = "") -> ExperimentRecord:
+        """Serve the default policy to everybody from now on.
+
+        Raises:
+            MissingError: there is none of that name.
+            ConflictError: it does not run.
+        """
+        record = self._store.experiments.stop(name, actor=actor)
+        self.follow()
+        return record
+
+    def table(self, name: str) -> pl.DataFrame:
+        """What each user of an experiment was shown and did so far: one row per variant and user, as sums.
+
+        Raises:
+            MissingError: there is none of that name.
+        """
+        record = self._store.experiments.get(name)
+        since = math.inf if record.started is None else record.started
+        mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
+        decisions = self._store.decisions(since=since).with_columns(mine.alias("variant"))
+        release = self._engine.release
+        if release is not None and release.vectors is not None:
+            decisions = with_diversity(decisions, release.items, release.vectors)
+        return user_table(
+            decisions,
+            self._store.events(since=since),
+            self._store.feedback(since=since),
+            Experiment.parse(record.definition).window,
+            sentiment=self._sentiment,
+        )
+
+    def read_out(self, name: str) -> tuple[Readout, Verdict]:
+        """What an experiment shows so far, and the decision that its rule makes of it.
+
+        Raises:
+            MissingError: there is none of that name.
+        """
+        record = self._store.experiments.get(name)
+        experiment = Experiment.parse(record.definition)
+        readout = read_out(experiment, self.table(name), self._clock())
+        return readout, decide(experiment, readout, stopped=record.state == STOPPED)
+
+    def follow(self) -> None:
+        """Have the engine assign users to the experiment that runs in the store, whoever started it."""
+        record = self.running()
+        name = record.name if record else ""
+        if name != self._assigned:
+            self._engine.run_experiment(assigning(Experiment.parse(record.definition)) if record else unassigned)
+            self._assigned = name
+
+    def _check_policies(self, experiment: Experiment) -> None:
+        release = self._engine.release
+        if release is None:
+            return
+        for name, variant in experiment.variants.items():
+            if variant.policy not in release.policies:
+                raise SettingError(
+                    f"variant '{name}' wants the policy '{variant.policy}', which release '{release.name}' lacks",
+                    advice=nearest(variant.policy, release.policies),
+                )
+
+
+def assigning(experiment: Experiment) -> Assign:
+    """The function that gives each user a variant and its policy."""
+
+    def assignment(user: str) -> Assignment:
+        variant = assign(experiment, user)
+        return Assignment(experiment.name, variant, experiment.variants[variant].policy)
+
+    return assignment

@@ -1,0 +1,71 @@
+import threading
+from bisect import insort
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from recloop.types import Event
+
+
+def _time(event: Event) -> float:
+    return event.time if event.time is not None else float("inf")
+
+
+class Recent:
+    """The last events of the users that were here last, kept in memory and moved on by what they do.
+
+    Args:
+        load: ``(user, limit) -> events``, oldest first: where a user that is not in memory is read from.
+        limit: events kept per user.
+        users: users kept; the one that was not here for the longest time goes first.
+
+    >>> recent = Recent(lambda user, limit: [Event(user, "a", "view", 1.0, id="e1")], limit=2, users=10)
+    >>> [event.item for event in recent.history("u", (), now=9.0)]
+    ['a']
+    >>> recent.add([Event("u", "b", "view", 2.0, id="e2"), Event("u", "b", "view", 2.0, id="e2")])
+    >>> [event.item for event in recent.history("u", (Event("u", "c", "view"),), now=9.0)]
+    ['b', 'c']
+    """
+
+    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int) -> None:
+        self._load = load
+        self._limit = limit
+        self._users = users
+        self._known: OrderedDict[str, list[Event]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def history(self, user: str, sent: Sequence[Event], now: float) -> tuple[Event, ...]:
+        """The user's last events, oldest first, with those that the caller sent and the store does not know.
+
+        An anonymous user ("") has those alone.
+        """
+        if not user:
+            return tuple(sent[-self._limit :])
+        with self._lock:
+            known = self._known.get(user)
+            if known is None:
+                # read inside the lock: an event that is committed meanwhile waits in ``add``, and is not lost
+                known = self._known[user] = self._load(user, self._limit)
+                if len(self._known) > self._users:
+                    self._known.popitem(last=False)
+            else:
+                self._known.move_to_end(user)
+            history = tuple(known)
+        if not sent:
+            return history
+        ids = {event.id for event in history}
+        fresh = [event for event in sent if event.id is None or event.id not in ids]
+        merged = sorted((*history, *fresh), key=lambda event: now if event.time is None else event.time)
+        return tuple(merged[-self._limit :])
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Events that the store has accepted; those of users not in memory are read when the user comes."""
+        with self._lock:
+            for event in events:
+                known = self._known.get(event.user)
+                if known is None or any(event.id == old.id for old in known):
+                    continue
+                insort(known, event, key=_time)
+                del known[: -self._limit]

@@ -1,0 +1,95 @@
+"""Who may call: API keys and their scopes. Every route is closed unless the table says ``PUBLIC``."""
+
+import ipaddress
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+
+from recloop.errors import AccessError, ScopeError
+from recloop.service.problems import HttpError
+from recloop.store.keys import KeyRecord, Keys
+
+PUBLIC = ""  # the scope of what everybody may see
+FRESH = 2.0  # seconds that a key is believed without asking the store again
+
+
+def loopback(host: str) -> bool:
+    """Whether a host name or address is this machine and nothing else.
+
+    >>> [loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "shop.example")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """Says whose request it is, or refuses it.
+
+    Args:
+        keys: the keys of the store.
+        required: whether a key is needed; where it is not, only this machine is answered.
+        timer: seconds, for how long a key is believed.
+    """
+
+    def __init__(self, keys: Keys, *, required: bool, timer: Callable[[], float] = time.monotonic) -> None:
+        self._keys = keys
+        self._required = required
+        self._timer = timer
+        self._believed: dict[str, tuple[float, KeyRecord | None]] = {}
+
+    def check(self, headers: Headers, scope: str) -> str:
+        """The id of the key that the request came with, "" where none is needed.
+
+        Raises:
+            AccessError: a key is needed or the key is unknown.
+            ScopeError: the key lacks the scope.
+            HttpError: 421, the request names another host than this machine.
+        """
+        sent = headers.get("authorization")
+        if sent is None and (scope == PUBLIC or not self._required):
+            if not self._required:
+                _from_here(headers.get("host", ""))
+            return ""
+        if scope == PUBLIC:
+            return ""
+        if sent is None:
+            raise AccessError("the request has no API key", advice="send the header Authorization: Bearer <key>")
+        scheme, _, token = sent.partition(" ")
+        key = self._find(token.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise AccessError(
+                "the API key is not known, or was revoked", advice="make one with: recloop keys create NAME --scope ..."
+            )
+        if not key.allows(scope):
+            raise ScopeError(
+                f"the key '{key.name}' lacks the scope '{scope}'",
+                allowed=f"it has: {', '.join(sorted(key.scopes))}",
+                advice="use another key",
+            )
+        return key.id
+
+    def _find(self, token: str) -> KeyRecord | None:
+        now = self._timer()
+        believed = self._believed.get(token)
+        if believed and now - believed[0] < FRESH:
+            return believed[1]
+        if len(self._believed) > 10_000:  # a flood of guesses takes no memory
+            self._believed.clear()
+        found = self._keys.find(token)
+        self._believed[token] = (now, found)
+        return found
+
+
+def _from_here(host: str) -> None:
+    """Refuse what a page of another site sends to this machine through the user's browser (DNS rebinding)."""
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    if not loopback(name.strip("[]")):
+        raise HttpError(
+            421, f"the request is for the host '{name}'", allowed="without keys only this machine is served"
+        )

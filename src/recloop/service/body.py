@@ -1,0 +1,78 @@
+"""The body of a request: never more of it than allowed, never longer than patience lasts."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from recloop.errors import SettingError
+from recloop.service.problems import HttpError, invalid, malformed
+
+PATIENCE = 30.0  # seconds for a body to arrive
+
+
+class GoneError(Exception):
+    """The client went away before it had said what it wanted."""
+
+
+async def read(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """The body of at most ``limit`` bytes; a longer one is refused before it is read.
+
+    Raises:
+        HttpError: 408, 413 or 415.
+        GoneError: the client went away.
+    """
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise HttpError(
+            415, f"the content type is '{media}'", allowed="it must be application/json", advice="set Content-Type"
+        )
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(f"{int(announced)} bytes", limit)
+    first = await _next(receive, PATIENCE)
+    if not first[1] and len(first[0]) <= limit:
+        return first[0]
+    chunks, size, more = [first[0]], len(first[0]), first[1]
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while more and size <= limit:
+        chunk, more = await _next(receive, end - asyncio.get_running_loop().time())
+        chunks.append(chunk)
+        size += len(chunk)
+    if size > limit:
+        raise _too_large(f"more than {limit} bytes", limit)
+    return b"".join(chunks)
+
+
+def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+    """The body as the decoder's type.
+
+    Raises:
+        BodyError: it is not JSON.
+        SettingError: it is JSON, and not what is wanted.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        given, rule = invalid(error, decoder.type)
+        raise SettingError(given, allowed=rule) from None
+    except msgspec.DecodeError as error:
+        raise malformed(error, len(body)) from None
+
+
+async def _next(receive: Receive, patience: float) -> tuple[bytes, bool]:
+    """The next piece, and whether more follow."""
+    try:
+        async with asyncio.timeout(patience):
+            message = await receive()
+    except TimeoutError:
+        raise HttpError(408, f"the body did not arrive within {PATIENCE:.0f} seconds", advice="send it again") from None
+    if message["type"] == "http.disconnect":
+        raise GoneError
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_large(given: str, limit: int) -> HttpError:
+    return HttpError(413, f"the body has {given}", allowed=f"at most {limit} are read", advice="send smaller batches")

@@ -1,0 +1,66 @@
+"""What an operator sees: Prometheus metrics and one line of JSON per request. No user's id or text in either."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Observed:
+    """The figures of one service, in a registry of its own.
+
+    Args:
+        pending: how many rows wait for the store.
+    """
+
+    def __init__(self, pending: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
+        self.latency = Histogram(
+            "recloop_request_seconds",
+            "Time from request to answer.",
+            ["method", "route"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.requests = Counter(
+            "recloop_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.fallbacks = Counter(
+            "recloop_fallbacks", "Slates in which something stood in for what failed.", ["policy"], registry=registry
+        )
+        self.empty = Counter("recloop_empty_slates", "Slates without any item.", registry=registry)
+        self.events = Counter("recloop_events", "Events by what became of them.", ["outcome"], registry=registry)
+        self.feedback = Counter(
+            "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
+        )
+        rows = Gauge("recloop_store_pending_rows", "Rows that wait to be written.", registry=registry)
+        rows.set_function(pending)
+
+    def text(self) -> bytes:
+        """The figures as Prometheus reads them."""
+        return generate_latest(self.registry)
+
+
+class AccessLog:
+    """One line of JSON per request.
+
+    Args:
+        stream: where the lines go; None writes none.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, stream: TextIO | None = sys.stderr, clock: Callable[[], float] = time.time) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._encode = msgspec.json.Encoder().encode
+
+    def write(self, **fields: str | float) -> None:
+        """Write one line; the time is added."""
+        if self._stream is not None:
+            self._stream.write(self._encode({"time": round(self._clock(), 3), **fields}).decode() + "\n")

@@ -1,0 +1,130 @@
+"""Errors as problem documents (RFC 9457): a sentence that says what to do, and never a stack."""
+
+import re
+from typing import ClassVar
+
+import msgspec
+
+from recloop.errors import RecloopError, nearest
+from recloop.service.wire import Problem, Rejected
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class HttpError(RecloopError):
+    """Something wrong with the request as HTTP, before anybody looks at what it wants."""
+
+    def __init__(self, status: int, given: str, *, allowed: str = "", advice: str = "", allow: str = "") -> None:
+        super().__init__(given, allowed=allowed, advice=advice)
+        self.code = status
+        self.allow = allow
+
+
+class BodyError(RecloopError):
+    """The body is not JSON."""
+
+    status: ClassVar[int] = 400
+
+
+class RejectedError(RecloopError):
+    """No event of a batch could be kept."""
+
+    status: ClassVar[int] = 422
+
+    def __init__(self, rejected: tuple[Rejected, ...]) -> None:
+        super().__init__(
+            f"none of the {len(rejected)} events could be kept: {rejected[0].detail}", advice="mend them and send again"
+        )
+        self.rejected = rejected
+
+
+TITLES = {
+    400: "The body is not JSON",
+    401: "A key is needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "The body took too long",
+    409: "Conflict",
+    413: "The body is too large",
+    415: "The body must be JSON",
+    421: "Wrong host",
+    422: "Not valid",
+    500: "Something failed here",
+    501: "Not installed",
+    503: "Not available now",
+}
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an error: 500 for one that nobody expected."""
+    if isinstance(error, HttpError):
+        return error.code
+    return error.status if isinstance(error, RecloopError) else 500
+
+
+def problem(error: BaseException, request: str) -> Problem:
+    """The document for an error. What was not expected is told to the log, not to the caller."""
+    status = status_of(error)
+    known = isinstance(error, RecloopError)
+    detail = str(error) if known else "The service met an error that it did not expect. The log has it."
+    return Problem(
+        type=f"/docs#problem-{status}",
+        title=TITLES.get(status, "Problem"),
+        status=status,
+        detail=detail,
+        request=request,
+        rejected=error.rejected if isinstance(error, RejectedError) else (),
+    )
+
+
+def malformed(error: msgspec.DecodeError, size: int) -> RecloopError:
+    """The error for a body that is not JSON: it says where."""
+    if size == 0:
+        return BodyError("the body is empty", allowed="a JSON object is needed", advice="see /docs")
+    message = str(error)
+    found = re.search(r"^(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?$", message)
+    assert found is not None
+    where = f"at byte {found[2]}" if found[2] else f"at its end, byte {size}"
+    return BodyError(f"the body is not JSON: {found[1].lower()} {where}", advice="send one JSON object in UTF-8")
+
+
+def invalid(error: msgspec.ValidationError, kind: type[msgspec.Struct], where: str = "body") -> tuple[str, str]:
+    """What is wrong with a document of type ``kind``, and the rule: msgspec's message as two sentences.
+
+    >>> class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    ...     items: list[int] = []
+    >>> try:
+    ...     msgspec.json.decode(b'{"item": 3}', type=Wish)
+    ... except msgspec.ValidationError as error:
+    ...     print(invalid(error, Wish))
+    ("the body has an unknown field 'item'", "Did you mean 'items'? Valid: items")
+    """
+    rule, _, path = str(error).partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    place = f"'{path}' of the {where}" if path else f"the {where}"
+    if found := re.fullmatch(r"Object contains unknown field `(.*)`", rule):
+        return f"{place} has an unknown field '{found[1]}'", nearest(found[1], _fields(kind, path))
+    if found := re.fullmatch(r"Object missing required field `(.*)`", rule):
+        return f"{place} lacks the field '{found[1]}'", f"'{found[1]}' is required"
+    return f"{place} is not valid", rule[0].lower() + rule[1:].replace("`", "")
+
+
+def _fields(kind: type[msgspec.Struct], path: str) -> list[str]:
+    """The names of the fields of the object at a path such as ``history[...].item`` inside a ``kind``."""
+    shape: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
+    for name in [part for part in re.split(r"\.|\[\d*(?:\.\.\.)?\]", path) if part]:
+        shape = next(field.type for field in _struct(shape).fields if field.encode_name == name)
+    return [field.encode_name for field in _struct(shape).fields]
+
+
+def _struct(shape: msgspec.inspect.Type) -> msgspec.inspect.StructType:
+    while not isinstance(shape, msgspec.inspect.StructType):
+        if isinstance(shape, msgspec.inspect.Metadata):
+            shape = shape.type
+        elif isinstance(shape, msgspec.inspect.UnionType):
+            shape = next(option for option in shape.types if not isinstance(option, msgspec.inspect.NoneType))
+        else:
+            assert isinstance(shape, msgspec.inspect.VarTupleType | msgspec.inspect.ListType)
+            shape = shape.item_type
+    return shape

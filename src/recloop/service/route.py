@@ -1,0 +1,53 @@
+"""What a line of the table of routes is, and what its handler sees."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from recloop.app.serving import Serving
+from recloop.service.observe import Observed
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as a handler sees it: parsed, and allowed."""
+
+    serving: Serving
+    observed: Observed
+    body: Any
+    path: Mapping[str, str]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer that is not JSON of a type."""
+
+    content: bytes
+    media: str
+    policy: str = ""
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A line of the table. ``scope`` is what a key needs; ``errors`` are the statuses that it may answer besides."""
+
+    method: str
+    path: str
+    scope: str
+    handler: Handler
+    answer: type[Any]
+    request: type[msgspec.Struct] | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    parse: Callable[[bytes], Any] | None = None
+
+    @property
+    def summary(self) -> str:
+        """The first line of what the handler says of itself."""
+        return (self.handler.__doc__ or "").partition("\n")[0].rstrip(".")

@@ -1,0 +1,273 @@
+"""The one table of routes. Routing, access, parsing and the OpenAPI description all come from it."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import msgspec
+
+from recloop.app.engine import NotReadyError
+from recloop.errors import SettingError
+from recloop.experiments import Experiment
+from recloop.service.access import PUBLIC
+from recloop.service.problems import RejectedError, invalid, malformed
+from recloop.service.route import Call, Page, Route
+from recloop.service.wire import (
+    EventsAnswer,
+    EventsRequest,
+    ExperimentAnswer,
+    ExperimentsAnswer,
+    FeedbackAnswer,
+    FeedbackRequest,
+    HealthAnswer,
+    LooseEvents,
+    NewEvent,
+    ReadoutAnswer,
+    RecommendAnswer,
+    RecommendedItem,
+    RecommendRequest,
+    Rejected,
+    ReleaseAnswer,
+    ReleasesAnswer,
+)
+from recloop.store.experiments import ExperimentRecord
+from recloop.store.releases import ReleaseRecord
+from recloop.types import Event, Feedback, Request
+
+
+class Batch(NamedTuple):
+    """The events of a batch that are well formed, with their places, and those that are not."""
+
+    places: list[int]
+    events: list[Event]
+    rejected: list[Rejected]
+
+
+# ---- slates
+
+
+async def recommend(call: Call) -> RecommendAnswer:
+    """A slate for a user."""
+    wish: RecommendRequest = call.body
+    user = wish.user or ""
+    decision = await call.serving.recommend(
+        Request(
+            user=wish.user,
+            history=tuple(Event(user, e.item, e.kind, e.time, e.value, e.id) for e in wish.history),
+            k=wish.k,
+            candidates=wish.candidates,
+            exclude=wish.exclude,
+            surface=wish.surface,
+            profile=wish.profile,
+            context=wish.context,
+            time=wish.time,
+        )
+    )
+    if decision.fallback:
+        call.observed.fallbacks.labels(decision.policy).inc()
+    if not decision.items:
+        call.observed.empty.inc()
+    return RecommendAnswer(
+        decision=decision.id,
+        items=tuple(RecommendedItem(entry.item, entry.score, entry.source, entry.reason) for entry in decision.items),
+        policy=decision.policy,
+        release=decision.release,
+        experiment=decision.experiment,
+        variant=decision.variant,
+        fallback=decision.fallback,
+    )
+
+
+# ---- the log
+
+
+async def add_events(call: Call) -> EventsAnswer:
+    """Keep a batch of events; what is accepted is on disk."""
+    batch: Batch = call.body
+    appended, faults = await call.serving.add_events(batch.events)
+    rejected = batch.rejected + [Rejected(batch.places[place], sentence) for place, sentence in faults]
+    rejected.sort(key=lambda entry: entry.index)
+    outcomes = {"accepted": appended.accepted, "duplicate": appended.duplicates, "rejected": len(rejected)}
+    for outcome, number in outcomes.items():
+        call.observed.events.labels(outcome).inc(number)
+    if len(rejected) == len(batch.events) + len(batch.rejected):
+        raise RejectedError(tuple(rejected))
+    return EventsAnswer(appended.accepted, appended.duplicates, tuple(rejected))
+
+
+async def add_feedback(call: Call) -> FeedbackAnswer:
+    """Keep a rating, a survey's answer or a comment; it is on disk."""
+    said: FeedbackRequest = call.body
+    appended = await call.serving.add_feedback(
+        Feedback(said.user, said.kind, said.time, said.value, said.text, said.item, said.decision, said.id)
+    )
+    call.observed.feedback.labels(said.kind).inc(appended.accepted)
+    return FeedbackAnswer(*appended)
+
+
+_strict = msgspec.json.Decoder(EventsRequest)
+_loose = msgspec.json.Decoder(LooseEvents)
+_single = msgspec.json.Decoder(NewEvent)
+
+
+def parse_events(body: bytes) -> Batch:
+    """A batch; where one event is not valid, the others still are."""
+    try:
+        found = _strict.decode(body).events
+        return Batch(list(range(len(found))), [_event(event) for event in found], [])
+    except msgspec.ValidationError:
+        pass  # one event or the batch itself is wrong: look at each
+    except msgspec.DecodeError as error:
+        raise malformed(error, len(body)) from None
+    batch = Batch([], [], [])
+    for place, raw in enumerate(_decode_loose(body)):
+        try:
+            batch.events.append(_event(_single.decode(raw)))
+            batch.places.append(place)
+        except msgspec.ValidationError as error:
+            given, rule = invalid(error, NewEvent, "event")
+            batch.rejected.append(Rejected(place, f"{given}. {rule}."))
+    return batch
+
+
+def _decode_loose(body: bytes) -> tuple[msgspec.Raw, ...]:
+    try:
+        return _loose.decode(body).events
+    except msgspec.ValidationError as error:
+        given, rule = invalid(error, EventsRequest)
+        raise SettingError(given, allowed=rule) from None
+
+
+def _event(event: NewEvent) -> Event:
+    return Event(event.user, event.item, event.kind, event.time, event.value, event.id, event.decision)
+
+
+# ---- experiments
+
+
+async def list_experiments(call: Call) -> ExperimentsAnswer:
+    """Every experiment, oldest first."""
+    return ExperimentsAnswer(tuple(map(_experiment, await asyncio.to_thread(call.serving.experiments.all))))
+
+
+async def create_experiment(call: Call) -> ExperimentAnswer:
+    """Define an experiment; it waits as a draft."""
+    create = call.serving.experiments.create
+    return _experiment(await asyncio.to_thread(create, call.body, actor=call.actor))
+
+
+async def start_experiment(call: Call) -> ExperimentAnswer:
+    """Start an experiment: from now on its users get their variants."""
+    start = call.serving.experiments.start
+    return _experiment(await asyncio.to_thread(start, call.path["name"], actor=call.actor))
+
+
+async def stop_experiment(call: Call) -> ExperimentAnswer:
+    """Stop an experiment: from now on everybody gets the default policy."""
+    stop = call.serving.experiments.stop
+    return _experiment(await asyncio.to_thread(stop, call.path["name"], actor=call.actor))
+
+
+async def read_out(call: Call) -> ReadoutAnswer:
+    """What an experiment shows so far, with the decision as a sentence."""
+    readout, verdict = await asyncio.to_thread(call.serving.experiments.read_out, call.path["name"])
+    return ReadoutAnswer(verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, readout.to_dict())
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object whose fields are looked at later."""
+    try:
+        return _object.decode(body)
+    except msgspec.ValidationError:
+        raise SettingError("the body is not a JSON object", allowed="an object is needed", advice="see /docs") from None
+    except msgspec.DecodeError as error:
+        raise malformed(error, len(body)) from None
+
+
+_object = msgspec.json.Decoder(dict[str, Any])
+
+
+def _experiment(record: ExperimentRecord) -> ExperimentAnswer:
+    return ExperimentAnswer(**record._asdict())
+
+
+# ---- releases
+
+
+async def list_releases(call: Call) -> ReleasesAnswer:
+    """Every release, oldest first."""
+    return ReleasesAnswer(tuple(map(_release, await asyncio.to_thread(call.serving.releases.all))))
+
+
+async def promote_release(call: Call) -> ReleaseAnswer:
+    """Answer from a release from now on; no request is dropped."""
+    promote = call.serving.releases.promote
+    return _release(await asyncio.to_thread(promote, call.path["name"], actor=call.actor))
+
+
+async def rollback_release(call: Call) -> ReleaseAnswer:
+    """Answer from the release before this one; no request is dropped."""
+    return _release(await asyncio.to_thread(call.serving.releases.rollback, actor=call.actor))
+
+
+def _release(record: ReleaseRecord) -> ReleaseAnswer:
+    return ReleaseAnswer(record.name, record.active, record.created, record.checksum)
+
+
+# ---- health
+
+
+async def live(_call: Call) -> HealthAnswer:
+    """The process runs."""
+    return HealthAnswer("live")
+
+
+async def ready(call: Call) -> HealthAnswer:
+    """A release is loaded and the store takes writes: slates can be asked for."""
+    if lacking := await call.serving.lacking():
+        raise NotReadyError(lacking.rstrip("."))
+    release = call.serving.engine.release
+    assert release is not None
+    return HealthAnswer("ready", release.name)
+
+
+async def metrics(call: Call) -> Page:
+    """The service's own figures, as Prometheus reads them."""
+    return Page(call.observed.text(), "text/plain; version=0.0.4; charset=utf-8")
+
+
+ROUTES = (
+    Route("POST", "/v1/recommend", "recommend", recommend, RecommendAnswer, RecommendRequest, errors=(503,)),
+    Route(
+        "POST",
+        "/v1/events",
+        "events",
+        add_events,
+        EventsAnswer,
+        EventsRequest,
+        status=202,
+        errors=(503,),
+        parse=parse_events,
+    ),
+    Route("POST", "/v1/feedback", "events", add_feedback, FeedbackAnswer, FeedbackRequest, status=202, errors=(503,)),
+    Route("GET", "/v1/experiments", "experiments", list_experiments, ExperimentsAnswer),
+    Route(
+        "POST",
+        "/v1/experiments",
+        "experiments",
+        create_experiment,
+        ExperimentAnswer,
+        Experiment,
+        status=201,
+        errors=(409,),
+        parse=parse_object,
+    ),
+    Route("POST", "/v1/experiments/{name}/start", "experiments", start_experiment, ExperimentAnswer, errors=(404, 409)),
+    Route("POST", "/v1/experiments/{name}/stop", "experiments", stop_experiment, ExperimentAnswer, errors=(404, 409)),
+    Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
+    Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
+    Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
+    Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
+    Route("GET", "/health/live", PUBLIC, live, HealthAnswer),
+    Route("GET", "/health/ready", PUBLIC, ready, HealthAnswer, errors=(503,)),
+    Route("GET", "/metrics", "metrics", metrics, Page),
+)

@@ -1,0 +1,257 @@
+"""The service as a process: a socket, a server, and an orderly end."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TextIO, TypedDict, Unpack
+
+import uvicorn
+from numpy.typing import ArrayLike
+
+from recloop.app.serving import Serving, open_serving
+from recloop.errors import ConflictError, RecloopError, SettingError
+from recloop.loop.promote import promote
+from recloop.loop.release import load
+from recloop.service.access import loopback
+from recloop.service.application import LIMIT, Application
+from recloop.service.observe import AccessLog
+from recloop.store import Store
+
+FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
+SWITCH = 0.001  # seconds that one thread may keep the others waiting: the writer's commits stand behind requests
+
+_log = logging.getLogger("recloop.service")
+
+
+class HttpServer(uvicorn.Server):
+    """Serves on a socket that is bound already; ends when told to, after the requests under way.
+
+    Args:
+        serving: the use cases.
+        listener: a bound socket.
+        keys_required: whether each request needs an API key.
+        access_log: where a line per request goes.
+        limit: bytes that a body may have.
+        drain: seconds that requests under way get at the end.
+        ready: called with the URL once requests are answered.
+    """
+
+    def __init__(
+        self,
+        serving: Serving,
+        listener: socket.socket,
+        *,
+        keys_required: bool,
+        access_log: AccessLog | None = None,
+        limit: int = LIMIT,
+        drain: float = 10.0,
+        ready: Callable[[str], None] | None = None,
+    ) -> None:
+        self._serving = serving
+        self._listener = listener
+        self._ready = ready
+        self._following: asyncio.Task[None] | None = None
+        self._answering = threading.Event()
+        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit)
+        super().__init__(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                ws="none",
+                backlog=2048,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=round(drain),
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve_forever(self) -> None:
+        """Answer until ``stop`` or a signal."""
+        self.run(sockets=[self._listener])
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Return once requests are answered.
+
+        Raises:
+            ConflictError: that takes too long.
+        """
+        if not self._answering.wait(seconds):
+            raise ConflictError(f"the service did not answer within {seconds:.0f} seconds")
+
+    def stop(self) -> None:
+        """Take no more requests, finish those under way, and end."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and to follow the store."""
+        await super().startup(sockets=sockets)
+        self._following = asyncio.create_task(self._follow())
+        self._answering.set()
+        if self._ready is not None:
+            self._ready(self.url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way."""
+        if self._following is not None:
+            self._following.cancel()
+        await super().shutdown(sockets=sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM ask for an orderly end, and are not raised again after it: the process ends with 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            self.force_exit = self.should_exit  # asked twice: at once
+            self.should_exit = True
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW)
+            try:
+                await asyncio.to_thread(self._serving.follow)
+            except RecloopError as error:
+                _log.error("%s", error)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to a host and port; port 0 is any free one.
+
+    Raises:
+        ConflictError: the port is in use.
+        SettingError: the host or the port is not one of this machine, or may not be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError) as error:
+        raise SettingError(f"the service cannot listen on {host}:{port} ({error})") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConflictError(
+                f"port {port} on {host} is in use",
+                advice="stop the other program, or choose another port; 0 is any free one",
+            ) from error
+        raise SettingError(f"the service cannot listen on {host}:{port} ({error.strerror})") from error
+    return listener
+
+
+class Options(TypedDict, total=False):
+    """How to serve; each has a default.
+
+    Attributes:
+        release: folder of a release that is promoted first; None serves the active one.
+        host: loopback unless you mean it.
+        port: 0 is any free one.
+        keys: whether a key is needed; None needs one where the host is not loopback.
+        seed: of the policies' randomness.
+        limit: bytes that a body may have.
+        drain: seconds that requests under way get at the end.
+        log: where a line per request goes; None writes none.
+        ready: called with the URL once requests are answered.
+        sentiment: texts to numbers in [-1, 1], for readouts.
+    """
+
+    release: Path | None
+    host: str
+    port: int
+    keys: bool | None
+    seed: int | None
+    limit: int
+    drain: float
+    log: TextIO | None
+    ready: Callable[[str], None] | None
+    sentiment: Callable[[Sequence[str]], ArrayLike] | None
+
+
+def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way.
+
+    Args:
+        store_url: ``sqlite:///file.db`` or the path of the file.
+        options: see ``Options``.
+
+    Raises:
+        ConflictError: the port is in use.
+        SettingError: strangers could reach the service and no key would keep them out.
+        StoreError: the store cannot be opened.
+        ArtifactError: the release is damaged.
+    """
+    with opened(store_url, **options) as server:
+        server.serve_forever()
+
+
+@contextmanager
+def background(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpServer]:
+    """The service in a thread of this process, answering while the context lasts: for tests and notebooks."""
+    with opened(store_url, **options) as server:
+        thread = threading.Thread(target=server.serve_forever, name="recloop-server", daemon=True)
+        thread.start()
+        try:
+            server.wait()
+            yield server
+        finally:
+            server.stop()
+            thread.join()
+
+
+@contextmanager
+def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpServer]:
+    """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
+    host, release = options.get("host", "127.0.0.1"), options.get("release")
+    sys.setswitchinterval(SWITCH)
+    with listen(host, options.get("port", 8000)) as listener, Store(store_url) as store:
+        required = _keys_required(store, host, options.get("keys"))
+        if release is not None:
+            promote(store, release, actor="recloop serve")
+        yield HttpServer(
+            open_serving(store, load, seed=options.get("seed"), sentiment=options.get("sentiment")),
+            listener,
+            keys_required=required,
+            access_log=AccessLog(options.get("log", sys.stderr)),
+            limit=options.get("limit", LIMIT),
+            drain=options.get("drain", 10.0),
+            ready=options.get("ready"),
+        )
+
+
+def _keys_required(store: Store, host: str, keys: bool | None) -> bool:
+    if loopback(host):
+        return bool(keys)
+    if keys is False or not any(key.revoked is None for key in store.keys.all()):
+        why = "keys are switched off" if keys is False else "the store has no API key"
+        raise SettingError(
+            f"{host} can be reached by other machines, and {why}",
+            allowed="without keys only this machine may be served",
+            advice="make a key (recloop keys create NAME --scope recommend --scope events), or serve on 127.0.0.1",
+        )
+    return True

@@ -1,0 +1,181 @@
+"""What goes over the wire, as types: they parse, they check, and they are the OpenAPI description."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Id = Annotated[str, Meta(min_length=1, max_length=256, description="An id of your own: any text.")]
+Kind = Annotated[str, Meta(min_length=1, max_length=64, description="What happened: view, click, purchase, rating …")]
+Time = Annotated[float, Meta(description="Seconds since 1970 in UTC. Without it, the moment of the request.")]
+Short = Annotated[str, Meta(max_length=256)]
+
+
+class PastEvent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event of the user that the caller knows of, such as those of an anonymous session."""
+
+    item: Id
+    kind: Kind = "view"
+    time: Time | None = None
+    value: float | None = None
+    id: Id | None = None
+
+
+class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A wish for recommendations."""
+
+    user: Annotated[Id | None, Meta(description="Who asks. Without it the user is anonymous.")] = None
+    k: Annotated[int, Meta(ge=1, le=1000, description="How many items, at most.")] = 10
+    history: Annotated[
+        tuple[PastEvent, ...], Meta(max_length=1000, description="Events that the service may not know, oldest first.")
+    ] = ()
+    candidates: Annotated[
+        Annotated[tuple[Id, ...], Meta(max_length=10_000)] | None, Meta(description="Only these items may be shown.")
+    ] = None
+    exclude: Annotated[tuple[Id, ...], Meta(max_length=10_000, description="These items are not shown.")] = ()
+    surface: Annotated[Short, Meta(description="Where the slate is shown: home, basket, mail …")] = "default"
+    profile: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the user.")] = {}
+    context: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the moment.")] = {}
+    time: Time | None = None
+
+
+class RecommendedItem(Struct, frozen=True, omit_defaults=True):
+    """One place of the slate."""
+
+    item: str
+    score: float
+    source: Annotated[str, Meta(description="The strategy that brought it.")] = ""
+    reason: Annotated[str, Meta(description="Why it is there.")] = ""
+
+
+class RecommendAnswer(Struct, frozen=True):
+    """A slate, best first. Send ``decision`` back with the events that follow."""
+
+    decision: Annotated[str, Meta(description="The id of the decision that this slate is.")]
+    items: tuple[RecommendedItem, ...]
+    policy: str
+    release: str
+    experiment: Annotated[str, Meta(description="The experiment that the user is in; empty where in none.")] = ""
+    variant: str = ""
+    fallback: Annotated[str, Meta(description="What stood in for a strategy that failed; empty where nothing did.")] = (
+        ""
+    )
+
+
+class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that a user did with an item."""
+
+    user: Id
+    item: Id
+    kind: Kind
+    time: Time | None = None
+    value: Annotated[float | None, Meta(description="Stars, money, seconds …")] = None
+    id: Annotated[Id | None, Meta(description="The same id counts once, so sending again is safe.")] = None
+    decision: Annotated[Id | None, Meta(description="The decision whose slate showed the item.")] = None
+
+
+class EventsRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch of events."""
+
+    events: Annotated[tuple[NewEvent, ...], Meta(min_length=1, max_length=10_000)]
+
+
+class LooseEvents(Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch of which some event is wrong: each is then looked at by itself."""
+
+    events: Annotated[tuple[msgspec.Raw, ...], Meta(min_length=1, max_length=10_000)]
+
+
+class Rejected(Struct, frozen=True):
+    """An event that was not kept, and why."""
+
+    index: Annotated[int, Meta(description="Its place in the batch, from 0.")]
+    detail: str
+
+
+class EventsAnswer(Struct, frozen=True):
+    """What became of a batch. What is accepted is on disk."""
+
+    accepted: int
+    duplicates: Annotated[int, Meta(description="Events whose id was there already: not counted again.")]
+    rejected: tuple[Rejected, ...] = ()
+
+
+class FeedbackRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a user said: a rating or a survey's answer (``value``), or a comment (``text``)."""
+
+    user: Id
+    kind: Literal["rating", "survey", "comment"]
+    value: float | None = None
+    text: Annotated[str, Meta(max_length=10_000)] = ""
+    item: Short = ""
+    decision: Short = ""
+    time: Time | None = None
+    id: Annotated[Id | None, Meta(description="The same id counts once, so sending again is safe.")] = None
+
+
+class FeedbackAnswer(Struct, frozen=True):
+    """Whether it is new. What is accepted is on disk."""
+
+    accepted: int
+    duplicates: int
+
+
+class ExperimentAnswer(Struct, frozen=True):
+    """An experiment and where it stands."""
+
+    name: str
+    state: Annotated[str, Meta(description="draft, running or stopped")]
+    definition: dict[str, Any]
+    created: float
+    started: float | None = None
+    stopped: float | None = None
+
+
+class ExperimentsAnswer(Struct, frozen=True):
+    """Every experiment, oldest first."""
+
+    experiments: tuple[ExperimentAnswer, ...]
+
+
+class ReadoutAnswer(Struct, frozen=True):
+    """What an experiment shows so far."""
+
+    verdict: Annotated[str, Meta(description="ship, roll_back, keep_running, inconclusive or invalid")]
+    sentence: Annotated[str, Meta(description="The decision in words.")]
+    facts: tuple[str, ...]
+    treatment: Annotated[str, Meta(description="The variant that is shipped or rolled back; empty where none is.")]
+    readout: Annotated[dict[str, Any], Meta(description="Users, checks, values, comparisons, guardrails and lifts.")]
+
+
+class ReleaseAnswer(Struct, frozen=True):
+    """A release, and whether it is the one in use."""
+
+    name: str
+    active: bool
+    created: float
+    checksum: str
+
+
+class ReleasesAnswer(Struct, frozen=True):
+    """Every release, oldest first."""
+
+    releases: tuple[ReleaseAnswer, ...]
+
+
+class HealthAnswer(Struct, frozen=True, omit_defaults=True):
+    """Whether the service lives, or is ready."""
+
+    status: str
+    release: str | UnsetType = UNSET
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """What went wrong (RFC 9457). ``detail`` says what was given, what is allowed, and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request: Annotated[str, Meta(description="The id of the request, as in the log.")] = ""
+    rejected: tuple[Rejected, ...] = ()
