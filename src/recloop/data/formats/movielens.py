@@ -59,9 +59,13 @@ def _layout(
     )
 
 
-def _category_of_flags(frame: pl.DataFrame) -> pl.DataFrame:
+def _category_and_date(frame: pl.DataFrame) -> pl.DataFrame:
+    """Genre flags to one category, the release date to ISO-8601."""
     flags = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in _GENRES]
-    return frame.with_columns(category=pl.concat_str(flags, separator="|", ignore_nulls=True)).drop(_GENRES)
+    return frame.with_columns(
+        category=pl.concat_str(flags, separator="|", ignore_nulls=True),
+        release_date=pl.col("release_date").str.to_date("%d-%b-%Y", strict=False).cast(pl.String),
+    ).drop(_GENRES)
 
 
 _USER_100K = ("user_id", "age", "gender", "occupation", "zip_code")
@@ -101,9 +105,9 @@ MOVIELENS: tuple[Format, ...] = (
         Dialect("|", "", _ITEM_100K, header=False),
         _all(r"\d+\|[^|]*\|[^|]*\|[^|]*\|[^|]*(\|[01]){19}"),
         "100K films: 24 fields between bars, the last 19 are genres",
-        {"item": "movie_id", "title": "title"},
+        {"item": "movie_id", "title": "title", "category": "category", "time": "release_date"},
         encoding="latin-1",
-        finish=_category_of_flags,
+        finish=_category_and_date,
     ),
     _layout(
         "movielens-1m-items",
