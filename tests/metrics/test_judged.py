@@ -1,9 +1,13 @@
+import tracemalloc
+
 import numpy as np
 import polars as pl
 import pytest
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
+from recloop.data.truth import Truth
 from recloop.errors import DataError
 from recloop.metrics import METRICS, NDCG, Judged, Ratings, item_users, judged
 from recloop.metrics.metric import AtK
@@ -49,6 +53,27 @@ def test_a_changed_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(judged, "BLOCK_BYTES", size)
         for metric, expected in zip(metrics, whole, strict=True):
             assert np.array_equal(metric.per_user(random_judged()), expected, equal_nan=True), (metric.name, size)
+
+
+def test_memory_stays_far_below_users_times_items() -> None:
+    n, n_items = 20_000, 10_000
+    rng = np.random.default_rng(1)
+    slates = Rankings(
+        rng.permutation(n_items)[rng.integers(0, n_items - 10, (n, 1)) + np.arange(10)].astype(np.int32),
+        np.zeros((n, 10), np.float32),
+    )
+    rows = np.repeat(np.arange(n), 5)
+    known = Truth.of(rows, rng.integers(0, n_items, 5 * n), np.ones(5 * n), n_rows=n, n_items=n_items)
+    seen = Histories.of([[]] * n, n_items=n_items)
+    vectors = rng.standard_normal((n_items, 16)).astype(np.float32)
+    tracemalloc.start()
+    whole = Judged(slates, known, seen, popularity=np.ones(n_items), n_users=9, vectors=vectors)
+    for kind in METRICS.values():
+        if issubclass(kind, AtK):
+            kind(10).per_user(whole)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < n * n_items / 8  # a table of single bits
 
 
 def test_a_user_is_worth_the_same_in_any_company() -> None:

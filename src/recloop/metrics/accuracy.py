@@ -69,7 +69,7 @@ class F1(Accuracy):
 
 @dataclass(frozen=True)
 class HitRate(Accuracy):
-    """Share of slates with at least one hit among the k places (Deshpande & Karypis 2004, section 6.2)."""
+    """Share of slates with at least one hit among the k places (Deshpande & Karypis 2004)."""
 
     id: ClassVar[str] = "hit-rate"
     title: ClassVar[str] = "Hit rate"

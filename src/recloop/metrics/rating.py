@@ -13,7 +13,7 @@ from recloop.metrics.metric import Direction, Metric, Need, pooled
 
 @dataclass(frozen=True)
 class MAE(Metric):
-    """Mean absolute error of predicted ratings (Herlocker et al. 2004, section 4.1)."""
+    """Mean absolute error of predicted ratings (Herlocker et al. 2004)."""
 
     id: ClassVar[str] = "mae"
     title: ClassVar[str] = "Mean absolute error"
@@ -30,7 +30,7 @@ class MAE(Metric):
 
 @dataclass(frozen=True)
 class RMSE(Metric):
-    """Root of the mean squared error of predicted ratings (Herlocker et al. 2004, section 4.1)."""
+    """Root of the mean squared error of predicted ratings (Herlocker et al. 2004)."""
 
     id: ClassVar[str] = "rmse"
     title: ClassVar[str] = "Root mean squared error"
