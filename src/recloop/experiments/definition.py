@@ -31,7 +31,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     control: bool = False
 
 
-class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A metric that the treatment may not worsen by more than a margin (non-inferiority).
 
     Attributes:
