@@ -180,6 +180,13 @@ def test_the_same_strategy_twice_is_tied(made: Split) -> None:
     assert judged.best("mrr@3").tied == ("b",)
 
 
+def test_many_ties_are_listed(made: Split) -> None:
+    rankers = {name: Random().fit(made.train) for name in ("a", "b", "c", "d")}
+    best = evaluate(made, rankers, ["mrr@3"]).best("mrr@3")
+    assert best.tied == ("b", "c", "d")
+    assert ", tied with b, c and d: the data" in best.sentence
+
+
 def test_false_alarms_between_equal_strategies_are_rare(made: Split) -> None:
     """Six shuffles of the same skill: Holm over 15 pairs raises an alarm in at most about 5% of families."""
     alarms = 0

@@ -134,7 +134,7 @@ class Evaluation:
             return f"{start}. No other strategy was judged."
         test = f"paired t-test, Holm's correction, alpha {self.alpha:g}"
         if tied:
-            return f"{start}, tied with {' and '.join(tied)}: the data cannot tell them apart ({test})."
+            return f"{start}, tied with {_listed(tied)}: the data cannot tell them apart ({test})."
         return f"{start}, apart from every other strategy ({test})."
 
     def pareto(self, accuracy: str | Metric | None = None, diversity: str | Metric | None = None) -> tuple[str, ...]:
@@ -251,3 +251,7 @@ class Evaluation:
             "skipped": [asdict(entry) for entry in self.skipped],
             "costs": {name: asdict(cost) for name, cost in self.costs.items()},
         }
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
