@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 store_option = click.option(
     "--store", default="recloop.db", show_default=True, help="The store: a file, or sqlite:///file."
 )
+
+plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="recloop.toml")
 
 
 class BarProgress:
