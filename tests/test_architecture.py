@@ -38,7 +38,7 @@ def test_imports_point_down() -> None:
     wrong = []
     for path in sorted(SOURCE.rglob("*.py")):
         here = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-        if here == "__init__" or here == "__main__":
+        if here in {"__init__", "__main__"}:
             continue
         assert here in FLOORS, f"{path} stands on no floor: add it to FLOORS and to the architecture page"
         for line, module in imports(path):
