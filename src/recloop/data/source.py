@@ -1,9 +1,8 @@
 """From files to a dataset: every row is read, or counted with its line and reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,14 +11,11 @@ from numpy.typing import NDArray
 from recloop.data.columns import NEEDED, RATINGS, Found, check_columns, check_fields, guess_columns, normal
 from recloop.data.dataset import Dataset
 from recloop.data.formats import Content, Format, Options, Role, Table, choose
+from recloop.data.judge import Judge, as_text
 from recloop.data.kinds import Kinds
 from recloop.data.problems import Problems
-from recloop.data.times import to_seconds
 from recloop.errors import DataError, SettingError
 from recloop.progress import SILENT, Progress
-
-LONGEST_ID = 1024  # characters; longer ones are nearly always a field in the wrong place
-_LARGEST = float(np.finfo(np.float32).max)
 
 Columns = Mapping[str, str | tuple[str, ...]]
 
@@ -80,17 +76,6 @@ class Source:
             items=str(folder / self.items) if self.items else None,
             users=str(folder / self.users) if self.users else None,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings that differ from the defaults, as plain JSON values."""
-        plain: dict[str, Any] = {}
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.name == "kinds":
-                plain["kinds"] = {"weights": dict(value.weights), "minimum": dict(value.minimum)}
-            elif value not in (None, {}):
-                plain[entry.name] = dict(value) if isinstance(value, Mapping) else value
-        return plain
 
 
 @dataclass(frozen=True)
@@ -234,49 +219,9 @@ def _load(source: Source, role: Role, path: Path) -> Raw:
     return Raw(table, layout, reason, found, columns, problems)
 
 
-class _Judge:
-    """Marks bad rows, each with its first fault."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.good = np.ones(raw.table.frame.height, dtype=bool)
-        self.line = raw.table.line
-        self.problems = raw.problems
-
-    def fault(self, mask: pl.Series, reason: str, shown: pl.Series | None = None) -> None:
-        """Rows where ``mask`` is true are bad; ``shown`` holds the offending values, where they may be shown."""
-        bad = np.flatnonzero(mask.fill_null(value=False).to_numpy() & self.good)
-        if not len(bad):
-            return
-        details = [] if shown is None else [_short(value) for value in shown.gather(bad[:100]).to_list()]
-        self.problems.add(reason, self.line[bad], details)
-        self.good[bad] = False
-
-    def id(self, column: pl.Series, what: str) -> pl.Series:
-        """Ids as text; missing and overlong ones are faults."""
-        text = _text(column)
-        self.fault(text.is_null() | (text.str.strip_chars() == ""), f"missing {what}")
-        self.fault(text.str.len_chars() > LONGEST_ID, f"{what} longer than {LONGEST_ID} characters")
-        return text
-
-    def number(self, column: pl.Series, what: str) -> pl.Series:
-        """Float64; empty is null, what is no finite number is a fault."""
-        if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-            numbers, given = column.cast(pl.Float64), column.is_not_null()
-        else:
-            text = column.cast(pl.String).str.strip_chars()
-            numbers, given = text.cast(pl.Float64, strict=False), text.is_not_null() & (text != "")
-        self.fault(given & numbers.is_null(), f"{what} is not a number", column)
-        self.fault(numbers.is_nan() | (numbers.abs() > _LARGEST), f"{what} is NaN or infinite", column)
-        return numbers
-
-    def keep(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The good rows."""
-        return frame if self.good.all() else frame.filter(pl.Series(self.good))
-
-
 def _events(raw: Raw, source: Source, notes: list[str]) -> pl.DataFrame:
     """user, item, kind, value, time of the good rows, in the order of the file or of the column ``order``."""
-    frame, columns, judge = raw.table.frame, raw.columns, _Judge(raw)
+    frame, columns, judge = raw.table.frame, raw.columns, Judge(raw.table, raw.problems)
 
     def column(name: str) -> pl.Series | None:
         return frame[columns[name][0]] if name in columns else None
@@ -292,9 +237,7 @@ def _events(raw: Raw, source: Source, notes: list[str]) -> pl.DataFrame:
     if (value := column("value")) is not None:
         events = events.with_columns(value=judge.number(value, "value"))
     if (time := column("time")) is not None:
-        judge.fault(time.is_null() | (_text(time).str.strip_chars() == ""), "missing time")
-        times = to_seconds(time, source.time_format)
-        judge.fault(times.seconds.is_null() | ~times.seconds.is_finite(), f"time cannot be read as {times.rule}", time)
+        times = judge.time(time, source.time_format)
         events = events.with_columns(time=times.seconds)
         notes.append(f"Times are read as {times.rule}.")
     if (order := column("order")) is not None:
@@ -322,7 +265,7 @@ def _kind(raw: Raw, source: Source, notes: list[str]) -> str:
 def _attributes(raw: Raw, role: Role) -> pl.DataFrame:
     """One row per id with its attributes; a second row of the same id is a fault."""
     key = NEEDED[role][0]
-    frame, judge = raw.table.frame, _Judge(raw)
+    frame, judge = raw.table.frame, Judge(raw.table, raw.problems)
     ids = judge.id(frame[raw.columns[key][0]], f"{key} id")
     made = {key: ids}
     for name, columns in raw.columns.items():
@@ -341,9 +284,9 @@ def _attributes(raw: Raw, role: Role) -> pl.DataFrame:
 def _joined(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     if len(columns) == 1:
         column = frame[columns[0]]
-        return _text(column) if isinstance(column.dtype, pl.List) else column
+        return as_text(column) if isinstance(column.dtype, pl.List) else column
     return frame.select(
-        pl.concat_str([_text(frame[c]) for c in columns], separator=". ", ignore_nulls=True)
+        pl.concat_str([as_text(frame[c]) for c in columns], separator=". ", ignore_nulls=True)
     ).to_series()
 
 
@@ -352,24 +295,3 @@ def _repeated(ids: pl.Series, good: NDArray[np.bool_]) -> pl.Series:
     frame = pl.DataFrame({"id": ids, "good": good})
     earlier = pl.col("good").cast(pl.Int32).cum_sum().over("id") - pl.col("good").cast(pl.Int32)
     return frame.select(earlier > 0).to_series()
-
-
-def _text(column: pl.Series) -> pl.Series:
-    """A column as text; whole floats lose their point, lists are joined by ``, ``."""
-    if column.dtype == pl.String:
-        return column
-    if column.dtype.is_float():
-        column = pl.select(pl.when(column.is_not_nan()).then(column)).to_series()
-        whole = column.drop_nulls()
-        if bool(((whole == whole.round()) & (whole.abs() < 2**53)).all()):
-            column = column.cast(pl.Int64)
-    if isinstance(column.dtype, pl.List):
-        return column.cast(pl.List(pl.String)).list.join(", ", ignore_nulls=True)
-    if isinstance(column.dtype, pl.Struct):
-        return column.struct.json_encode()
-    return column.cast(pl.String)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"

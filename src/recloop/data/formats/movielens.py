@@ -40,7 +40,7 @@ def _layout(
     finish: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> Format:
     def sniff(content: Content) -> str:
-        return reason if matches(content) else ""
+        return f"it looks like {reason}" if matches(content) else ""
 
     def load(content: Content, options: Options, problems: Problems) -> Table:
         data = content.decoded(options.encoding or encoding)
