@@ -30,7 +30,7 @@ def test_json_there_and_back() -> None:
         ({"variants": {"ok": VARIANTS["blend"], "a/b": VARIANTS["popular"]}}, "the variant is named 'a/b'"),
         (
             {"variants": {"blend": VARIANTS["blend"]}},
-            "has no control with traffic. Mark one variant with control = true",
+            "has no control with traffic; mark one variant with control = true",
         ),
         ({"variants": {"popular": VARIANTS["popular"]}}, "has no treatment with traffic"),
         ({"variants": {**VARIANTS, "blend": {"policy": "b", "weight": -1}}}, "variant 'blend' has weight -1.0"),

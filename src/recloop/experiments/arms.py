@@ -65,7 +65,7 @@ class Arms:
         if self.unknown(metric, treatment) or self.unknown(metric, control):
             return False
         t, c = self.moments[metric, treatment].estimate(), self.moments[metric, control].estimate()
-        return t.value == c.value and t.variance == c.variance == 0
+        return t.variance == c.variance == 0 and math.isclose(t.value, c.value, rel_tol=1e-9)
 
     def incomparable(self, metric: str, treatment: str, control: str) -> str:
         """Why there is no effect of one arm against the other; empty where there is one."""

@@ -90,7 +90,7 @@ class _Case:
         if winners and not early:
             best = max(winners, key=lambda name: self.metric.sign * self._value(name))
             return self._say("ship", f"Ship {best}. {self._compared(best)} {self._guardrail_words(best)}".strip(), best)
-        warning = "".join(f" Take {name} out: {why}" for name, why in harms.items() if why)
+        warning = "".join(f" Take {name} out. {why}" for name, why in harms.items() if why)
         if readout.total_users < experiment.planned_users and not self.stopped:
             return self._say("keep_running", f"Keep running. {self._progress()} {self._open()}{warning}")
         return self._say("inconclusive", f"No decision. {self._open()}{warning}")

@@ -9,6 +9,7 @@ from recloop.errors import DataError
 from recloop.stats.estimate import Estimate
 
 Values = NDArray[np.generic] | Sequence[float]
+ROUNDING = 1e-13  # what is left of a variance after subtraction is noise below this share of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,9 @@ class Moments:
         if not self.x_mean:
             return math.nan
         r = self.ratio
-        return max(self.var - 2 * r * self.cov + r * r * self.x_var, 0.0) / self.x_mean**2
+        parts = self.var + r * r * self.x_var
+        rest = parts - 2 * r * self.cov
+        return rest / self.x_mean**2 if not rest < ROUNDING * parts else 0.0
 
     def estimate(self) -> Estimate:
         """The mean of y, or the ratio where there are two columns, with the variance of that estimate.

@@ -1,0 +1,157 @@
+"""The rule, branch by branch, and the sentences that a product owner reads."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recloop.experiments import Experiment, Guardrail, LogEntry, Variant, Verdict, decide, read_out
+
+VARIANTS = {
+    "random": Variant(policy="random", control=True),
+    "popular": Variant(policy="popular", control=True),
+    "blend": Variant(policy="blend"),
+}
+
+
+def users(seed: int = 0, per_arm: int = 1000, stars: dict[str, float] | None = None, **clicks: float) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name, chance in clicks.items():
+        slates = rng.poisson(3, per_arm) + 1
+        rated = rng.binomial(1, 0.5, per_arm)
+        mean = (stars or {}).get(name, 4.0)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "variant": [name] * per_arm,
+                    "user": [f"{name}{i}" for i in range(per_arm)],
+                    "first": np.sort(rng.uniform(0, 86400, per_arm)),
+                    "slates": slates,
+                    "clicked_slates": rng.binomial(slates, chance),
+                    "ratings": rated,
+                    "rating_sum": rated * rng.normal(mean, 1, per_arm),
+                }
+            )
+        )
+    return pl.concat(parts)
+
+
+def verdict(table: pl.DataFrame, stopped: bool = False, **settings: object) -> Verdict:
+    given = {"name": "home", "variants": VARIANTS, "planned_users": table.height, **settings}
+    test = Experiment(**given)
+    return decide(test, read_out(test, table, now=86400.0), stopped=stopped)
+
+
+def test_ship_needs_every_control() -> None:
+    found = verdict(users(random=0.10, popular=0.20, blend=0.30))
+    assert (found.verdict, found.treatment) == ("ship", "blend")
+    assert found.sentence.startswith("Ship blend. Its click rate is 29.0%, against 9.7% under random (+199%, between")
+    assert " and 21.1% under popular (+37.6%, between +22.7% and +54.7%)." in found.sentence
+    assert "Intervals at 95%, valid at every look." in found.facts
+    assert "3,000 users: random 1,000, popular 1,000 and blend 1,000." in found.facts
+
+
+def test_better_than_one_control_only() -> None:
+    found = verdict(users(random=0.10, popular=0.30, blend=0.30))
+    assert found.verdict == "inconclusive"
+    assert "That it is better than popular is not beyond doubt." in found.sentence
+
+
+def test_worse_than_one_control_rolls_back() -> None:
+    found = verdict(users(random=0.10, popular=0.40, blend=0.30))
+    assert (found.verdict, found.treatment) == ("roll_back", "blend")
+    assert "Roll back blend. Its click rate is 29.0%, against 41.2% under popular (-29.7%, between" in found.sentence
+
+
+def test_harm_ends_it_before_the_planned_size_under_either_rule() -> None:
+    table = users(random=0.10, popular=0.40, blend=0.30)
+    for rule in ("fixed", "sequential"):
+        assert verdict(table, rule=rule, planned_users=9000).verdict == "roll_back"
+
+
+def test_a_win_ends_it_early_under_the_sequential_rule_only() -> None:
+    table = users(random=0.10, popular=0.20, blend=0.30)
+    assert verdict(table, planned_users=9000).verdict == "ship"
+    early = verdict(table, rule="fixed", planned_users=9000)
+    assert early.verdict == "keep_running"
+    assert "3,000 of 9,000 planned users are in; at this pace about 2 days to go." in early.sentence
+
+
+def test_too_few_users() -> None:
+    found = verdict(users(random=0.1, popular=0.2, blend=0.9, per_arm=50), planned_users=5000)
+    assert found.verdict == "keep_running"
+    assert "blend has 50 users, and each variant needs 100." in found.sentence
+
+
+def test_stopped_without_an_answer() -> None:
+    table = users(random=0.2, popular=0.2, blend=0.2)
+    assert verdict(table, planned_users=9000).verdict == "keep_running"
+    assert verdict(table, planned_users=9000, stopped=True).verdict == "inconclusive"
+
+
+def test_guardrails() -> None:
+    rail = (Guardrail(metric="satisfaction", margin=0.05),)
+    clicks = {"random": 0.1, "popular": 0.2, "blend": 0.3}
+    held = verdict(users(**clicks), guardrails=rail)
+    assert held.verdict == "ship"
+    assert held.sentence.endswith("The guardrails held: satisfaction.")
+    breached = verdict(users(**clicks, stars={"blend": 3.2}), guardrails=rail)
+    assert breached.verdict == "roll_back"
+    assert "It breaks the guardrail on satisfaction: 3.23, against 3.97 under random" in breached.sentence
+    unclear = verdict(users(**clicks, stars={"blend": 3.8}), guardrails=rail)
+    assert unclear.verdict == "inconclusive"
+    assert "That satisfaction holds against random is not beyond doubt: 3." in unclear.sentence
+    named = (Guardrail(metric="satisfaction", margin=0.05, against="popular"),)
+    one_sided = verdict(users(**clicks, stars={"random": 5.0}), guardrails=named)
+    assert one_sided.verdict == "ship"
+
+
+def test_a_guardrail_that_was_not_measured_ships_nothing() -> None:
+    table = users(random=0.1, popular=0.2, blend=0.3).drop("ratings", "rating_sum")
+    found = verdict(table, guardrails=(Guardrail(metric="satisfaction"),))
+    assert found.verdict == "inconclusive"
+    assert "not measured: it needs ratings" in found.sentence
+
+
+def test_a_guardrail_on_what_never_happens_holds() -> None:
+    table = users(random=0.1, popular=0.2, blend=0.3).with_columns(fallbacks=0)
+    assert verdict(table, guardrails=(Guardrail(metric="fallback_rate"),)).verdict == "ship"
+
+
+def test_a_primary_metric_that_was_not_measured() -> None:
+    found = verdict(users(random=0.1, popular=0.2, blend=0.3), primary="purchase_rate")
+    assert found.verdict == "invalid"
+    assert "Its primary metric, purchase rate, is not measured: it needs purchase events" in found.sentence
+
+
+def test_lower_is_better() -> None:
+    table = users(random=0.4, popular=0.3, blend=0.2).rename({"clicked_slates": "abandoned"})
+    assert verdict(table, primary="abandonment").verdict == "ship"
+    assert verdict(
+        table.with_columns(abandoned=pl.col("slates") - pl.col("abandoned")), primary="abandonment"
+    ).verdict == ("roll_back")
+
+
+def test_the_best_of_several_treatments_ships_and_a_harmful_one_goes() -> None:
+    variants = {**VARIANTS, "bold": Variant(policy="bold"), "bad": Variant(policy="bad")}
+    clicks = {"random": 0.1, "popular": 0.2, "blend": 0.3, "bold": 0.35, "bad": 0.02}
+    table = users(**clicks)
+    assert verdict(table, variants=variants).treatment == "bold"
+    weak = users(**{**clicks, "blend": 0.2, "bold": 0.2})
+    found = verdict(weak, variants=variants)
+    assert found.verdict == "inconclusive"
+    assert "Take bad out. Its click rate is 2.2%, against" in found.sentence
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_data_give_the_same_verdict(seed: int) -> None:
+    table = users(random=0.1, popular=0.2, blend=0.25, seed=seed)
+    assert verdict(table) == verdict(table.sample(fraction=1.0, shuffle=True, seed=seed))
+
+
+def test_the_log_says_who_and_on_what() -> None:
+    test = Experiment(name="home", variants=VARIANTS, planned_users=3000)
+    readout = read_out(test, users(random=0.1, popular=0.2, blend=0.3), now=86400.0)
+    entry = LogEntry.of(readout, decide(test, readout), actor="ada").to_dict()
+    assert (entry["actor"], entry["verdict"], entry["treatment"]) == ("ada", "ship", "blend")
+    assert (entry["definition"], len(entry["data"])) == (test.fingerprint, 64)
