@@ -3,7 +3,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-WORTH = 4_000_000  # elementary steps that pay for loading numba (about half a second, once)
+WORTH = 1_000_000  # elementary steps that pay for loading numba (about half a second, once)
 
 
 def compiled(module: str, work: float) -> Any:

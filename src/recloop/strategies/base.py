@@ -22,7 +22,7 @@ from recloop.progress import SILENT, Progress
 from recloop.types import Request, Slate, SlateItem
 
 FORMAT = 1
-BLOCK_BYTES = 64 * 2**20  # scores are made in blocks of rows of about this size: never users x items at once
+BLOCK_BYTES = 16 * 2**20  # scores are made in blocks of rows of about this size: never users x items at once
 
 
 def setting(

@@ -1,4 +1,13 @@
-"""Least squares for one side of a factorisation: many small systems that share one Gram matrix."""
+"""Least squares for one side of a factorisation: many small systems that share one Gram matrix.
+
+The system of a row with entries w_i at vectors y_i: the x that minimises
+
+    sum_i w_i (1 - x.y_i)^2 + x.(spectrum * x) + ridge |x|^2
+
+Weights below 0 count as 0; a row without entries gets zeros; rows do not touch each other.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +16,9 @@ from scipy import sparse
 from recloop.data.compiled import compiled
 from recloop.strategies.neighbours import KERNELS, plain
 
-GATHER = 2**21  # floats gathered at once by the NumPy version: rows x longest row x factors
+GATHER = 2**21  # floats gathered at once by the NumPy versions: rows x longest row x factors
 CONVERGED = 1e-10  # squared residual over squared right-hand side, both in the norm of the preconditioner
-MOST_STEPS = 100
+MOST_STEPS = 200
 
 
 def to_eigenbasis(
@@ -23,8 +32,7 @@ def to_eigenbasis(
     Returns:
         (n, d) turned vectors, (d,) the diagonal of their Gram matrix, (d, d) the basis.
     """
-    gram = vectors.T.astype(np.float64) @ vectors
-    spectrum, basis = np.linalg.eigh(gram)
+    spectrum, basis = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
     turned = np.ascontiguousarray(vectors @ basis.astype(np.float32))
     return turned, np.maximum(spectrum, 0).astype(np.float32), basis.astype(np.float32)
 
@@ -34,68 +42,90 @@ def descend(
     vectors: NDArray[np.float32],
     spectrum: NDArray[np.float32],
     ridges: NDArray[np.float32],
-    *,
-    start: NDArray[np.float32] | None = None,
-    steps: int = MOST_STEPS,
+    start: NDArray[np.float32],
+    steps: int,
 ) -> NDArray[np.float32]:
-    """For each row with entries w_i, the x that minimises sum_i w_i (1 - x.y_i)^2 + x.(spectrum * x) + ridge |x|^2.
+    """Each row's x, a few steps nearer: conjugate gradients with the diagonal of the system as preconditioner.
 
-    Conjugate gradients with the diagonal of the system as preconditioner, until ``CONVERGED`` or for ``steps`` steps.
-    Rows do not touch each other. By a numba kernel where that pays, else by NumPy in blocks of rows of like length;
-    both follow the same path, so that they differ by rounding only. Weights below 0 count as 0.
+    By a numba kernel where that pays, else by NumPy in blocks of rows of like length; both take the same steps, so that
+    they differ by rounding only.
 
     Args:
         rows: (n, m) float32.
-        vectors: (m, d) float32, the y.
+        vectors: (m, d) float32, the y, in the eigenbasis of their Gram matrix.
         spectrum: (d,) float32, at least 0.
         ridges: (n,) float32, above 0.
-        start: (n, d) where to begin; zeros where None.
-        steps: at most so many.
+        start: (n, d) where to begin.
+        steps: how many.
 
     Returns:
-        (n, d) float32; zeros for rows without entries.
+        (n, d) float32.
+    """
+    solved = np.array(start, np.float32, order="C")
+    if kernels := compiled(KERNELS, work=rows.nnz * vectors.shape[1]):
+        kernels.descend(*_positive(rows), vectors, spectrum, ridges, steps, CONVERGED, solved)
+        return solved
+    solved[np.diff(rows.indptr) == 0] = 0
+    for block, Y, weights in _blocks(rows, vectors):
+        solved[block] = _descend(Y, weights, spectrum + ridges[block, None], solved[block], steps)
+    return solved
+
+
+def solve(
+    rows: sparse.csr_array, vectors: NDArray[np.float32], spectrum: NDArray[np.float32], ridges: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Each row's x, to the end: the same arguments and answer as ``descend``, from no start.
+
+    The numba kernel descends until ``CONVERGED``; NumPy solves the systems directly.
     """
     n, d = rows.shape[0], vectors.shape[1]
-    solved = np.zeros((n, d), np.float32) if start is None else np.ascontiguousarray(start, np.float32)
-    starts, indices, weights = plain(rows)
-    weights = np.maximum(weights, 0)
+    solved = np.zeros((n, d), np.float32)
     if kernels := compiled(KERNELS, work=rows.nnz * d):
-        kernels.descend(starts, indices, weights, vectors, spectrum, ridges, steps, CONVERGED, solved)
+        kernels.descend(*_positive(rows), vectors, spectrum, ridges, MOST_STEPS, CONVERGED, solved)
         return solved
+    for block, Y, weights in _blocks(rows, vectors):
+        weighted = Y * weights[:, :, None]
+        A = np.matmul(weighted.transpose(0, 2, 1), Y)
+        A[:, np.arange(d), np.arange(d)] += spectrum + ridges[block, None]
+        solved[block] = np.linalg.solve(A, weighted.sum(axis=1)[:, :, None])[:, :, 0]
+    return solved
+
+
+def _positive(rows: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    starts, indices, weights = plain(rows)
+    return starts, indices, np.maximum(weights, 0)
+
+
+def _blocks(
+    rows: sparse.csr_array, vectors: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]]:
+    """Rows of like length, padded to the longest: their numbers (b,), vectors (b, l, d) and weights (b, l)."""
+    starts, indices, weights = _positive(rows)
     lengths = np.diff(starts)
-    solved[lengths == 0] = 0
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
     first = 0
     while first < len(order):
-        room = np.arange(1, len(order) - first + 1) * lengths[order[first:]] * d
+        room = np.arange(1, len(order) - first + 1) * lengths[order[first:]] * vectors.shape[1]
         last = first + max(1, int(np.searchsorted(room, GATHER, side="right")))
         block = order[first:last]
         inside = np.arange(int(lengths[block[-1]])) < lengths[block, None]
         places = np.where(inside, starts[block, None] + np.arange(inside.shape[1]), 0)
-        solved[block] = _descend_block(
-            vectors[indices[places]],
-            np.where(inside, weights[places], 0),
-            spectrum + ridges[block, None],
-            solved[block],
-            steps,
-        )
+        yield block, vectors[indices[places]], np.where(inside, weights[places], np.float32(0))
         first = last
-    return solved
 
 
-def _descend_block(
+def _descend(
     Y: NDArray[np.float32],
     weights: NDArray[np.float32],
     diagonal: NDArray[np.float32],
     x: NDArray[np.float32],
     steps: int,
 ) -> NDArray[np.float32]:
-    """The same for b rows padded to one length l: Y (b, l, d), weights (b, l), diagonal and x (b, d)."""
-    turned = Y.transpose(0, 2, 1)
+    """A block of rows: Y (b, l, d), weights (b, l), diagonal and x (b, d)."""
 
     def gather(per_entry: NDArray[np.float32]) -> NDArray[np.float32]:
-        summed: NDArray[np.float32] = np.matmul(turned, per_entry[:, :, None])[:, :, 0]
+        summed: NDArray[np.float32] = np.matmul(per_entry[:, None, :], Y)[:, 0]
         return summed
 
     def dots(vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,21 +133,16 @@ def _descend_block(
         return products
 
     scale = diagonal + np.matmul(weights[:, None, :], Y * Y)[:, 0]
-    goal = gather(weights)
     residual = gather(weights * (1 - dots(x))) - diagonal * x
     direction = residual / scale
     rz = (residual * direction).sum(axis=1)
-    enough = np.float32(CONVERGED) * (goal * goal / scale).sum(axis=1)
     for _ in range(steps):
-        going = rz > enough
-        if not going.any():
-            break
         image = diagonal * direction + gather(weights * dots(direction))
         curve = (direction * image).sum(axis=1)
-        length = np.divide(rz, curve, out=np.zeros_like(rz), where=going)[:, None]
+        length = np.divide(rz, curve, out=np.zeros_like(rz), where=curve > 0)[:, None]
         x = x + length * direction
         residual = residual - length * image
-        before, rz = rz, np.where(going, (residual * residual / scale).sum(axis=1), 0)
-        turn = np.divide(rz, before, out=np.zeros_like(rz), where=going)[:, None]
+        before, rz = rz, (residual * residual / scale).sum(axis=1)
+        turn = np.divide(rz, before, out=np.zeros_like(rz), where=before > 0)[:, None]
         direction = residual / scale + turn * direction
     return x

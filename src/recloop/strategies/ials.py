@@ -8,10 +8,10 @@ from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
-from recloop.strategies.factors import descend, to_eigenbasis
+from recloop.strategies.factors import descend, solve, to_eigenbasis
 from recloop.strategies.prior import answer_empty, popularity
 
-STEPS = 3  # of conjugate gradients per row and iteration, from where the last iteration ended
+STEPS = 2  # of conjugate gradients per row and iteration, from where the last iteration ended
 
 
 class IALS(Strategy):
@@ -61,7 +61,7 @@ class IALS(Strategy):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Both sides in the eigenbasis of the given one, and the sought one a few steps nearer to its optimum."""
         given, spectrum, basis = to_eigenbasis(given)
-        sought = descend(rows, given, self.unobserved * spectrum, self._ridges(rows), start=sought @ basis, steps=STEPS)
+        sought = descend(rows, given, self.unobserved * spectrum, self._ridges(rows), sought @ basis, STEPS)
         return given, sought
 
     def _ridges(self, rows: sparse.csr_array) -> NDArray[np.float32]:
@@ -73,7 +73,7 @@ class IALS(Strategy):
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """(n, factors) float32: the vector of each history, zeros where it is empty."""
         rows = histories.matrix()
-        return descend(rows, self._factors, self.unobserved * self._spectrum, self._ridges(rows))
+        return solve(rows, self._factors, self.unobserved * self._spectrum, self._ridges(rows))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return answer_empty(self.fold_in(histories) @ self._factors.T, histories, self._prior)

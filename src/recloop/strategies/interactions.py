@@ -15,6 +15,9 @@ def strongest(histories: Histories) -> sparse.csr_array:
     [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     shape = (len(histories), histories.n_items)
+    matrix = histories.matrix()
+    if matrix.nnz == len(histories.items):  # nothing repeats
+        return matrix
     rows, items, weights = histories.rows, histories.items, histories.weights
     order = np.lexsort((weights, items, rows))
     rows, items, weights = rows[order], items[order], weights[order]

@@ -4,7 +4,21 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from recloop.data.kernels import Floats, Integers, boolean, finish, float32, given, int32, int64, jit, made, push
+from recloop.data.kernels import (
+    CHUNK,
+    Floats,
+    Integers,
+    boolean,
+    enters,
+    finish,
+    float32,
+    given,
+    int32,
+    int64,
+    jit,
+    made,
+    push,
+)
 
 Places = NDArray[np.int64]
 TRACKED = 8  # rows that touch less than 1/TRACKED of all items list what they touch instead of sweeping the whole row
@@ -63,15 +77,19 @@ def rank_sparse(
         for place in range(seen_starts[row], seen_starts[row + 1]):
             sums[seen_items[place]] = np.nan  # above nothing and equal to nothing
         bound = np.float32(-np.inf)
-        for number in range(n_touched if tracked else width):
-            item = touched[number] if tracked else number
-            score = sums[item]
-            if score >= bound and score != 0 and allowed[item]:
-                size = push(best, values, size, item, score)
-                if tracked:
-                    sums[item] = np.nan  # taken: a second entry in the list is passed over
-                if size == k:
-                    bound = values[0]
+        for start in range(0, n_touched if tracked else width, CHUNK):
+            stop = min(start + CHUNK, n_touched if tracked else width)
+            if not tracked and stop - start == CHUNK and not enters(sums[start:stop], bound):
+                continue
+            for number in range(start, stop):
+                item = touched[number] if tracked else number
+                score = sums[item]
+                if score >= bound and score != 0 and allowed[item]:
+                    size = push(best, values, size, item, score)
+                    if tracked:
+                        sums[item] = np.nan  # taken: a second entry in the list is passed over
+                    if size == k:
+                        bound = values[0]
         unreached = 0
         for number in range(width):
             item = fill_order[number]
@@ -119,13 +137,17 @@ def nearest(
             for entry in range(user_starts[user], user_starts[user + 1]):
                 sums[user_items[entry]] += weight * user_weights[entry]
         sums[row] = 0
+        for item in range(n):
+            sums[item] /= norms[row] * norms[item] + shrinkage
         size = 0
         bound = np.float32(0)
-        for item in range(n):
-            if sums[item] > 0:
-                score = sums[item] / (norms[row] * norms[item] + shrinkage)
-                if score > bound:
-                    size = push(best, values, size, item, score)
+        for start in range(0, n, CHUNK):
+            stop = min(start + CHUNK, n)
+            if stop - start == CHUNK and not enters(sums[start:stop], bound):
+                continue
+            for item in range(start, stop):
+                if sums[item] > bound:
+                    size = push(best, values, size, item, sums[item])
                     if size == k:
                         bound = values[0]
         sums[:] = 0
