@@ -1,0 +1,55 @@
+import sys
+from pathlib import Path
+
+import click
+
+from recloop.cli.console import answer, err, json_option, store_option
+
+
+@click.command(epilog="Example: recloop serve --release runs/3f2a/release --port 8000")
+@store_option
+@click.option("--release", type=click.Path(path_type=Path), help="Promote the release in this folder first.")
+@click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True,
+              help="Where the newest run is looked for when the store knows no release.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, help="Other hosts than loopback need API keys.")
+@click.option("--port", default=8000, show_default=True, help="0 is any free one.")
+@click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
+@click.option("--seed", type=int, help="Of the policies' randomness.")
+@click.option("--quiet", is_flag=True, help="Write no line per request.")
+@json_option
+def serve(
+    store: str,
+    release: Path | None,
+    runs: Path,
+    host: str,
+    port: int,
+    keys: bool | None,
+    seed: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Answer POST /v1/recommend, /v1/events, /v1/feedback and the rest over HTTP.
+
+    Serves the active release of the store; where there is none, the newest run's. Ctrl-C ends it after the requests
+    under way. The routes are described at /docs.
+    """
+    from recloop.app.serve import first_release
+    from recloop.service.server import serve as serve_http
+
+    def ready(url: str) -> None:
+        if as_json:
+            answer({"url": url, "docs": f"{url}/docs"})
+            sys.stdout.flush()
+            return
+        err.print(f"[green]serving[/] {url}  (routes: {url}/docs; Ctrl-C ends it)")
+
+    serve_http(
+        store,
+        release=release or first_release(store, runs),
+        host=host,
+        port=port,
+        keys=keys,
+        seed=seed,
+        log=None if quiet else sys.stderr,
+        ready=ready,
+    )
