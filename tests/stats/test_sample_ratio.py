@@ -24,10 +24,10 @@ def test_against_scipy(arms: list[tuple[int, float]]) -> None:
 def test_sentences() -> None:
     fine = srm({"a": 5010, "b": 4990}, {"a": 1, "b": 1})
     assert not fine.red
-    assert fine.sentence.startswith("Traffic was split as planned: a 50.10% of users (planned 50.00%)")
+    assert fine.sentence.startswith("Traffic was split as planned: a 50.1% of users (planned 50.0%)")
     broken = srm({"a": 5400, "b": 4600}, {"a": 1, "b": 1})
     assert broken.red
-    assert "not split as planned: a 54.00%" in broken.sentence
+    assert "not split as planned: a 54.0%" in broken.sentence
 
 
 def test_an_arm_without_traffic_is_its_own_alarm() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import GuardrailResult
 from recloop.experiments.readout import Comparison, Readout, to_json
-from recloop.experiments.words import against, duration, lift, listed
+from recloop.experiments.words import against, duration, lift, listed, loss, probability
 
 Outcome = Literal["ship", "keep_running", "roll_back", "inconclusive", "invalid"]
 
@@ -93,7 +93,7 @@ class _Case:
         warning = "".join(f" Take {name} out. {why}" for name, why in harms.items() if why)
         if readout.total_users < experiment.planned_users and not self.stopped:
             return self._say("keep_running", f"Keep running. {self._progress()} {self._open()}{warning}")
-        return self._say("inconclusive", f"No decision. {self._open()}{warning}")
+        return self._say("inconclusive", f"No clear answer. {self._open()}{warning}")
 
     def _say(self, verdict: Outcome, sentence: str, *treatments: str) -> Verdict:
         return Verdict(verdict, sentence, self.facts, treatments[0] if len(treatments) == 1 else "")
@@ -129,7 +129,7 @@ class _Case:
         worse = [one for one in self._primary(treatment) if self._sign(one) < 0]
         parts = [f"Its {self.metric.title} is {self._against(worse)}."] if worse else []
         parts += [
-            f"It breaks the guardrail on {self.readout.metrics[one.metric].title}: {self._rail(one)}."
+            f"It breaks the guardrail on {self._named(one)}: {self._rail(one)}."
             for one in self._rails(treatment)
             if one.status == "breached"
         ]
@@ -166,13 +166,16 @@ class _Case:
             unsure = [one.control for one in self._primary(treatment) if self._sign(one) <= 0]
             if unsure:
                 parts.append(f"That it is better than {listed(unsure)} is not beyond doubt.")
-            rails = [one for one in self._rails(treatment) if one.status == "unclear"]
-            parts += [
-                f"That {self.readout.metrics[one.metric].title} holds against {one.control} is not beyond doubt: "
-                f"{self._rail(one)}."
-                for one in rails
-            ]
-        return " ".join(parts)
+            for one in self._rails(treatment):
+                if one.status == "unclear" and one.effect and not one.reason:
+                    parts.append(f"The guardrail on {self._named(one)} is open: {self._rail(one)}.")
+                elif one.status == "unclear":
+                    parts.append(f"The guardrail on {self._named(one)} cannot be judged: {one.reason}.")
+        return " ".join(dict.fromkeys(parts))
+
+    def _named(self, one: GuardrailResult) -> str:
+        metric = self.readout.metrics[one.metric]
+        return f"{metric.title} (at most {loss(metric, one.margin, one.scale)} worse)"
 
     def _progress(self) -> str:
         so_far = f"{self.readout.total_users:,} of {self.experiment.planned_users:,} planned users are in"
@@ -188,7 +191,7 @@ class _Case:
         for one in readout.of(self.experiment.primary):
             if one.effect:
                 said = f"{one.treatment} against {one.control}: {lift(self.metric, one.effect)}"
-                facts.append(f"{self.metric.title}, {said}; p = {one.p_adjusted:.2g} after Holm.")
+                facts.append(f"{self.metric.title}, {said}; {probability(one.p_adjusted)} after Holm.")
             else:
                 facts.append(f"{self.metric.title}, {one.treatment} against {one.control}: {one.reason}.")
         facts += [

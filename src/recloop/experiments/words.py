@@ -1,6 +1,6 @@
 """Numbers as a product owner reads them."""
 
-from recloop.metrics.online import OutcomeMetric
+from recloop.metrics.online import OutcomeMetric, Scale
 from recloop.stats import Effect
 
 
@@ -52,6 +52,25 @@ def against(metric: OutcomeMetric, control: str, effect: Effect) -> str:
     '10.0% under popular (+20.0%, between -8.1% and +58.8%)'
     """
     return f"{metric.say(effect.control)} under {control} ({lift(metric, effect)})"
+
+
+def probability(p: float) -> str:
+    """A p-value, with no more figures than it bears.
+
+    >>> probability(0.0123), probability(3e-20)
+    ('p = 0.012', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def loss(metric: OutcomeMetric, margin: float, scale: Scale) -> str:
+    """How much a guardrail tolerates.
+
+    >>> from recloop.metrics.online import OUTCOMES
+    >>> loss(OUTCOMES["satisfaction"], 0.02, "relative"), loss(OUTCOMES["latency"], 0.05, "absolute")
+    ('2.0%', '50.0 ms')
+    """
+    return (percent(margin) if scale == "relative" else change(metric, margin)).lstrip("+")
 
 
 def listed(words: list[str], joint: str = "and") -> str:

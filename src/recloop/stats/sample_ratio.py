@@ -37,10 +37,10 @@ class SRM:
         if not self.p_value <= 1:
             return f"{total:,} users are too few to check how traffic was split."
         shares = ", ".join(
-            f"{name} {self.counts[name] / total:.2%} of users (planned {self.expected[name] / total:.2%})"
+            f"{name} {self.counts[name] / total:.1%} of users (planned {self.expected[name] / total:.1%})"
             for name in self.expected
         )
-        chance = f"p = {self.p_value:.2g}"
+        chance = "p < 0.0001" if self.p_value < 0.0001 else f"p = {self.p_value:.2g}"
         if self.red:
             return f"Traffic was not split as planned: {shares}; {chance}. Something decides who is counted."
         return f"Traffic was split as planned: {shares}; {chance}."
