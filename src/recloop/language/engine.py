@@ -1,0 +1,20 @@
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """Runs the network: tokens in, one vector per token out. Tokenising, batching and pooling are not its business.
+
+    Attributes:
+        name: the runtime, such as ``"openvino"``.
+        precision: of the products, such as ``"f32"`` or ``"bf16"``.
+    """
+
+    name: str
+    precision: str
+
+    def hidden(self, ids: NDArray[np.int32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, length, hidden_size) float32 for (n, length) token ids and a mask that is 1 on tokens, 0 on padding."""
+        ...
