@@ -46,8 +46,8 @@ async def read(headers: Headers, receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
-    """The body as the decoder's type.
+def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes | msgspec.Raw, what: str = "body") -> Any:
+    """The body, or a part of it, as the decoder's type; ``what`` names it in errors.
 
     Raises:
         BodyError: it is not JSON.
@@ -56,10 +56,10 @@ def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        given, rule = invalid(error, decoder.type)
+        given, rule = invalid(error, decoder.type, what)
         raise SettingError(given, allowed=rule) from None
-    except msgspec.DecodeError as error:
-        raise malformed(error, len(body)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(error, len(bytes(body)), what) from None
 
 
 async def _next(receive: Receive, patience: float) -> tuple[bytes, bool]:

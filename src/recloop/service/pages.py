@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from recloop import __version__
@@ -44,7 +44,6 @@ def _page() -> bytes:
     environment = Environment(
         loader=PackageLoader("recloop.service"),
         autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457): a sentence that says what to do, and never a stack."""
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -78,18 +78,20 @@ def problem(error: BaseException, request: str) -> Problem:
     )
 
 
-def malformed(error: msgspec.DecodeError, size: int) -> RecloopError:
+def malformed(error: msgspec.DecodeError | UnicodeDecodeError, size: int, what: str = "body") -> RecloopError:
     """The error for a body that is not JSON: it says where."""
+    if isinstance(error, UnicodeDecodeError):
+        return BodyError(f"the {what} is not JSON: a text in it is not UTF-8", advice="send one JSON object in UTF-8")
     if size == 0:
-        return BodyError("the body is empty", allowed="a JSON object is needed", advice="see /docs")
+        return BodyError(f"the {what} is empty", allowed="a JSON object is needed", advice="see /docs")
     message = str(error)
     found = re.search(r"^(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?$", message)
     assert found is not None
     where = f"at byte {found[2]}" if found[2] else f"at its end, byte {size}"
-    return BodyError(f"the body is not JSON: {found[1].lower()} {where}", advice="send one JSON object in UTF-8")
+    return BodyError(f"the {what} is not JSON: {found[1].lower()} {where}", advice="send one JSON object in UTF-8")
 
 
-def invalid(error: msgspec.ValidationError, kind: type[msgspec.Struct], where: str = "body") -> tuple[str, str]:
+def invalid(error: msgspec.ValidationError, kind: Any, where: str = "body") -> tuple[str, str]:
     """What is wrong with a document of type ``kind``, and the rule: msgspec's message as two sentences.
 
     >>> class Wish(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,7 +112,7 @@ def invalid(error: msgspec.ValidationError, kind: type[msgspec.Struct], where: s
     return f"{place} is not valid", rule[0].lower() + rule[1:].replace("`", "")
 
 
-def _fields(kind: type[msgspec.Struct], path: str) -> list[str]:
+def _fields(kind: Any, path: str) -> list[str]:
     """The names of the fields of the object at a path such as ``history[...].item`` inside a ``kind``."""
     shape: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
     for name in [part for part in re.split(r"\.|\[\d*(?:\.\.\.)?\]", path) if part]:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from recloop.app.engine import NotReadyError
-from recloop.errors import SettingError
+from recloop.errors import RecloopError
 from recloop.experiments import Experiment
+from recloop.service import body
 from recloop.service.access import PUBLIC
-from recloop.service.problems import RejectedError, invalid, malformed
+from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
 from recloop.service.wire import (
     EventsAnswer,
@@ -109,32 +110,21 @@ _loose = msgspec.json.Decoder(LooseEvents)
 _single = msgspec.json.Decoder(NewEvent)
 
 
-def parse_events(body: bytes) -> Batch:
+def parse_events(raw: bytes) -> Batch:
     """A batch; where one event is not valid, the others still are."""
     try:
-        found = _strict.decode(body).events
+        found = _strict.decode(raw).events
         return Batch(list(range(len(found))), [_event(event) for event in found], [])
-    except msgspec.ValidationError:
-        pass  # one event or the batch itself is wrong: look at each
-    except msgspec.DecodeError as error:
-        raise malformed(error, len(body)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        loose = body.decode(_loose, raw).events  # one event is wrong, and this looks at each; or it tells what is
     batch = Batch([], [], [])
-    for place, raw in enumerate(_decode_loose(body)):
+    for place, one in enumerate(loose):
         try:
-            batch.events.append(_event(_single.decode(raw)))
+            batch.events.append(_event(body.decode(_single, one, "event")))
             batch.places.append(place)
-        except msgspec.ValidationError as error:
-            given, rule = invalid(error, NewEvent, "event")
-            batch.rejected.append(Rejected(place, f"{given}. {rule}."))
+        except RecloopError as error:
+            batch.rejected.append(Rejected(place, str(error)))
     return batch
-
-
-def _decode_loose(body: bytes) -> tuple[msgspec.Raw, ...]:
-    try:
-        return _loose.decode(body).events
-    except msgspec.ValidationError as error:
-        given, rule = invalid(error, EventsRequest)
-        raise SettingError(given, allowed=rule) from None
 
 
 def _event(event: NewEvent) -> Event:
@@ -173,14 +163,10 @@ async def read_out(call: Call) -> ReadoutAnswer:
     return ReadoutAnswer(verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, readout.to_dict())
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes) -> dict[str, Any]:
     """A JSON object whose fields are looked at later."""
-    try:
-        return _object.decode(body)
-    except msgspec.ValidationError:
-        raise SettingError("the body is not a JSON object", allowed="an object is needed", advice="see /docs") from None
-    except msgspec.DecodeError as error:
-        raise malformed(error, len(body)) from None
+    found: dict[str, Any] = body.decode(_object, raw)
+    return found
 
 
 _object = msgspec.json.Decoder(dict[str, Any])

@@ -146,10 +146,12 @@ def listen(host: str, port: int) -> socket.socket:
         ConflictError: the port is in use.
         SettingError: the host or the port is not one of this machine, or may not be used.
     """
+    if not 0 <= port <= 65_535:
+        raise SettingError(f"the service cannot listen on {host}:{port}", allowed="a port is a number up to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise SettingError(f"the service cannot listen on {host}:{port} ({error})") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -176,6 +178,7 @@ class Options(TypedDict, total=False):
         seed: of the policies' randomness.
         limit: bytes that a body may have.
         drain: seconds that requests under way get at the end.
+        patience: seconds to wait for a store that another process holds.
         log: where a line per request goes; None writes none.
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
@@ -188,6 +191,7 @@ class Options(TypedDict, total=False):
     seed: int | None
     limit: int
     drain: float
+    patience: float
     log: TextIO | None
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
@@ -229,7 +233,10 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
     """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
     host, release = options.get("host", "127.0.0.1"), options.get("release")
     sys.setswitchinterval(SWITCH)
-    with listen(host, options.get("port", 8000)) as listener, Store(store_url) as store:
+    with (
+        listen(host, options.get("port", 8000)) as listener,
+        Store(store_url, timeout=options.get("patience", 5.0)) as store,
+    ):
         required = _keys_required(store, host, options.get("keys"))
         if release is not None:
             promote(store, release, actor="recloop serve")

@@ -1,0 +1,131 @@
+"""The engine without HTTP: histories, assignment, switching, fallback, learning."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recloop.app.engine import Assignment, Engine, NotReadyError, unassigned
+from recloop.compose import SlateConfig, ThompsonConfig
+from recloop.data.dataset import Dataset
+from recloop.errors import MissingError
+from recloop.loop.release import Release, build_release, load
+from recloop.store import Store
+from recloop.strategies.popular import Popular
+from recloop.strategies.random import Random
+from recloop.types import Event, Request
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    rng = np.random.default_rng(3)
+    log = pl.DataFrame(
+        {
+            "user": [f"u{n // 5}" for n in range(200)],
+            "item": [f"i{item}" for item in rng.integers(0, 20, 200)],
+            "time": np.arange(200.0),
+        }
+    )
+    catalogue = pl.DataFrame({"item": [f"i{n}" for n in range(20)], "available": [n != 3 for n in range(20)]})
+    shop = Dataset.of(log, catalogue)
+    arms = {name: SlateConfig(sources=[name], fallback="") for name in ("popular", "random")}
+    folder = build_release(
+        tmp_path_factory.mktemp("release") / "one",
+        name="one",
+        version=1,
+        dataset=shop,
+        strategies={"popular": Popular().fit(shop), "random": Random().fit(shop)},
+        policies={**arms, "bandit": ThompsonConfig(arms=arms)},
+        default_policy="popular",
+        created=0.0,
+    )
+    return load(folder)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store.db", clock=lambda: 1000.0) as store:
+        yield store
+
+
+@pytest.fixture
+def engine(store: Store, release: Release) -> Engine:
+    numbers = iter(range(10_000))
+    return Engine(store, release, seed=1, clock=lambda: 1000.0, ids=lambda: f"d{next(numbers)}")
+
+
+def shown(engine: Engine, **wish: object) -> set[str]:
+    return {entry.item for entry in engine.recommend(Request(**{"k": 20, **wish})).items}
+
+
+def test_a_decision_is_kept_whole(engine: Engine, store: Store) -> None:
+    told = engine.recommend(Request(user="u1", k=2, surface="mail"))
+    assert (told.id, told.time, told.policy, told.release, told.surface) == ("d0", 1000.0, "popular", "one", "mail")
+    (kept,) = store.decisions().to_dicts()
+    assert kept["items"] == [entry.item for entry in told.items]
+    assert kept["id"] == "d0"
+
+
+def test_what_is_not_available_is_not_shown(engine: Engine) -> None:
+    assert shown(engine) == {f"i{n}" for n in range(20)} - {"i3"}
+    assert shown(engine, candidates=("i3", "i4")) == {"i4"}
+
+
+def test_history_is_followed(engine: Engine, store: Store) -> None:
+    assert "i1" in shown(engine, user="new")
+    event = Event("new", "i1", "view", 5.0, id="e1")
+    store.append_events([event])
+    assert "i1" in shown(engine, user="new")  # known, and not yet told to this engine
+    engine.observe([event])
+    assert "i1" not in shown(engine, user="new")
+    other = Engine(store, engine.release)
+    assert "i1" not in shown(other, user="new")  # another one reads it from the store
+
+
+def test_the_same_seed_draws_the_same_arms(store: Store, release: Release) -> None:
+    bandit = replace(release, default_policy="bandit")
+    runs = [
+        [engine.decide(Request(user=f"u{n}", k=1)).arm for n in range(30)]
+        for engine in (Engine(store, bandit, seed=5), Engine(store, bandit, seed=5), Engine(store, bandit, seed=6))
+    ]
+    assert runs[0] == runs[1] != runs[2]
+    assert set(runs[0]) == {"popular", "random"}
+
+
+def test_what_a_policy_learned_is_served_and_kept(store: Store, release: Release) -> None:
+    bandit = replace(release, default_policy="bandit")
+    engine = Engine(store, bandit, seed=5)
+    assert engine.decide(Request()).propensity == pytest.approx(0.5)
+    state = {"format": 1, "arms": {"popular": [90.0, 10.0], "random": [10.0, 90.0]}}
+    engine.learn("bandit", state)
+    assert engine.decide(Request()).propensity == pytest.approx(1.0)
+    assert Engine(store, bandit, seed=5).decide(Request()).arm == "popular"
+
+
+def test_assignment_names_the_policy(engine: Engine) -> None:
+    engine.run_experiment(lambda user: Assignment("home", f"variant of {user}", "random"))
+    told = engine.decide(Request(user="u1"))
+    assert (told.experiment, told.variant, told.policy) == ("home", "variant of u1", "random")
+    assert engine.decide(Request()).experiment == ""
+    engine.run_experiment(unassigned)
+    assert engine.decide(Request(user="u1")).policy == "popular"
+
+
+def test_a_policy_that_the_release_lacks_is_stood_in_for(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    engine.run_experiment(lambda _user: Assignment("home", "b", "gone"))
+    told = engine.decide(Request(user="u1", k=5))
+    assert (told.policy, told.fallback, len(told.items)) == ("gone", "popular", 5)
+    assert "policy 'gone' failed with MissingError: 'popular' answers" in caplog.text
+
+
+def test_without_a_release(store: Store, release: Release) -> None:
+    engine = Engine(store)
+    engine.warm()
+    with pytest.raises(NotReadyError, match="no release is active"):
+        engine.recommend(Request())
+    with pytest.raises(MissingError, match=r"release 'one' has no policy 'poplar'. Did you mean 'popular'"):
+        engine.switch(replace(release, default_policy="poplar"))
+    assert engine.release is None

@@ -1,0 +1,97 @@
+"""Closed by default: the table of routes is walked, and every scope is tried on every route."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from recloop.service.access import PUBLIC, loopback
+from recloop.service.application import TABLE
+from recloop.service.route import Route
+from recloop.store.keys import SCOPES
+
+OPEN = {"/health/live", "/health/ready", "/openapi.json", "/docs"}
+
+
+@pytest.fixture
+def closed(serving) -> Iterator[tuple[httpx.Client, dict[str, str]]]:
+    """A service that needs keys, and a key of each scope."""
+    with serving(keys=True) as (client, store):
+        yield client, {scope: store.keys.create(scope, [scope]) for scope in SCOPES}
+
+
+def ask(client: httpx.Client, route: Route, token: str = "", scheme: str = "Bearer") -> httpx.Response:
+    headers = {"Authorization": f"{scheme} {token}"} if token else {}
+    path = route.path.replace("{name}", "nothing")
+    return client.request(route.method, path, headers=headers, json={} if route.request else None)
+
+
+def test_every_route_has_a_scope_and_only_these_are_open() -> None:
+    assert {route.path for route in TABLE if route.scope == PUBLIC} == OPEN
+    assert {route.scope for route in TABLE} - {PUBLIC} <= set(SCOPES)
+    assert all(route.summary for route in TABLE)
+    assert len({(route.method, route.path) for route in TABLE}) == len(TABLE)
+
+
+def test_every_scope_on_every_route(closed) -> None:
+    client, tokens = closed
+    for route in TABLE:
+        without = ask(client, route)
+        if route.scope == PUBLIC:
+            assert without.status_code == 200, route
+            continue
+        assert without.status_code == 401, route
+        assert without.headers["www-authenticate"] == "Bearer"
+        assert without.json()["detail"].startswith("the request has no API key")
+        for wrong in (ask(client, route, "rlk_0_0"), ask(client, route, tokens["admin"], "Basic")):
+            assert wrong.status_code == 401, route
+            assert "is not known, or was revoked" in wrong.json()["detail"]
+        for scope, token in tokens.items():
+            answer = ask(client, route, token)
+            if scope in {route.scope, "admin"}:
+                assert answer.status_code not in {401, 403}, (route, scope)
+            else:
+                assert answer.status_code == 403, (route, scope)
+                assert f"lacks the scope '{route.scope}'" in answer.json()["detail"]
+
+
+def test_nothing_is_done_before_the_key_is_looked_at(closed) -> None:
+    client, _ = closed
+    assert client.post("/v1/recommend", content=b"no JSON").status_code == 401
+    assert client.post("/v1/recommend", content=b" " * 2_000_000).status_code == 401
+
+
+def test_a_revoked_key_opens_nothing(serving, monkeypatch) -> None:
+    monkeypatch.setattr("recloop.service.access.FRESH", 0.0)
+    with serving(keys=True) as (client, store):
+        token = store.keys.create("shop", ["recommend"])
+        header = {"Authorization": f"Bearer {token}"}
+        assert client.post("/v1/recommend", json={}, headers=header).status_code == 200
+        store.keys.revoke(store.keys.find(token).id)
+        assert client.post("/v1/recommend", json={}, headers=header).status_code == 401
+
+
+def test_who_did_it_is_in_the_audit_line(closed, serving, tmp_path) -> None:
+    from recloop.store import Store
+
+    client, tokens = closed
+    header = {"Authorization": f"Bearer {tokens['admin']}"}
+    variants = {"a": {"policy": "popular", "control": True}, "b": {"policy": "blend"}}
+    client.post("/v1/experiments", json={"name": "home", "variants": variants}, headers=header)
+    with Store(tmp_path / "store.db") as store:
+        line = store.audit.lines(1)[0]
+        assert (line.actor, line.action) == (store.keys.find(tokens["admin"]).id, "create experiment")
+
+
+def test_without_keys_a_page_of_another_site_is_not_answered(service) -> None:
+    client, _ = service
+    answer = client.post("/v1/recommend", json={}, headers={"host": "evil.example:80"})
+    assert answer.status_code == 421
+    assert "without keys only this machine is served" in answer.json()["detail"]
+    for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "[::1]"):
+        assert client.get("/health/live", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::", "example.org", ""])
+def test_other_hosts_are_not_this_machine(host: str) -> None:
+    assert not loopback(host)
