@@ -181,11 +181,12 @@ def returning(seed: np.random.SeedSequence, worlds: int, users: int = 500) -> It
 def power(seed: np.random.SeedSequence, worlds: int) -> Iterator[Row]:
     """Experiments of the size that the formulas ask for 80% power."""
     rng = np.random.default_rng(seed)
-    pilot = Moments.of(*clicks(rng, 200_000, 0.0))
+    pilot, lifted = (Moments.of(*clicks(rng, 400_000, lift)) for lift in (0.0, 0.1))
+    more = lifted.unit_variance  # what lifts a ratio lifts its spread too
     sizes = {
         "normal": sample_size(4.0, 5 * 0.05),
         "5% buyers": sample_size_of_shares(0.05, 0.05 * 1.3),
-        "clicks per slate (ratio)": sample_size(pilot.unit_variance, pilot.ratio * 0.1),
+        "clicks per slate (ratio)": sample_size(pilot.unit_variance, pilot.ratio * 0.1, treatment_variance=more),
     }
     for (name, size), lift in zip(sizes.items(), (0.05, 0.3, 0.1), strict=True):
         found = sum(
