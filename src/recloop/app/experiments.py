@@ -1,15 +1,13 @@
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
-from numpy.typing import ArrayLike
 
 from recloop.app.engine import Assign, Assignment, Engine, unassigned
+from recloop.app.readout import Sentiment, experiment_table
 from recloop.errors import ConflictError, SettingError, nearest
 from recloop.experiments import Experiment, Readout, Verdict, assign, decide, read_out
-from recloop.metrics.outcomes import user_table, with_diversity
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, STOPPED, ExperimentRecord
 
@@ -30,7 +28,7 @@ class Experiments:
         engine: Engine,
         *,
         clock: Callable[[], float] = time.time,
-        sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
+        sentiment: Sentiment | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -91,20 +89,7 @@ class Experiments:
         Raises:
             MissingError: there is none of that name.
         """
-        record = self._store.experiments.get(name)
-        since = math.inf if record.started is None else record.started
-        mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
-        decisions = self._store.decisions(since=since).with_columns(mine.alias("variant"))
-        release = self._engine.release
-        if release is not None and release.vectors is not None:
-            decisions = with_diversity(decisions, release.items, release.vectors)
-        return user_table(
-            decisions,
-            self._store.events(since=since),
-            self._store.feedback(since=since),
-            Experiment.parse(record.definition).window,
-            sentiment=self._sentiment,
-        )
+        return experiment_table(self._store, name, shown=self._engine.release, sentiment=self._sentiment)
 
     def read_out(self, name: str) -> tuple[Readout, Verdict]:
         """What an experiment shows so far, and the decision that its rule makes of it.

@@ -1,0 +1,133 @@
+import getpass
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from recloop.cli.console import answer, json_option, out, store_option
+from recloop.errors import MissingError, SettingError
+
+STATES = {"running": "green", "draft": "yellow", "stopped": "dim"}
+
+
+@click.group()
+def experiments() -> None:
+    """Define, start, stop and read experiments. A running service follows within a second."""
+
+
+@experiments.command("list", epilog="Example: recloop experiments list")
+@store_option
+@json_option
+def list_(store: str, as_json: bool) -> None:
+    """List the experiments, oldest first."""
+    from recloop.store import Store
+
+    with Store(store) as opened:
+        records = opened.experiments.all()
+    if as_json:
+        answer([record._asdict() for record in records])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("experiment", "state", "variants"):
+        table.add_column(column)
+    for record in records:
+        variants = ", ".join(record.definition["variants"])
+        table.add_row(record.name, f"[{STATES[record.state]}]{record.state}[/]", variants)
+    out.print(table if records else "No experiment yet. Make one: recloop experiments create experiment.toml")
+
+
+@experiments.command(epilog="Example: recloop experiments create experiment.toml")
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@json_option
+def create(file: Path, store: str, as_json: bool) -> None:
+    """Keep the experiment described in the TOML file FILE as a draft."""
+    from recloop.experiments import Experiment
+    from recloop.store import Store
+
+    experiment = Experiment.parse(_toml(file))
+    with Store(store) as opened:
+        record = opened.experiments.add(experiment.name, experiment.to_dict(), actor=_actor("create"))
+    _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments start home-page")
+@click.argument("name")
+@store_option
+@json_option
+def start(name: str, store: str, as_json: bool) -> None:
+    """Assign users to the experiment NAME from now on."""
+    from recloop.store import Store
+
+    with Store(store) as opened:
+        record = opened.experiments.start(name, actor=_actor("start"))
+    _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments stop home-page")
+@click.argument("name")
+@store_option
+@json_option
+def stop(name: str, store: str, as_json: bool) -> None:
+    """End the experiment NAME; everybody gets the default policy again."""
+    from recloop.store import Store
+
+    with Store(store) as opened:
+        record = opened.experiments.stop(name, actor=_actor("stop"))
+    _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments readout home-page --json")
+@click.argument("name")
+@store_option
+@json_option
+def readout(name: str, store: str, as_json: bool) -> None:
+    """Say what the experiment NAME shows so far, and what its rule makes of it.
+
+    The intervals may be looked at any time, unless the experiment was planned for one look.
+    """
+    from recloop.app.readout import read_trial
+    from recloop.loop.release import load
+    from recloop.store import Store
+
+    with Store(store) as opened:
+        active = opened.releases.active()
+        trial = read_trial(opened, name, time.time(), shown=load(Path(active.path)) if active else None)
+    if as_json:
+        answer(
+            {
+                "readout": trial.readout.to_dict(),
+                "verdict": trial.verdict.to_dict(),
+                "scorecard": trial.scorecard.to_dict() if trial.scorecard else None,
+            }
+        )
+        return
+    out.print(f"[bold]{trial.verdict.sentence}[/]")
+    for fact in trial.verdict.facts:
+        out.print(f"[dim]·[/] {fact}")
+    if trial.scorecard:
+        for row in trial.scorecard.rows:
+            out.print(f"  {row.sentence}", markup=False)
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingError(f"there is no file {file}", advice="name a TOML file that describes an experiment") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{file} is not TOML: {error}") from None
+
+
+def _actor(verb: str) -> str:
+    return f"recloop experiments {verb} ({getpass.getuser()})"
+
+
+def _tell(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        answer(record)
+        return
+    out.print(f"{record['name']} is [{STATES[record['state']]}]{record['state']}[/]")
