@@ -92,7 +92,7 @@ def ours(frame, repeat: int) -> dict[str, float]:
     step("rows to a split", lambda: split(Dataset.of(frame), "leave-last-out"))
     parted = found["rows to a split"]
     train, histories = parted.train, parted.histories
-    ials, knn = IALS(), ItemKNN()
+    ials, knn = IALS(), ItemKNN(neighbours=100)
     step("iALS 64x15, fit", lambda: ials.fit(train))
     step("iALS, top-10 of everyone", lambda: ials.rank(histories, 10))
     popularity = item_users(train)
@@ -103,8 +103,8 @@ def ours(frame, repeat: int) -> dict[str, float]:
 
     step("five metrics", judge)
     seconds["rows to five metrics"] = sum(seconds.values())
-    step("item-knn, fit", lambda: knn.fit(train))
-    step("item-knn, top-10 of everyone", lambda: knn.rank(histories, 10))
+    step("item-knn of 100, fit", lambda: knn.fit(train))
+    step("item-knn of 100, top-10 of everyone", lambda: knn.rank(histories, 10))
     one = [histories.block(row, row + 1) for row in range(0, len(histories), max(1, len(histories) // 500))]
     seconds["iALS, fold-in of one history"] = median(lambda: [ials.fold_in(h) for h in one], repeat) / len(one)
     seconds["iALS, scores of one history"] = median(lambda: [ials.score(h) for h in one], repeat) / len(one)
@@ -138,8 +138,8 @@ def theirs(matrix, histories, truth, repeat: int, seconds: dict[str, float]) -> 
     print()
     for mine, his in (
         (("iALS 64x15, fit", "iALS, top-10 of everyone"), ("ALS, fit", "ALS, top-10 of everyone")),
-        (("item-knn, fit", "item-knn, top-10 of everyone"), ("cosine, fit", "cosine, top-10 of everyone")),
-        (("item-knn, top-10 of everyone",), ("cosine, top-10 of everyone",)),
+        (("item-knn of 100, fit", "item-knn of 100, top-10 of everyone"), ("cosine, fit", "cosine, top-10 of everyone")),
+        (("item-knn of 100, top-10 of everyone",), ("cosine, top-10 of everyone",)),
         (("iALS, fold-in of one history",), ("ALS, fold-in of one history",)),
     ):
         ratio = sum(peer["seconds"][name] for name in his) / sum(seconds[name] for name in mine)

@@ -211,7 +211,7 @@ class Strategy(ABC):
         try:
             header = json.loads((folder / "strategy.json").read_text())
             ids = json.loads((folder / "items.json").read_text())
-            with np.load(folder / "weights.npz", allow_pickle=False) as stored:
+            with (folder / "weights.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise ArtifactError(

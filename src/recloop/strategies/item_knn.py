@@ -31,7 +31,7 @@ class ItemKNN(NeighbourStrategy):
     name: ClassVar[str] = "item-knn"
     summary: ClassVar[str] = "items that the same people took: cosine neighbours"
 
-    neighbours: int = setting(100, "how many most similar items each item keeps", low=1, high=10_000)
+    neighbours: int = setting(20, "how many most similar items each item keeps", low=1, high=10_000)
     shrinkage: float = setting(10.0, "added to the denominator: distrusts similarities of few users", low=0, high=1e9)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
@@ -72,7 +72,8 @@ def _nearest(
         rows = np.arange(start, min(start + step, n))
         near = (items[rows] @ users).toarray()
         near[np.arange(len(rows)), rows] = 0
-        near /= norms[rows, None] * norms + np.float32(shrinkage) + (norms == 0)
+        scale = norms[rows, None] * norms + np.float32(shrinkage)
+        np.divide(near, scale, out=near, where=scale > 0)
         near[near <= 0] = -np.inf
         parts.append(top_k(near, neighbours))
         advance(len(rows))
