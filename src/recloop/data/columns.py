@@ -167,7 +167,7 @@ def _is_value(column: pl.Series) -> bool:
 
 
 def _is_kind(column: pl.Series) -> bool:
-    words = column.dtype in {pl.String, pl.Categorical} and not _numeric(column)
+    words = isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum) and not _numeric(column)
     return words and column.n_unique() <= min(20, max(2, len(column) // 5))
 
 

@@ -33,7 +33,7 @@ def _parts(column: pl.Series) -> Iterator[bytes | memoryview]:
     if column.dtype.is_temporal() and column.dtype != pl.Time:
         column = column.cast(pl.Datetime("us") if not isinstance(column.dtype, pl.Duration) else pl.Duration("us"))
         column = column.cast(pl.Int64)
-    if column.dtype in {pl.Categorical, pl.Enum}:
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     if column.dtype == pl.String:
         yield from _parts(column.str.len_bytes().fill_null(0).cast(pl.Int64).rename("length"))

@@ -55,12 +55,11 @@ def read_open_bandit(folder: Path | str, *, bad_rows: float = 0.01) -> OpenBandi
         )
     content = Content.read(existing(logs[0]))
     problems = Problems(logs[0].name)
+    header = content.lines[0].split(",") if content.lines else []
+    for column in COLUMNS if header else ():
+        if column not in header:
+            raise SettingError(f"{logs[0].name} has no column '{column}'", advice=nearest(column, filter(None, header)))
     table = OPEN_BANDIT.load(content, Options(), problems)
-    for column in COLUMNS:
-        if column not in table.frame.columns:
-            raise SettingError(
-                f"{logs[0].name} has no column '{column}'", advice=nearest(column, table.frame.columns or ["none"])
-            )
     assert OPEN_BANDIT.finish is not None
     frame = OPEN_BANDIT.finish(table.frame)
     judge = Judge(table, problems)

@@ -84,7 +84,7 @@ class Problems:
         """The kept problems of all reasons, by line."""
         return sorted((p for kept in self.kept.values() for p in kept), key=lambda p: p.line)
 
-    def stop_above(self, limit: float, advice: str = "") -> None:
+    def stop_above(self, limit: float) -> None:
         """Raise when more than ``limit`` of the rows are bad.
 
         Raises:
@@ -93,11 +93,11 @@ class Problems:
         if self.share <= limit:
             return
         first = "; ".join(str(problem) for problem in self.examples[:SHOWN])
-        more = "; …" if self.bad > SHOWN else ""
+        more = f"; and {self.bad - SHOWN:,} more" if self.bad > SHOWN else ""
         raise DataError(
             f"{self.file} has {self.bad:,} bad rows of {self.rows:,} ({self.share:.1%}): {first}{more}",
-            allowed=f"at most {limit:.4g} of the rows may be bad (bad_rows)",
-            advice=advice or "mend the rows, correct the column map, or raise bad_rows to read the rest",
+            allowed=f"At most {limit:.4g} of the rows may be bad (bad_rows)",
+            advice="Mend the rows, correct the column map, or raise bad_rows to read the rest",
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def leakage(data: Dataset) -> Section:
     figures: dict[str, Any] = {}
     found: list[Finding] = []
     if data.has_times and data.events["time"].n_unique() > 1:
-        tied = data.events.select((pl.col("time").diff().over("user") == 0).mean()).item()
+        tied = data.events.select((pl.col("time").diff().over("user") == 0).mean()).item() or 0.0
         figures["tied"] = tied
         if tied > 0.5:
             found.append(

@@ -28,7 +28,7 @@ def existing(path: Path) -> Path:
         raise DataError(f"{path} is a folder", allowed="a file is needed")
     if not path.is_file():
         near = get_close_matches(path.name, _names(path.parent), n=1)
-        raise MissingError(f"there is no file {path}", advice=f"Did you mean '{near[0]}'?" if near else "")
+        raise MissingError(f"there is no file {path}", advice=f"The nearest there is '{near[0]}'" if near else "")
     return path
 
 
