@@ -11,17 +11,22 @@ from recloop.progress import SILENT, Progress
 
 
 def vectors(
-    dataset: Dataset, encoder: str | Encoder = "default", *, cache: Path | None = None, progress: Progress = SILENT
+    dataset: Dataset,
+    encoder: str | Encoder = "default",
+    *,
+    whitening: float = 0.0,
+    cache: Path | None = None,
+    progress: Progress = SILENT,
 ) -> NDArray[np.float32]:
     """(n_items, d) float32: the text of each item as a vector of length 1, through the cache on disk.
 
-    Items without text get the zero vector. The mean of the catalogue is taken away first: sentence encoders put all
-    texts of one trade into a narrow cone, and what tells items apart is their direction from its axis (Mu & Viswanath
-    2018, "All-but-the-top", section 2.2, without its second step).
+    The vectors are centred (see ``spread``). Items without text get the zero vector, which is as near to anything as
+    the average item.
 
     Args:
         dataset: its catalogue is read, see ``Dataset.item_texts``.
         encoder: a source for ``load_encoder``, or an encoder.
+        whitening: see ``spread``.
         cache: folder of the cache, None for the default one.
         progress: who watches.
 
@@ -45,20 +50,30 @@ def vectors(
             advice="give a table of items with a title, or leave out the strategy 'content'",
         )
     chosen = load_encoder(encoder) if isinstance(encoder, str) else encoder
-    found = np.zeros((len(texts), chosen.dimension), np.float32)
     written = [text for text, there in zip(texts, filled, strict=True) if there]
-    found[filled] = CachedEncoder(chosen, cache).encode(written, progress)
-    return centred(found, filled)
+    found = np.zeros((len(texts), chosen.dimension), np.float32)
+    found[filled] = spread(CachedEncoder(chosen, cache).encode(written, progress), whitening)
+    return found
 
 
-def centred(vectors: NDArray[np.float32], filled: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows minus the mean of the ``filled`` ones, at length 1; the others stay 0, and so does a row at the mean.
+def spread(vectors: NDArray[np.float32], whitening: float = 0.0) -> NDArray[np.float32]:
+    """(n, d) float32: the vectors of a catalogue turned so that it fills the space, each at length 1.
 
-    >>> print(centred(np.eye(2, dtype=np.float32), np.array([True, True])).round(3))
+    Sentence encoders put all texts of one trade into a narrow cone, and the words that they share ("PlayStation",
+    "Comedy") into a few strong directions; what tells items apart is the rest. So the mean is taken away (Mu &
+    Viswanath 2018, "All-but-the-top", section 2.2), and along each principal axis the values are divided by
+    ``s ** whitening``, s their standard deviation: 0 leaves them, 1 is full whitening (Su et al. 2021, "Whitening
+    sentence representations for better semantics and faster retrieval", section 3). A row at the mean becomes 0.
+
+    >>> print(spread(np.eye(2, dtype=np.float32)).round(3))
     [[ 0.707 -0.707]
      [-0.707  0.707]]
     """
-    moved = np.where(filled[:, None], vectors - vectors[filled].mean(axis=0, dtype=np.float64), 0).astype(np.float32)
+    moved = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    if whitening:
+        variance, axes = np.linalg.eigh(moved.T @ moved / len(moved))
+        floor = max(variance.max() * 1e-6, 1e-12)  # an axis along which nothing varies holds rounding only
+        moved = moved @ (axes * np.maximum(variance, floor) ** (-whitening / 2))
     length = np.linalg.norm(moved, axis=1, keepdims=True)
-    far = length > 1e-4  # below is rounding: a catalogue of one text has no directions
+    far = length > max(length.max(), 1.0) * 1e-5  # less is rounding: a catalogue of one text has no directions
     return np.where(far, moved / np.where(far, length, 1), 0).astype(np.float32)
