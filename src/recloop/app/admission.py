@@ -1,5 +1,6 @@
 """Which events are let in: the rules that need more than the event itself."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from recloop.types import Event, Feedback
@@ -26,8 +27,8 @@ def fault(said: Event | Feedback, now: float) -> str:
     return ""
 
 
-def complete(event: Event, now: float, new_id: str) -> Event:
+def complete(event: Event, now: float, new_id: Callable[[], str]) -> Event:
     """The event with an id and a time of its own, where it came without."""
     if event.id is not None and event.time is not None:
         return event
-    return replace(event, id=event.id or new_id, time=now if event.time is None else event.time)
+    return replace(event, id=event.id or new_id(), time=now if event.time is None else event.time)

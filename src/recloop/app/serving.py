@@ -70,7 +70,7 @@ class Serving:
         now = self._clock()
         faults = [(place, sentence) for place, event in enumerate(events) if (sentence := fault(event, now))]
         wrong = {place for place, _ in faults}
-        good = [complete(event, now, self._ids()) for place, event in enumerate(events) if place not in wrong]
+        good = [complete(event, now, self._ids) for place, event in enumerate(events) if place not in wrong]
         if not good:
             return Appended(0, 0), faults
         appended = await asyncio.wrap_future(self.store.submit_events(good))

@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
@@ -14,6 +15,7 @@ PUBLIC = ""  # the scope of what everybody may see
 FRESH = 2.0  # seconds that a key is believed without asking the store again
 
 
+@lru_cache(maxsize=256)
 def loopback(host: str) -> bool:
     """Whether a host name or address is this machine and nothing else.
 
