@@ -65,7 +65,7 @@ class Histories:
 
     @classmethod
     def from_requests(cls, requests: Sequence[Request], items: Vocabulary, kinds: Kinds) -> "Histories":
-        """Requests as arrays; unknown items and events of weight 0 are left out."""
+        """Requests as arrays; unknown items, and events that weigh nothing, are left out."""
         indptr = [0]
         index: list[int] = []
         weights: list[float] = []
@@ -74,7 +74,7 @@ class Histories:
         for request in requests:
             for event in request.history:
                 place, weight = items.index(event.item), kinds.weight(event.kind, event.value)
-                if place >= 0 and weight != 0:
+                if place >= 0 and weight > 0:
                     index.append(place)
                     weights.append(weight)
                     times.append(np.nan if event.time is None else event.time)
