@@ -22,6 +22,12 @@ _NUMBER = re.compile(
     r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d\d-\d\d.*|\s*(nan|inf|-inf)\s*", re.IGNORECASE
 )
 
+# the first words of the errors of Python's csv reader
+_FAULTS = {
+    "unexpected": "a quote is opened and never closed",
+    "field": "a quote is opened and never closed",  # "… larger than field limit": it swallowed 128 KiB
+}
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -67,8 +73,8 @@ def dialect(content: Content, options: Options) -> Dialect:
 
 
 def _fields(line: str, separator: str, quote: str) -> list[str]:
-    if quote and len(separator) == 1:
-        return next(csv.reader([line], delimiter=separator, quotechar=quote), [""])
+    if quote and quote in line and len(separator) == 1:
+        return next(csv.reader([line.replace("\r", " ")], delimiter=separator, quotechar=quote), [""])
     return line.split(separator)
 
 
@@ -150,10 +156,12 @@ def _positions(data: bytes, character: str) -> NDArray[np.int64]:
 
 
 def _plain(data: bytes, quotes: NDArray[np.int64], separator: str) -> bool:
-    """Whether each quote that opens stands where a field begins (or doubles one): then counting quotes is enough."""
-    opening = quotes[0::2]
-    before = np.frombuffer(data, dtype=np.uint8)[opening[opening > 0] - 1]
-    return bool(np.isin(before, [ord("\n"), ord(separator), data[int(quotes[0])]]).all())
+    """Whether quotes stand only around whole fields, or doubled within: then counting them is enough."""
+    text = np.frombuffer(data, dtype=np.uint8)
+    beside = np.array([ord("\n"), ord(separator), text[quotes[0]]], dtype=np.uint8)
+    opening, closing = quotes[0::2], quotes[1::2]
+    before, after = text[opening[opening > 0] - 1], text[closing[closing < len(text) - 1] + 1]
+    return bool(np.isin(before, beside).all() and np.isin(after, beside).all())
 
 
 def _parse(data: bytes, separator: str, form: Dialect, columns: Sequence[str] | None, height: int) -> pl.DataFrame:
@@ -172,43 +180,55 @@ def _parse(data: bytes, separator: str, form: Dialect, columns: Sequence[str] | 
         raise DataError(
             f"{height} records were parsed into {frame.height} rows", advice='set quote = "" if quotes are plain text'
         )
-    return frame
+    return _empty_is_null(frame) if form.quote else frame
+
+
+def _empty_is_null(frame: pl.DataFrame) -> pl.DataFrame:
+    """Quoted empty fields are missing ones, as plain empty fields are."""
+    text = pl.col(pl.String)
+    return frame.with_columns(pl.when(text != "").then(text))
 
 
 def _by_the_book(
     data: bytes, form: Dialect, separator: str, columns: Sequence[str] | None, problems: Problems
 ) -> Table:
     """The slow way, for files with quotes in the middle of fields: Python's csv reader, record by record."""
-    reader = csv.reader(io.StringIO(data.decode(errors="surrogateescape")), delimiter=separator, quotechar=form.quote)
+    text = io.StringIO(data.decode(errors="surrogateescape"))
+    reader = csv.reader(text, delimiter=separator, quotechar=form.quote, strict=True)
     width = len(form.names)
     kept: list[list[str]] = []
     lines: list[int] = []
-    last, header = 0, form.header
-    try:
-        for fields in reader:
-            line, last = last + 1, reader.line_num
-            if not fields:
-                continue
-            if header:
+    header = form.header
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            if header:  # its names are known already
                 header = False
                 continue
-            problems.rows += 1
-            if any(not field.isascii() and not _encodes(field) for field in fields):
-                problems.add("invalid UTF-8", [line])
-            elif len(fields) != width:
-                few = "few" if len(fields) < width else "many"
-                problems.add(f"too {few} fields", [line], [f"{len(fields)} of {width}"])
-            else:
-                kept.append(fields)
-                lines.append(line)
-    except csv.Error:
-        left = data.count(b"\n") - last
-        problems.rows += left
-        problems.add("a quote is opened and never closed", [last + 1], count=left)
+            fields, fault = [], _FAULTS.get(str(error).partition(" ")[0], "cannot be parsed as CSV")
+            problems.rows += reader.line_num - line + 1
+            problems.add(fault, [line], count=reader.line_num - line + 1)
+        if fields is None:
+            break
+        if not fields:
+            continue
+        if header:
+            header = False
+            continue
+        problems.rows += 1
+        if any(not field.isascii() and not _encodes(field) for field in fields):
+            problems.add("invalid UTF-8", [line])
+        elif len(fields) != width:
+            few = "few" if len(fields) < width else "many"
+            problems.add(f"too {few} fields", [line], [f"{len(fields)} of {width}"])
+        else:
+            kept.append(fields)
+            lines.append(line)
     names = [name for name in form.names if columns is None or name in columns]
     frame = pl.DataFrame(kept, schema=dict.fromkeys(form.names, pl.String), orient="row")
-    text = pl.col(pl.String)
-    return Table(frame.select(names).with_columns(pl.when(text != "").then(text)), np.array(lines, dtype=np.int64))
+    return Table(_empty_is_null(frame.select(names)), np.array(lines, dtype=np.int64))
 
 
 def _encodes(field: str) -> bool:

@@ -21,7 +21,7 @@ def _ragged(content: Content) -> bool:
 
 
 def _counts_up(content: Content) -> bool:
-    first = [int(line.split(" ", 1)[0]) for line in content.lines]
+    first = [int(line.split(maxsplit=1)[0]) for line in content.lines]
     return all(b > a for a, b in pairwise(first)) and first[-1] - first[0] < 2 * len(first)
 
 
