@@ -1,0 +1,8 @@
+"""A synthetic shop with known truth, and simulated users who visit a live service."""
+
+from recloop.simulate.behaviour import Behaviour, Reactions, Traits
+from recloop.simulate.memory import Memory
+from recloop.simulate.truth import Truth, Worth
+from recloop.simulate.world import World
+
+__all__ = ["Behaviour", "Memory", "Reactions", "Traits", "Truth", "World", "Worth"]
