@@ -1,5 +1,17 @@
-"""Language: text into vectors and labels. Loads light; the encoder loads on first use."""
+"""Language: text into vectors and labels, on the CPU, without torch."""
 
+from recloop.language.cache import CachedEncoder, cache_folder
 from recloop.language.encoder import Encoder, load_encoder
+from recloop.language.item_vectors import spread, vectors
+from recloop.language.sentiment import Accuracy, Sentiment
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = [
+    "Accuracy",
+    "CachedEncoder",
+    "Encoder",
+    "Sentiment",
+    "cache_folder",
+    "load_encoder",
+    "spread",
+    "vectors",
+]
