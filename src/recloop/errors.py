@@ -101,7 +101,7 @@ class ScopeError(AccessError):
 def _sentence(parts: list[str]) -> str:
     # parts that begin with a capital are sentences of their own; commands and clauses keep their small letter
     joined = "".join((". " if part[:1].isupper() else "; ") + part for part in parts)
-    return f"{joined[2:]}."
+    return joined[2:] if joined.endswith("?") else f"{joined[2:]}."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -109,8 +109,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
     >>> nearest("eese", ["ease", "ials"])
     "Did you mean 'ease'? Valid: ease, ials"
+    >>> nearest("home", [])
+    'There is none yet'
     """
     names = sorted(valid)
+    if not names:
+        return "There is none yet"
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     listed = f"Valid: {', '.join(names)}"
     return f"Did you mean '{close[0]}'? {listed}" if close else listed

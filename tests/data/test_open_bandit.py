@@ -62,7 +62,7 @@ def test_bad_rows(tmp_path: Path, row: str, reason: str) -> None:
     read = read_open_bandit(log(tmp_path, [GOOD] * 200 + [row]))
     assert [str(problem) for problem in read.problems.examples] == [f"line 202: {reason}"]
     assert read.decisions.height == 200
-    with pytest.raises(DataError, match=r"men.csv has 1 bad rows of 2 \(50.0%\)"):
+    with pytest.raises(DataError, match=r"men.csv has 1 bad row of 2 \(50.0%\)"):
         read_open_bandit(log(tmp_path, [GOOD, row]))
 
 

@@ -286,7 +286,7 @@ def test_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "user,item\n"], ids=["empty", "blank", "only a header"])
 def test_empty_table(tmp_path: Path, text: str) -> None:
     sentence = (
-        r"log.csv holds no rows. at least one is needed. is it the event file\?"
+        r"log.csv holds no rows. at least one is needed. Is it the event file\?"
         if text == "user,item\n"
         else "log.csv is empty. at least one row is needed"
     )
@@ -408,7 +408,7 @@ def test_duplicated_ids_in_the_item_table(tmp_path: Path) -> None:
     events = write(tmp_path, "log.csv", "user,item\nu,a\nv,b\n")
     items = write(tmp_path, "items.csv", "item,title\na,first\nb,B\na,second\n")
     with pytest.raises(
-        DataError, match=r"items.csv has 1 bad rows of 3 \(33.3%\): line 4: item id is in the file already"
+        DataError, match=r"items.csv has 1 bad row of 3 \(33.3%\): line 4: item id is in the file already"
     ):
         read(Source(events=events, items=items))
     reading = read(Source(events=events, items=items, bad_rows=0.5))

@@ -1,6 +1,7 @@
 """How commands speak: bars and tables for people, one JSON document for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,17 @@ from rich.progress import Progress as Bars
 
 from recloop.progress import SILENT, Progress
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WHOLE = 10_000  # columns: what is piped keeps its lines, so that a path can be copied and a sentence searched for
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    piped = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(stderr=stderr, highlight=False, width=WHOLE if piped else None)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 store_option = click.option(

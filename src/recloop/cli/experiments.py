@@ -118,8 +118,12 @@ def _toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingError(f"there is no file {file}", advice="name a TOML file that describes an experiment") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{file} is not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{file} is not UTF-8 text: byte {error.start}", advice="save it as UTF-8") from None
+    except OSError as error:
+        raise MissingError(f"{file} cannot be read: {error.strerror}", advice="name a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{file} is not TOML: {error}", advice='text needs quotation marks: name = "home"') from None
 
 
 def _actor(verb: str) -> str:

@@ -29,7 +29,10 @@ class Check:
     def sentence(self) -> str:
         """The result in one sentence."""
         counts = self.numbers["counts"]
-        size = f"{counts['events']:,} events of {counts['active_users']:,} users on {counts['active_items']:,} items"
+        size = (
+            f"{count(counts['events'], 'event')} of {count(counts['active_users'], 'user')} "
+            f"on {count(counts['active_items'], 'item')}"
+        )
         errors = sum(finding.severity == "error" for finding in self.findings)
         warnings = sum(finding.severity == "warning" for finding in self.findings)
         if errors:

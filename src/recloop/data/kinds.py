@@ -1,7 +1,10 @@
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
+
+from recloop.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,9 @@ class Kinds:
     and out of training. ``minimum`` maps kind → the least value that counts (``{"rating": 4}``: lower ratings
     weigh 0).
 
+    Raises:
+        SettingError: a weight is negative, or a number is NaN or infinite.
+
     >>> k = Kinds(weights={"view": 0.2}, minimum={"rating": 4})
     >>> k.weight("view"), k.weight("rating", 3.0), k.weight("rating", 5.0)
     (0.2, 0.0, 1.0)
@@ -20,6 +26,18 @@ class Kinds:
     weights: Mapping[str, float] = field(default_factory=dict)
     minimum: Mapping[str, float] = field(default_factory=dict)
     default: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, weight in {**self.weights, "default": self.default}.items():
+            if not 0 <= weight < math.inf:
+                raise SettingError(
+                    f"the kind '{name}' weighs {weight}",
+                    allowed="a weight is a number of at least 0",
+                    advice="0 keeps its events out of training",
+                )
+        for name, floor in self.minimum.items():
+            if not math.isfinite(floor):
+                raise SettingError(f"the minimum of the kind '{name}' is {floor}", allowed="it must be a finite number")
 
     def weight(self, kind: str, value: float | None = None) -> float:
         """The weight of one event."""

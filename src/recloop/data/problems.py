@@ -95,7 +95,8 @@ class Problems:
         first = "; ".join(str(problem) for problem in self.examples[:SHOWN])
         more = f"; and {self.bad - SHOWN:,} more" if self.bad > SHOWN else ""
         raise DataError(
-            f"{self.file} has {self.bad:,} bad rows of {self.rows:,} ({self.share:.1%}): {first}{more}",
+            f"{self.file} has {self.bad:,} bad {'row' if self.bad == 1 else 'rows'} of {self.rows:,} "
+            f"({self.share:.1%}): {first}{more}",
             allowed=f"At most {limit:.4g} of the rows may be bad (bad_rows)",
             advice="Mend the rows, correct the column map, or raise bad_rows to read the rest",
         )

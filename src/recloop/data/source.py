@@ -192,7 +192,7 @@ def _load(source: Source, role: Role, path: Path) -> Raw:
     if not problems.rows:
         what = {"events": "event", "items": "item", "users": "user"}[role]
         raise DataError(
-            f"{path.name} holds no rows", allowed="at least one is needed", advice=f"is it the {what} file?"
+            f"{path.name} holds no rows", allowed="at least one is needed", advice=f"Is it the {what} file?"
         )
     there = table.frame.columns
     if named:
@@ -213,7 +213,7 @@ def _load(source: Source, role: Role, path: Path) -> Raw:
         if needed not in columns:
             raise DataError(
                 f"{path.name} has no column for '{needed}'",
-                allowed=f"its columns are {', '.join(there)}",
+                allowed=f"its columns are {', '.join(there)}" if there else "it has no columns at all",
                 advice=f'name it in the column map: {needed} = "…"',
             )
     return Raw(table, layout, reason, found, columns, problems)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from recloop.loop.release import load, verify
+from recloop.errors import MissingError
+from recloop.loop.release import CHECKSUMS, load, verify
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
 
@@ -11,9 +12,14 @@ def promote(store: Store, folder: Path, *, actor: str) -> ReleaseRecord:
     Two callers at once: both releases are kept, the later transaction wins, and rolling back brings the other.
 
     Raises:
+        MissingError: there is no such folder, or it holds the release one folder deeper.
         ArtifactError: the release is damaged; what was active stays active.
         ConflictError: another release has the same name.
     """
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder {folder}", advice="name the release of a run: runs/…/release")
+    if not (folder / CHECKSUMS).exists() and (inner := sorted(folder.glob(f"*/{CHECKSUMS}"))):
+        raise MissingError(f"{folder} is no release itself", advice=f"name the one in it: {inner[0].parent}")
     release = load(folder)
     store.releases.add(release.name, str(folder.resolve()), release.checksum, actor=actor)
     return store.releases.promote(release.name, actor=actor)

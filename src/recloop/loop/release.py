@@ -1,8 +1,9 @@
 """A release: trained strategies, policies and the catalogue in one folder that a service can load and trust."""
 
 import json
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import file_digest, sha256
@@ -159,9 +160,49 @@ def build_release(
         _catalogue(dataset).write_parquet(draft / ITEMS)
         if vectors is not None:
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
-        (draft / RELEASE).write_text(json.dumps(header, indent=2, allow_nan=False))
-        (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft), indent=2))
+        _seal(draft, header)
     return folder
+
+
+def successor(folder: Path, target: Path, *, name: str, version: int, default_policy: str = "") -> Path:
+    """Write the same trained strategies and policies as a release of its own, with another policy in charge.
+
+    Args:
+        folder: the release to start from; it becomes the parent.
+        target: must not exist.
+        name: of the new release.
+        version: of the new release.
+        default_policy: one of its policies; as before where "".
+
+    Raises:
+        ArtifactError: the release to start from is damaged.
+        SettingError: it has no such policy.
+        ConflictError: the target exists.
+        StoreError: the disk is full or cannot be written.
+    """
+    header = verify(folder)
+    policy = default_policy or header["default_policy"]
+    if policy not in header["policies"]:
+        raise SettingError(
+            f"release '{header['name']}' has no policy '{policy}'", advice=nearest(policy, header["policies"])
+        )
+    header |= {"name": name, "version": version, "parent": header["name"], "default_policy": policy}
+    with whole_folder(target) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        _seal(draft, header)
+    return target
+
+
+def versions(folders: Iterable[Path]) -> list[tuple[int, str]]:
+    """Version and name of each folder that holds a release; others are passed over."""
+    found = []
+    for folder in folders:
+        try:
+            header = _json(folder / RELEASE)
+            found.append((int(header["version"]), str(header["name"])))
+        except (ArtifactError, KeyError, ValueError):
+            continue
+    return found
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -236,6 +277,11 @@ def load(folder: Path) -> Release:
         raise ArtifactError(f"the release {folder} cannot be loaded: {error}", advice=AGAIN) from error
 
 
+def _seal(draft: Path, header: Mapping[str, Any]) -> None:
+    (draft / RELEASE).write_text(json.dumps(header, indent=2, allow_nan=False), encoding="utf-8")
+    (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft), indent=2), encoding="utf-8")
+
+
 def _catalogue(dataset: Dataset) -> pl.DataFrame:
     items, columns = dataset.items, dataset.items.columns
     title = pl.col("title").cast(pl.String).fill_null(pl.col("item")) if "title" in columns else pl.col("item")
@@ -261,7 +307,8 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path.parent} holds no readable release: {path.name}: {error}", advice=AGAIN) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ArtifactError(f"{path.parent} holds no readable release: {path.name}: {reason}", advice=AGAIN) from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path.parent} holds no readable release: {path.name} is no table", advice=AGAIN)
     return value
