@@ -72,7 +72,7 @@ def load_encoder(
     except MissingError as error:
         if "/" in source or not registered:
             raise
-        raise MissingError(error.given, allowed=nearest(source, registered), advice=error.args[0]) from error
+        raise MissingError(error.given, allowed=error.advice, advice=nearest(source, registered)) from error
 
 
 def _registered(point: EntryPoint) -> Encoder:

@@ -109,7 +109,7 @@ class TransformerEncoder:
             SettingError: ``texts`` is one string, or holds something else than strings.
         """
         if isinstance(texts, str):
-            raise SettingError("one text was given where a list is wanted", advice="encode([text])")
+            raise SettingError("one text was given where a list is wanted", advice="write encode([text])")
         places: dict[str, int] = {}
         try:
             row = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, count=len(texts))
