@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from recloop.errors import SettingError, nearest
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 _WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list"}
 _WORDS |= {"object": "a table", "null": "nothing"}
 
@@ -18,7 +18,7 @@ def typed(kind: type[T], table: Any, where: str) -> T:
     """The table as a ``kind``.
 
     Args:
-        kind: a msgspec Struct; nested Structs, and lists and dictionaries of them, are checked too.
+        kind: a msgspec Struct or a dataclass; nested ones, and lists and dictionaries of them, are checked too.
         table: what a TOML or JSON reader gave.
         where: the table's name in errors, such as ``policy`` or ``policy.arms.a``.
 
@@ -34,32 +34,36 @@ def typed(kind: type[T], table: Any, where: str) -> T:
     Traceback (most recent call last):
     recloop.errors.SettingError: [split] fraction is 'much'. It must be a number.
     """
-    _refuse_unknown(inspect.type_info(kind), table, where)
+    _refuse(inspect.type_info(kind), table, where)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise _sentence(str(error), table, where) from None
 
 
-def _refuse_unknown(shape: inspect.Type, table: Any, where: str) -> None:
+def _refuse(shape: inspect.Type, table: Any, where: str) -> None:
     match shape:
-        case inspect.StructType() if isinstance(table, Mapping):
+        case inspect.StructType() | inspect.DataclassType() if isinstance(table, Mapping):
             fields = {field.encode_name: field.type for field in shape.fields}
-            valid = {*fields, shape.tag_field} - {None}
+            tag = shape.tag_field if isinstance(shape, inspect.StructType) else None
+            valid = {*fields, tag} - {None}
             for key, value in table.items():
                 if key not in valid:
                     raise SettingError(f"[{where}] has no setting '{key}'", advice=nearest(str(key), map(str, valid)))
                 if key in fields:
-                    _refuse_unknown(fields[key], value, f"{where}.{key}")
+                    _refuse(fields[key], value, f"{where}.{key}")
         case inspect.DictType() if isinstance(table, Mapping):
             for key, value in table.items():
-                _refuse_unknown(shape.value_type, value, f"{where}.{key}")
+                _refuse(shape.value_type, value, f"{where}.{key}")
         case inspect.ListType() | inspect.VarTupleType() if isinstance(table, list | tuple):
             for place, value in enumerate(table):
-                _refuse_unknown(shape.item_type, value, f"{where}[{place}]")
+                _refuse(shape.item_type, value, f"{where}[{place}]")
+        case inspect.LiteralType() if table not in shape.values:
+            parent, _, key = where.rpartition(".")
+            raise SettingError(f"[{parent}] {key} is {table!r}", advice=nearest(str(table), map(str, shape.values)))
         case inspect.UnionType():
             for option in shape.types:
-                _refuse_unknown(option, table, where)
+                _refuse(option, table, where)
         case _:
             return
 
@@ -77,8 +81,6 @@ def _sentence(message: str, table: Any, where: str) -> SettingError:
     if rule.startswith("Expected "):
         rule = f"It must be {rule.removeprefix('Expected ').replace('>=', 'of at least').replace('<=', 'of at most')}"
         rule = rule.replace(" > ", " above ").replace(" < ", " below ")
-    elif rule.startswith("Invalid "):
-        rule = "That is not among the valid values"
     found = _value(table, path)
     return SettingError(f"[{where}] {path} is {found!r}" if path else f"[{where}] is {found!r}", allowed=rule)
 

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,10 @@ from recloop.strategies import Strategy, available, make
 TABLES = ("data", "split", "strategies", "metrics", "policy", "run")
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""
+COMPOSED = "composed"
+"""The name of the plan's policy on the leaderboard and in the release."""
+LAST_WEEK = {"popular-7d": {"strategy": "popular", "window": 7.0}}
+"""On the leaderboard where nothing else is asked for: under a split by time it beats many a published model."""
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         metrics: what strategies are judged by.
         policy: what is composed of them.
         run: seed and place.
+        folder: what relative paths start from. It is no part of the plan's identity.
     """
 
     data: Source
@@ -121,6 +126,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     metrics: MetricsConfig
     policy: PolicyConfig
     run: RunConfig
+    folder: Path = Path()
 
     @classmethod
     def of(cls, table: Mapping[str, Any], folder: Path = Path()) -> "Plan":
@@ -147,14 +153,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         policy = policy_config(table.get("policy", {}))
         _check_policy(policy, strategies)
         return cls(
-            data=Source.of(table["data"], folder),
+            data=typed(Source, table["data"], "data"),
             split=_split(table.get("split", {}), run.seed),
             strategies=strategies,
             chosen="use" in table.get("strategies", {}),
             metrics=metrics,
             policy=policy,
             run=run,
+            folder=folder,
         )
+
+    @property
+    def source(self) -> Source:
+        """The data, with paths that can be opened."""
+        return self.data.within(self.folder)
+
+    @property
+    def out(self) -> Path:
+        """The folder of runs."""
+        return self.folder / self.run.out
 
     @property
     def splitter(self) -> Splitter:
@@ -168,7 +185,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             strategies[name] = {"strategy": entry.strategy, **entry.make().config()}
         plain: dict[str, Any] = msgspec.to_builtins(
             {
-                "data": self.data.to_dict(),
+                "data": asdict(self.data),
                 "split": {"name": self.splitter.name, **_fields(self.splitter)},
                 "strategies": strategies,
                 "metrics": self.metrics,
@@ -213,6 +230,8 @@ def read_plan(path: Path) -> Plan:
 def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig]:
     use = table.get("use")
     given = {name: content for name, content in table.items() if name != "use"}
+    if use is None:
+        given = LAST_WEEK | given
     if use is not None and not (isinstance(use, list) and all(isinstance(name, str) for name in use)):
         raise SettingError(f"[strategies] use is {use!r}", allowed='it must be a list of names: use = ["ease", "ials"]')
     for name, content in given.items():
@@ -223,6 +242,8 @@ def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig
             )
     names = list(dict.fromkeys([*CONTROLS, *(available() if use is None else use)]))
     for name in given:
+        if name == COMPOSED:
+            raise SettingError(f"a strategy is named '{name}'", allowed="that is the name of the policy")
         if name not in names and use is not None:
             raise SettingError(
                 f"[strategies.{name}] has settings, but '{name}' is not in use", advice=nearest(name, names)

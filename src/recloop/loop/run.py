@@ -1,0 +1,291 @@
+"""The life of a run: plan → data → split → train → judge → compose → one folder, whole or not at all."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.compose import PolicyConfig, SlateConfig, build
+from recloop.data.check import Check, check
+from recloop.data.dataset import Dataset
+from recloop.data.source import Reading, read
+from recloop.data.split import Split
+from recloop.errors import ArtifactError, ConflictError, ExtraError
+from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
+from recloop.loop.environment import environment
+from recloop.loop.folder import whole_folder
+from recloop.loop.plan import COMPOSED, CONTROLS, Plan, read_plan
+from recloop.loop.release import build_release, versions
+from recloop.loop.vectors import behaviour_vectors
+from recloop.progress import SILENT, Progress
+from recloop.strategies import Strategy
+
+PLAN, RUN, EVALUATION, CHECK, ENVIRONMENT = (
+    "plan.json",
+    "run.json",
+    "evaluation.json",
+    "check.json",
+    "environment.json",
+)
+REPORT, RELEASE = "report.html", "release"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run: what was asked, what came out, and where it lies.
+
+    Attributes:
+        id: the beginnings of the plan's hash and the data's fingerprint: equal inputs, equal id.
+        folder: of the run; not there after a dry run.
+        plan: as resolved.
+        plan_hash: SHA-256 of the resolved plan.
+        data_fingerprint: SHA-256 of the data.
+        reading: the data and how it was read.
+        check: what was found in the data.
+        left_out: strategy → why it was not trained.
+        reused: whether the folder was there already.
+        vectors: where the item vectors come from.
+        evaluation: the figures with slates and per-user values; None when reused or dry.
+        results: the evaluation as plain values; empty after a dry run.
+    """
+
+    id: str
+    folder: Path
+    plan: Plan
+    plan_hash: str
+    data_fingerprint: str
+    reading: Reading
+    check: Check
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reused: bool = False
+    vectors: str = ""
+    evaluation: Evaluation | None = None
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def release(self) -> Path:
+        """The folder of the release candidate."""
+        return self.folder / RELEASE
+
+    @property
+    def report(self) -> Path:
+        """The report, where one was written."""
+        return self.folder / REPORT
+
+
+def run(
+    plan: Plan | Path,
+    *,
+    progress: Progress = SILENT,
+    dry_run: bool = False,
+    write_report: Callable[[Run, Path], None] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Run:
+    """Run a plan: read, split, train, judge, compose, and write one folder.
+
+    The folder holds ``plan.json, run.json, environment.json, check.json, evaluation.json, metrics.parquet,
+    slates.parquet``, the ``release`` candidate, and what ``write_report`` adds. It appears whole or not at all. The
+    same plan on the same data is not computed twice: the folder that is there is taken.
+
+    Args:
+        plan: the plan, or the path of its file.
+        progress: shows how far it has come.
+        dry_run: read and check everything, and stop before training; nothing is written.
+        write_report: called with the run and the folder to write into, before the folder gets its name.
+        clock: seconds since 1970.
+
+    Raises:
+        SettingError: the plan is wrong.
+        MissingError: the plan or a data file does not exist.
+        DataError: the data cannot be used.
+        StoreError: the disk is full or cannot be written; nothing was left behind.
+        ArtifactError: the folder of the same run is there and damaged.
+    """
+    plan = plan if isinstance(plan, Plan) else read_plan(plan)
+    reading = read(plan.source, progress)
+    fingerprint = reading.dataset.fingerprint
+    name = f"{plan.hash[:8]}-{fingerprint[:8]}"
+    made = Run(
+        id=name,
+        folder=plan.out / name,
+        plan=plan,
+        plan_hash=plan.hash,
+        data_fingerprint=fingerprint,
+        reading=reading,
+        check=check(reading, clock()),
+        left_out=_cannot(plan, reading.dataset),
+    )
+    if made.folder.exists():
+        return _reuse(made, progress)
+    split = plan.splitter(reading.dataset)
+    if dry_run:
+        return made
+    try:
+        with whole_folder(made.folder) as draft:
+            return _make(made, split, draft, progress, write_report, clock)
+    except ConflictError:
+        if not made.folder.exists():
+            raise
+        return _reuse(made, progress)  # somebody else ran the same plan meanwhile, and was quicker
+
+
+def _make(
+    made: Run,
+    split: Split,
+    draft: Path,
+    progress: Progress,
+    write_report: Callable[[Run, Path], None] | None,
+    clock: Callable[[], float],
+) -> Run:
+    plan, dataset = made.plan, made.reading.dataset
+    strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
+    vectors, origin = _vectors(strategies, split.train)
+    policy = _policy(plan, strategies)
+    evaluation = evaluate(
+        split,
+        {**strategies, COMPOSED: build(policy, strategies, vectors)},
+        plan.metrics.metrics,
+        vectors=vectors,
+        ratings=HeldOutRatings.of(dataset, split),
+        fit_seconds=seconds,
+        progress=progress,
+    )
+    results = evaluation.to_dict()
+    made = replace(made, left_out=left_out, vectors=origin, evaluation=evaluation, results=results)
+    if plan.run.refit:
+        progress.note("The strategies of the release are trained again, on the whole log")
+        strategies, _, _ = _fit(plan, dataset, left_out, progress)
+        vectors, _ = _vectors(strategies, dataset)
+
+    version, parent = _next(plan.out)
+    release = f"{version}-{made.id}"
+    build_release(
+        draft / RELEASE,
+        name=release,
+        version=version,
+        dataset=dataset,
+        strategies=strategies,
+        policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
+        default_policy=COMPOSED,
+        vectors=vectors,
+        metrics=results["leaderboard"],
+        parent=parent,
+        plan_hash=made.plan_hash,
+        created=clock(),
+    )
+    _write(draft / PLAN, plan.to_dict())
+    _write(draft / ENVIRONMENT, environment(plan.run.seed))
+    _write(draft / CHECK, made.check.to_dict())
+    _write(draft / EVALUATION, results)
+    evaluation.write(draft)
+    _write(
+        draft / RUN,
+        {
+            "id": made.id,
+            "plan_hash": made.plan_hash,
+            "data_fingerprint": made.data_fingerprint,
+            "created": clock(),
+            "release": release,
+            "left_out": dict(left_out),
+            "vectors": origin,
+            "notes": list(made.reading.notes),
+        },
+    )
+    if write_report is not None:
+        write_report(made, draft)
+    return made
+
+
+def _reuse(made: Run, progress: Progress) -> Run:
+    try:
+        header = json.loads((made.folder / RUN).read_text(encoding="utf-8"))
+        results = json.loads((made.folder / EVALUATION).read_text(encoding="utf-8"))
+        same = (header["plan_hash"], header["data_fingerprint"]) == (made.plan_hash, made.data_fingerprint)
+        left_out, vectors = header["left_out"], header["vectors"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"the run {made.folder} is damaged: {error}", advice="remove the folder, and run again"
+        ) from error
+    if not same:
+        raise ConflictError(
+            f"{made.folder} belongs to another plan or other data", advice="remove it, or set another [run] out"
+        )
+    progress.note(f"The same plan ran on the same data before: reusing {made.folder}")
+    return replace(made, reused=True, left_out=left_out, vectors=vectors, results=results)
+
+
+def _cannot(plan: Plan, dataset: Dataset) -> dict[str, str]:
+    """Strategies that nobody asked for by name and that this data cannot feed, with the reason."""
+    if plan.chosen:
+        return {}
+    texts = any(text.strip() for text in dataset.item_texts())
+    left_out = {}
+    for name, entry in plan.strategies.items():
+        if not texts and entry.make().needs_text:
+            left_out[name] = "the catalogue has no texts"
+        elif not dataset.has_times and entry.settings.get("window") and entry.strategy == "popular":
+            left_out[name] = "the events have no times"
+    return left_out
+
+
+def _fit(
+    plan: Plan, dataset: Dataset, skip: Mapping[str, str], progress: Progress
+) -> tuple[dict[str, Strategy], dict[str, float], dict[str, str]]:
+    """The fitted strategies, the CPU seconds of each, and those that were left out with the reason."""
+    left_out, fitted, seconds = dict(skip), {}, {}
+    names = [name for name in plan.strategies if name not in skip]
+    with progress.task("Train", total=len(names)) as advance:
+        for name in names:
+            start = time.process_time()
+            try:
+                fitted[name] = plan.strategies[name].make().fit(dataset, progress)
+            except ExtraError as error:
+                if plan.chosen:
+                    raise
+                left_out[name] = str(error)
+            else:
+                seconds[name] = time.process_time() - start
+            advance(1)
+    return fitted, seconds, left_out
+
+
+def _policy(plan: Plan, strategies: Mapping[str, Strategy]) -> PolicyConfig:
+    """The plan's policy; where it names no sources, everything that was trained but the controls."""
+    policy = plan.policy
+    if not isinstance(policy, SlateConfig) or policy.sources:
+        return policy
+    kinds = {name: plan.strategies[name].strategy for name in strategies}
+    sources: Sequence[str] = [name for name, kind in kinds.items() if kind not in CONTROLS] or ["popular"]
+    return msgspec.structs.replace(policy, sources=list(sources))
+
+
+def _alone(name: str) -> SlateConfig:
+    return SlateConfig(sources=[name])
+
+
+def _vectors(strategies: Mapping[str, Strategy], dataset: Dataset) -> tuple[NDArray[np.float32], str]:
+    """Item vectors for diversity: those of the texts where a strategy has read them, else of behaviour."""
+    for strategy in strategies.values():
+        if strategy.needs_text:
+            from recloop.language.item_vectors import vectors
+
+            encoder = str(strategy.config().get("encoder", "default"))
+            return vectors(dataset, encoder=encoder), f"texts, encoder '{encoder}'"
+    return behaviour_vectors(dataset), "behaviour: who took what"
+
+
+def _next(out: Path) -> tuple[int, str]:
+    """The version after the greatest among the runs, and the name of that one."""
+    known = versions(out.glob(f"*/{RELEASE}"))
+    version, name = max(known, default=(0, ""))
+    return version + 1, name
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, allow_nan=False), encoding="utf-8")
