@@ -33,6 +33,9 @@ def serve(
     Serves the active release of the store; where there is none, the newest run's. Ctrl-C ends it after the requests
     under way. The routes are described at /docs.
     """
+    from recloop.service.threads import pin_native_threads
+
+    pin_native_threads()  # before NumPy is imported: a fold-in on many threads is slower than on one
     from recloop.app.serve import first_release
     from recloop.service.server import serve as serve_http
 

@@ -31,7 +31,7 @@ class Random(Strategy):
         pass
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        items = np.arange(histories.n_items, dtype=np.uint64) + np.uint64(self.seed) * _MIX2
+        items = np.arange(histories.n_items, dtype=np.uint64) + np.uint64(self.seed * int(_MIX2) % 2**64)
         state = (histories.keys * _MIX1)[:, None] + (items + np.uint64(1))[None, :] * _GOLDEN
         state = (state ^ (state >> np.uint64(30))) * _MIX1
         state = (state ^ (state >> np.uint64(27))) * _MIX2
