@@ -193,6 +193,13 @@ def test_another_encoding_may_be_named(tmp_path: Path) -> None:
         read(Source(events=path, encoding="lattin"))
 
 
+def test_the_encoding_holds_for_every_file(tmp_path: Path) -> None:
+    events = write(tmp_path, "log.csv", "user,item\nu,a\nv,b\n")
+    items = write(tmp_path, "items.csv", "item,title\na,Café\nb,Thé\n".encode("latin-1"))
+    data = read(Source(events=events, items=items, encoding="latin-1")).dataset
+    assert data.items["title"].to_list() == ["Café", "Thé"]
+
+
 def test_every_fault_of_a_file_is_counted_and_none_is_lost(tmp_path: Path) -> None:
     # an unclosed quote swallows what follows, so it stands last
     path = write(tmp_path, "log.csv", "user,item,kind,value,time\n" + GOOD + "\n".join(row for row, _ in BAD) + "\n")

@@ -34,8 +34,8 @@ class Source:
         kind: the kind of every event where the file has no column for it.
         kinds: what each kind is worth.
         bad_rows: the share of bad rows of a file above which reading stops.
-        separator, quote, encoding, header: of the event file, where they cannot be seen from it; ``quote = ""`` makes
-            quotes plain characters.
+        separator, header: of the event file, where they cannot be seen from it.
+        quote, encoding: of every file; ``quote = ""`` makes quotes plain characters.
         time_format: strftime pattern of the times where they are neither numbers nor ISO-8601.
 
     Raises:
@@ -183,9 +183,9 @@ def _load(source: Source, role: Role, path: Path) -> Raw:
     wanted = None
     if role == "events" and named and not layout.finish:
         wanted = [column for column in named.values() if isinstance(column, str)]
-    own = Options(columns=wanted)
+    own = Options(quote=source.quote, encoding=source.encoding, columns=wanted)
     if role == "events":
-        own = Options(source.separator, source.quote, source.encoding, source.header, wanted)
+        own = replace(own, separator=source.separator, header=source.header)
     table = layout.load(content, own, problems)
     if layout.finish:
         table = Table(layout.finish(table.frame), table.line)
