@@ -106,21 +106,27 @@ class CachedEncoder:
         with self._usable(progress):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(self._connect()) as connection, connection:
-                connection.execute(SCHEMA)
                 connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=WAIT)
+        connection = sqlite3.connect(self.path, timeout=WAIT)
+        try:
+            connection.execute(SCHEMA)  # another process may have made the file and not yet the table
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _usable(self, progress: Progress) -> Iterator[None]:
         """What goes wrong with the file costs the cache, not the work."""
         try:
             yield
-        except (sqlite3.OperationalError, OSError) as error:  # locked, read-only, full
+        except (sqlite3.OperationalError, OSError) as error:  # locked, read-only, full, not ours
             progress.note(f"the cache {self.path} cannot be used now ({error}); texts are encoded without it")
         except sqlite3.DatabaseError as error:  # not a database, or a damaged one
             progress.note(f"the cache {self.path} is damaged ({error}); it is made anew")
+            self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)  # it would be replayed
             self.path.unlink(missing_ok=True)
 
 
