@@ -119,7 +119,7 @@ class SlatePolicy(Policy):
         """Slates that the sources could not fill get the fallback's best items at the end, with score 0."""
         k = items.shape[1]
         short = np.flatnonzero((items < 0).any(axis=1))
-        if not len(short) or self.fallback is None or self.sources == [self.fallback]:
+        if not len(short) or self.fallback is None or all(source is self.fallback for source in self.sources):
             return
         taken = [row[row >= 0] for row in items[short]]
         part, limits = histories.take(short), rules.take(short)

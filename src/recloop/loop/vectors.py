@@ -27,6 +27,8 @@ def behaviour_vectors(dataset: Dataset, dimensions: int = DIMENSIONS) -> NDArray
     taken.data[:] = 1.0
     count = np.maximum(np.diff(taken.indptr), 1)
     rows = sparse.diags_array(1.0 / np.sqrt(count)) @ taken
+    if not taken.nnz:
+        return np.zeros((dataset.n_items, 1), dtype=np.float32)
     if min(rows.shape) <= dimensions + 1:
         _, sizes, right = np.linalg.svd(rows.toarray(), full_matrices=False)
     else:
