@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from recloop.app.recent import Recent
 from recloop.compose.policy import Choices, Policy, State
+from recloop.compose.reasons import reasons
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
-from recloop.types import Decision, Event, Request
+from recloop.types import Decision, Event, Request, SlateItem
 
 FALLBACK = "popular"  # the policy that answers when the chosen one fails
 _log = logging.getLogger("recloop.engine")
@@ -67,6 +68,11 @@ class Servable(Protocol):
     @property
     def vectors(self) -> NDArray[np.float32] | None:
         """(n_items, d), what items are like; None where nobody knows."""
+        ...
+
+    @property
+    def titles(self) -> Sequence[str]:
+        """(n_items,) how the items are called."""
         ...
 
 
@@ -202,7 +208,7 @@ class Engine:
             id=self._ids(),
             user=user,
             time=now,
-            items=choices.slates(loaded.release.items)[0].items,
+            items=_told(choices, loaded.release, history),
             policy=wanted,
             experiment=assigned.experiment if assigned else "",
             variant=assigned.variant if assigned else "",
@@ -252,6 +258,20 @@ class Engine:
             exclude=[_known(exclude, release.items)] if exclude else None,
             candidates=[_known(candidates, release.items)] if candidates is not None else None,
         )
+
+
+def _told(choices: Choices, release: Servable, history: Sequence[Event]) -> tuple[SlateItem, ...]:
+    """The slate with a reason for each item."""
+    slate = choices.slates(release.items)[0].items
+    places = choices.rankings.items[0]
+    said = reasons(
+        places[places >= 0],
+        [entry.source for entry in slate],
+        _known([event.item for event in history], release.items),
+        release.vectors,
+        release.titles,
+    )
+    return tuple(replace(entry, reason=reason) for entry, reason in zip(slate, said, strict=True))
 
 
 def _known(names: Sequence[str], items: Vocabulary) -> NDArray[np.int32]:
