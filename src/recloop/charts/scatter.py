@@ -18,6 +18,31 @@ class Point:
     tone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Box:
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def hits(self, other: "_Box") -> bool:
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+def _free(x: float, y: float, wide: float, taken: Sequence[_Box], floor: float) -> _Box:
+    """Where a label fits beside its point: the nearest place that hits the fewest other labels and points."""
+    places = [
+        _Box(left, left + wide, y + dy - 7, y + dy + 7)
+        for reach in (0, 13, 26, 39)
+        for dy in ((0,) if not reach else (-reach, reach))
+        for left in ((x + 9, x - 9 - wide) if reach < 20 else (x - wide / 2, x + 9, x - 9 - wide))
+    ]
+    inside = [b for b in places if b.left >= LEFT and b.right <= WIDTH and b.top >= 0 and b.bottom <= floor]
+    return min(inside or places, key=lambda box: sum(box.hits(other) for other in taken))
+
+
 def scatter(points: Sequence[Point], title: str, *, x_label: str, y_label: str) -> str:
     """Labelled points with their Pareto front; both axes point to better.
 
@@ -44,20 +69,15 @@ def scatter(points: Sequence[Point], title: str, *, x_label: str, y_label: str) 
     if len(front) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in front)
         parts.append(element("polyline", points=path, class_="front"))
-    taken: list[tuple[float, float, float]] = []
-    for point in sorted(points, key=lambda p: -p.y):
-        x, y = x_scale(point.x), y_scale(point.y)
+    dots = [(x_scale(p.x), y_scale(p.y)) for p in points]
+    taken = [_Box(x - 6, x + 6, y - 6, y + 6) for x, y in dots]
+    for point, (x, y) in sorted(zip(points, dots, strict=True), key=lambda pair: pair[1][1]):
         tone = point.tone or ("first" if point.front else "quiet")
         parts.append(element("circle", cx=x, cy=y, r=5, class_=f"mark {tone}"))
         words = shorten(point.label, 22)
-        wide = 6.4 * len(words)
-        left_side = x + 9 + wide > WIDTH
-        start = x - 9 - wide if left_side else x + 9
-        at = y + 4
-        while any(abs(at - other) < 12 and start < stop and first < start + wide for first, stop, other in taken):
-            at += 12  # labels of neighbours go below each other
-        taken.append((start, start + wide, at))
-        parts.append(text(x - 9 if left_side else x + 9, at, words, "label", "end" if left_side else "start"))
+        box = _free(x, y, 6.6 * len(words), taken, floor)
+        taken.append(box)
+        parts.append(text(box.left, box.bottom - 3, words, "label"))
     parts += [
         text((LEFT + WIDTH) / 2, HEIGHT - 6, f"{x_label} →", "tick", "middle"),
         element("text", f"{y_label} →", x=12, y=(TOP + floor) / 2, text_anchor="middle", class_="tick",

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -18,7 +18,8 @@ def leaderboard(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     order = sorted(evaluation["strategies"], key=lambda name: -_value(cells.get((name, first))))
     split = evaluation["split"]
     notes = [f"Split {split['name']}: {line}" for line in split["leaks"]]
-    notes += [f"{entry['strategy']}, {entry['metric']}: {entry['reason']}" for entry in evaluation["skipped"]]
+    notes += split["notes"]
+    notes += _skipped(evaluation["skipped"])
     costs = [
         f"{name} {cost['fit_seconds']:.2f} s"
         for name, cost in evaluation["costs"].items()
@@ -50,6 +51,14 @@ def leaderboard(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "notes": notes,
     }
+
+
+def _skipped(skipped: Sequence[Mapping[str, str]]) -> list[str]:
+    """Which metrics could not be computed, each reason once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in skipped:
+        found.setdefault((entry["metric"], entry["reason"]), []).append(entry["strategy"])
+    return [f"{metric} of {', '.join(names)}: {reason}." for (metric, reason), names in found.items()]
 
 
 def _value(row: Mapping[str, Any] | None) -> float:

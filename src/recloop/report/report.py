@@ -69,11 +69,12 @@ def report(
     judged = leaderboard(results)
     if tested:
         verdict = {"tone": tested.verdict.verdict, "sentence": tested.verdict.sentence}
-    else:
+    else:  # then the leaderboard's sentence is the verdict, and stands once
         verdict = {
             "tone": "quiet",
             "sentence": f"{judged['sentence']} Held-out data only: try it on users before you believe it.",
         }
+        judged["sentence"] = ""
     values = {
         "title": title,
         "verdict": verdict,
