@@ -36,18 +36,18 @@ class Traits:
             to 1 takes off it.
     """
 
-    base: float = -3.75
-    taste: float = 0.9
-    appeal: float = 0.45
-    price: float = 0.8
+    base: float = -3.8
+    taste: float = 1.2
+    appeal: float = 0.22
+    price: float = 0.6
     decay: tuple[float, ...] = (0.9, 0.65, 0.8)
-    redundancy: float = 0.9
+    redundancy: float = 1.2
     fatigue: float = 0.3
     owned: float = 2.5
-    buy: float = -2.9
+    buy: float = -3.3
     answers: float = 0.45
     hazard: float = -5.6
-    hurt: float = 6.0
+    hurt: float = 8.0
 
 
 class Chances(NamedTuple):
@@ -166,7 +166,7 @@ class Behaviour:
     def stars(self, worth: NDArray[np.float64], luck: NDArray[np.float64]) -> NDArray[np.float64]:
         """The rating, 1 to 5, that something worth so much gets from a user in a mood drawn by ``luck``."""
         mood = ndtri(np.clip(luck, 1e-9, 1 - 1e-9))
-        return np.asarray(np.clip(np.round(3.1 + 0.75 * worth + 0.55 * mood), 1, 5))
+        return np.asarray(np.clip(np.round(2.9 + 0.75 * worth + 0.75 * mood), 1, 5))
 
     def react(self, users: Users, slates: Slates, luck: NDArray[np.float64], memory: Memory | None = None) -> Reactions:
         """What users do with slates. It changes no memory: ``remember`` does.

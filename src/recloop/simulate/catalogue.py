@@ -22,8 +22,8 @@ from recloop.simulate.grammar import (
 
 DIMENSION = 32
 # how much of an item's latent vector each attribute makes: squares sum to 1
-WEIGHTS = {"category": 0.64, "style": 0.42, "occasion": 0.28, "material": 0.28, "brand": 0.28, "colour": 0.2}
-OWN = 0.36
+WEIGHTS = {"category": 0.64, "style": 0.46, "occasion": 0.3, "material": 0.28, "brand": 0.28, "colour": 0.2}
+OWN = 0.3
 YEAR = 365 * 86_400.0
 
 

@@ -94,9 +94,9 @@ def search(
     step = max(1, BLOCK_BYTES // (8 * max(1, len(shop))))
     for at in range(0, len(distinct), step):  # blocks of users: never users x items at once
         block = distinct[at : at + step]
-        liking = people.tastes[block] @ shop.vectors.T + 0.3 * shop.appeal
+        liking = people.tastes[block] @ shop.vectors.T + 0.15 * shop.appeal
         liking -= traits.price * people.thrift[block][:, None] * shop.expensive
-        upto = np.cumsum(np.exp(1.15 * liking.astype(np.float64)), axis=1)
+        upto = np.cumsum(np.exp(1.35 * liking.astype(np.float64)), axis=1)
         upto /= upto[:, -1:]
         rows = order[bounds[at] : bounds[min(at + step, len(distinct))]]
         local = row_of[rows] - at
@@ -141,7 +141,7 @@ def _incumbent(popularity: NDArray[np.float64], n: int, rng: np.random.Generator
 def _found(behaviour: Behaviour, plan: Visits, last: NDArray[np.float64], rng: np.random.Generator) -> list[_Part]:
     """Views of what users searched for, and the purchases and ratings that follow."""
     shop = behaviour.shop
-    pages = 1 + rng.poisson(1.2, size=len(plan))
+    pages = 1 + rng.poisson(1.9, size=len(plan))
     row = np.repeat(np.arange(len(plan)), pages)
     users = plan.user[row]
     times = plan.time[row] + np.round(rng.random(len(row)) * 60)

@@ -65,6 +65,7 @@ def population(n: int, shop: Catalogue, start: float, days: float, rng: np.rando
         liked = share @ meaning
         taste += weight * liked / np.sqrt(np.square(share).sum(axis=1, keepdims=True))
     taste += 0.25 * rng.standard_normal(taste.shape) / np.sqrt(taste.shape[1])
+    taste -= 0.5 * taste.mean(axis=0)  # what all like is half as strong as chance would make it
     taste = _standardised(taste, shop.vectors)
     joined = np.where(rng.random(n) < 0.8, start - rng.random(n) * YEAR, start + days * 86_400 * rng.random(n) * 1.6)
     users = pl.DataFrame(
@@ -81,7 +82,7 @@ def population(n: int, shop: Catalogue, start: float, days: float, rng: np.rando
         favourites=favourites.astype(np.float32),
         tastes=taste.astype(np.float32),
         thrift=rng.gamma(2.0, 0.3, size=n).astype(np.float32),
-        activity=rng.gamma(2.2, 0.43 / 2.2, size=n),
+        activity=rng.gamma(2.2, 0.5 / 2.2, size=n),
         hours=rng.choice([8.0, 12.5, 20.5], size=n, p=[0.2, 0.25, 0.55]) + rng.normal(0, 1, size=n),
         weekend=rng.lognormal(0.1, 0.4, size=n),
         device=device.astype(np.int8),
@@ -98,7 +99,7 @@ def _mixture(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:  # fmt: skip
     """(n, size) shares, most of each row on about ``liked`` values; which ones leans with age and gender."""
-    fame = 0.5 * rng.standard_normal(size)
+    fame = 0.3 * rng.standard_normal(size)
     by_age, by_gender = lean * rng.standard_normal(size), lean * rng.standard_normal((len(GENDERS), size))
     chance = fame + years[:, None] * by_age + by_gender[gender]
     ranked = chance + rng.gumbel(size=chance.shape)  # Gumbel top-k: drawn without replacement by exp(chance)
