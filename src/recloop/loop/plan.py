@@ -1,6 +1,7 @@
 """A run as typed settings: the whole of ``recloop.toml``."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -74,9 +75,7 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
             for k in (self.k if needs_k else [0])
         ]
         if not whole:
-            raise SettingError(
-                "[metrics] names nothing to judge by", advice='metrics.names = ["ndcg"], metrics.k = [10]'
-            )
+            raise SettingError("there is nothing to judge by", advice='metrics.names = ["ndcg"], metrics.k = [10]')
         return parse_metrics(whole)
 
 
@@ -242,6 +241,10 @@ def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig
             )
     names = list(dict.fromkeys([*CONTROLS, *(available() if use is None else use)]))
     for name in given:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise SettingError(
+                f"a strategy is named {name!r}", allowed="names are letters, digits, '.', '_' and '-', at most 64"
+            )
         if name == COMPOSED:
             raise SettingError(f"a strategy is named '{name}'", allowed="that is the name of the policy")
         if name not in names and use is not None:

@@ -244,6 +244,7 @@ def load(folder: Path) -> Release:
     """
     header = verify(folder)
     try:
+        _agree(folder, header)
         strategies = {name: load_strategy(folder / STRATEGIES / name) for name in header["strategies"]}
         catalogue = pl.read_parquet(folder / ITEMS)
         vectors = None
@@ -275,6 +276,17 @@ def load(folder: Path) -> Release:
         raise
     except (OSError, ValueError, KeyError, TypeError, BadZipFile, pl.exceptions.PolarsError, RecloopError) as error:
         raise ArtifactError(f"the release {folder} cannot be loaded: {error}", advice=AGAIN) from error
+
+
+def _agree(folder: Path, header: Mapping[str, Any]) -> None:
+    """Raise where the header names what the release does not hold."""
+    if header["default_policy"] not in header["policies"]:
+        reason = f"the default policy '{header['default_policy']}' is not among its policies"
+        raise ArtifactError(f"the release {folder} cannot be loaded: {reason}", advice=AGAIN)
+    held = {path.name for path in (folder / STRATEGIES).iterdir()}
+    for name in sorted(held ^ set(header["strategies"])):
+        reason = f"the header and the folder disagree about the strategy '{name}'"
+        raise ArtifactError(f"the release {folder} cannot be loaded: {reason}", advice=AGAIN)
 
 
 def _seal(draft: Path, header: Mapping[str, Any]) -> None:
