@@ -5,6 +5,7 @@ from pathlib import Path
 from recloop.data.check import Check
 from recloop.data.check import check as look
 from recloop.data.source import Reading, read
+from recloop.loop.folder import write_whole
 from recloop.loop.plan import Plan
 from recloop.progress import SILENT, Progress
 from recloop.report.check_page import check_page
@@ -30,6 +31,7 @@ def check(plan: Plan, *, page: Path | None = None, now: float | None = None, pro
 
     Raises:
         DataError: the files cannot be read, or hold too many bad rows.
+        StoreError: the page cannot be written.
     """
     now = time.time() if now is None else now
     reading = read(plan.source, progress)
@@ -37,5 +39,5 @@ def check(plan: Plan, *, page: Path | None = None, now: float | None = None, pro
     if page is not None:
         text = check_page(found.to_dict(), now)
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
+        write_whole(page, text)
     return Checked(reading, found, page)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recloop.data.guess import Guess, guess, overlap
 from recloop.errors import ConflictError
+from recloop.loop.folder import write_whole
 from recloop.loop.plan import Plan
 
 # what kinds of events commonly mean; the first word found in the kind counts
@@ -81,9 +82,10 @@ def init(
         replace: overwrite a file that is there.
 
     Raises:
-        MissingError: a file is missing; the nearest name is offered.
+        MissingError: a file is missing (the nearest name is offered), or the folder of ``out``.
         DataError: a file is empty, or its columns cannot be guessed.
-        ConflictError: ``out`` is there already, or cannot be written.
+        ConflictError: ``out`` is there already.
+        StoreError: ``out`` cannot be written.
     """
     out = Path(out)
     if out.exists() and not replace:
@@ -95,20 +97,9 @@ def init(
         guesses.append(guess(users, "users"))
     text = "\n".join(_plan(guesses, out.resolve().parent)) + "\n"
     Plan.of(tomllib.loads(text), out.parent)  # what is written can be run, or this is where it fails
-    _write(out, text)
+    write_whole(out, text)
     sentences = tuple(sentence for found in guesses for sentence in found.sentences)
     return InitResult(out, text, tuple(guesses), sentences, tuple(_doubts(guesses)))
-
-
-def _write(path: Path, text: str) -> None:
-    """All of the file or nothing."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ConflictError(f"{path} cannot be written ({error.strerror})", advice="name another with --out") from error
 
 
 def _doubts(guesses: Sequence[Guess]) -> Iterator[str]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from recloop.errors import MissingError
 from recloop.loop.release import RELEASE
-from recloop.loop.run import RELEASE_FOLDER
+from recloop.loop.run import RELEASE as RELEASE_FOLDER
 from recloop.store import Store
 
 

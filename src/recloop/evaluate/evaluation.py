@@ -160,7 +160,7 @@ class Evaluation:
 
     def pareto_axes(self) -> tuple[Metric | None, Metric | None]:
         """The metrics that ``pareto`` takes when none is named; None where there is none with a value."""
-        valued = set(self.leaderboard["metric"])
+        valued = self._valued()
         have = [metric for metric in self.metrics if metric.name in valued]
         accuracy = next((metric for metric in have if isinstance(metric, Accuracy)), None)
         wanted = ("diversity", "coverage", "novelty")
@@ -211,6 +211,11 @@ class Evaluation:
             )
         return pl.concat(parts)
 
+    def _valued(self) -> list[str]:
+        """The metrics that are defined for at least one strategy: of two items no slate has a diversity."""
+        defined = self.leaderboard.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+        return defined["metric"].unique(maintain_order=True).to_list()
+
     def _user_ids(self) -> pl.Series:
         return pl.Series("user", self.split.train.user_ids.ids, dtype=pl.String).gather(self.split.users)
 
@@ -246,7 +251,7 @@ class Evaluation:
             ],
             "leaderboard": self.leaderboard.to_dicts(),
             "comparisons": self.comparisons.to_dicts(),
-            "best": [asdict(self.best(name)) for name in dict.fromkeys(self.leaderboard["metric"])],
+            "best": [asdict(self.best(name)) for name in self._valued()],
             "pareto": None if x is None or y is None else {"x": x.name, "y": y.name, "front": list(self.pareto())},
             "skipped": [asdict(entry) for entry in self.skipped],
             "costs": {name: asdict(cost) for name, cost in self.costs.items()},

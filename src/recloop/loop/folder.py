@@ -1,12 +1,14 @@
+"""Folders and files that appear whole, or not at all."""
+
 import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from recloop.errors import ConflictError, StoreError
+from recloop.errors import ConflictError, MissingError, StoreError
 
 
 @contextmanager
@@ -17,7 +19,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     the draft and leaves what was there.
 
     Raises:
-        ConflictError: the target exists.
+        ConflictError: the target exists, or a file stands where a folder must be.
         StoreError: the disk is full, read-only or not allowed to be written.
 
     >>> with whole_folder(Path(tempfile.mkdtemp()) / "run") as draft:
@@ -27,7 +29,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         raise ConflictError(f"{target} exists already", advice="name another folder")
     draft: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         _sweep(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
         draft.chmod(0o755)
@@ -41,36 +43,74 @@ def whole_folder(target: Path) -> Iterator[Path]:
             raise
         _sync(target.parent)
     except Exception as error:
-        reason = _disk(error)
-        if reason:
-            raise StoreError(
-                f"{target} cannot be written: {reason}",
-                allowed="nothing was left behind",
-                advice="free some space, or choose another folder",
-            ) from error
+        refused = _refused(error, target)
+        if refused is not None:
+            raise refused from error
         raise
     finally:
         if draft is not None and draft.exists():
             shutil.rmtree(draft, ignore_errors=True)
 
 
+def write_whole(target: Path, text: str) -> None:
+    """Write a text file that appears under its name whole, or not at all; until then what was there stays.
+
+    Raises:
+        MissingError: its folder does not exist.
+        StoreError: the disk is full, read-only or not allowed to be written.
+
+    >>> write_whole(Path(tempfile.mkdtemp()) / "page.html", "<p>whole</p>")
+    """
+    if not target.parent.is_dir():
+        raise MissingError(f"{target} cannot be written: there is no folder {target.parent}", advice="make it first")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    except OSError as error:
+        refused = _refused(error, target)
+        if refused is not None:
+            raise refused from error
+        raise
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+_SPACE = "free some space, or choose another folder"
+_RIGHT = "choose a folder that may be written"
 _REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOTDIR: "a part of the path is no folder",
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EROFS: ("the disk is read-only", _RIGHT),
+    errno.EACCES: ("permission denied", _RIGHT),
+    errno.EPERM: ("permission denied", _RIGHT),
+    errno.ENOTDIR: ("a part of the path is no folder", _RIGHT),
+    errno.EISDIR: ("it is a folder", "name a file"),
 }
 
 
-def _disk(error: BaseException) -> str:
-    """Why the disk refused, "" where the error has another cause. Polars tells it in words only."""
-    if isinstance(error, OSError) and error.errno in _REASONS:
-        return _REASONS[error.errno]
-    if "No space left on device" in str(error):
-        return _REASONS[errno.ENOSPC]
-    return ""
+def _refused(error: BaseException, target: Path) -> StoreError | None:
+    """What is said when the disk refused; None where the error has another cause."""
+    if isinstance(error, StoreError) and error.__cause__ is not None:  # of a folder inside the draft
+        error = error.__cause__
+    code = error.errno if isinstance(error, OSError) else None
+    if "No space left on device" in str(error):  # Polars tells it in words only
+        code = errno.ENOSPC
+    if code not in _REASONS:
+        return None
+    reason, advice = _REASONS[code]
+    return StoreError(f"{target} cannot be written: {reason}", allowed="nothing was left behind", advice=advice)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConflictError(f"{folder} is a file, and a folder is needed there", advice="name another folder") from None
 
 
 def _sweep(target: Path) -> None:

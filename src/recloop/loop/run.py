@@ -16,13 +16,14 @@ from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
 from recloop.data.split import Split
-from recloop.errors import ArtifactError, ConflictError, ExtraError
+from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, SettingError
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
 from recloop.loop.plan import COMPOSED, CONTROLS, Plan, read_plan
 from recloop.loop.release import build_release, versions
 from recloop.loop.vectors import behaviour_vectors
+from recloop.metrics.metric import AtK
 from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
 
@@ -121,6 +122,7 @@ def run(
         check=check(reading, clock()),
         left_out=_cannot(plan, reading.dataset),
     )
+    _refuse(made)
     if made.folder.exists():
         return _reuse(made, progress)
     split = plan.splitter(reading.dataset)
@@ -202,22 +204,43 @@ def _make(
     return made
 
 
+def _refuse(made: Run) -> None:
+    """Raise where a run would fail or mislead, before it costs anything."""
+    for finding in made.check.findings:
+        if finding.severity == "error" and finding.topic != "time":  # splits that need times say so themselves
+            raise DataError(finding.sentence)
+    items = made.reading.dataset.n_items
+    for metric in made.plan.metrics.metrics:
+        if isinstance(metric, AtK) and metric.k > items:
+            raise SettingError(
+                f"[metrics] asks for {metric.name}, and the catalogue has {items} items",
+                allowed="a cutoff is at most the size of the catalogue",
+                advice=f"set k = [{min(10, max(1, items // 2))}] in [metrics]",
+            )
+
+
 def _reuse(made: Run, progress: Progress) -> Run:
     try:
         header = json.loads((made.folder / RUN).read_text(encoding="utf-8"))
         results = json.loads((made.folder / EVALUATION).read_text(encoding="utf-8"))
         same = (header["plan_hash"], header["data_fingerprint"]) == (made.plan_hash, made.data_fingerprint)
         left_out, vectors = header["left_out"], header["vectors"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(
-            f"the run {made.folder} is damaged: {error}", advice="remove the folder, and run again"
-        ) from error
+        whole = all(results[key] for key in ("split", "strategies", "metrics", "leaderboard"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{Path(error.filename).name}: {error.strerror}" if isinstance(error, OSError) else error
+        raise _damaged(made, str(reason)) from error
+    if not whole:
+        raise _damaged(made, f"{EVALUATION} holds no leaderboard")
     if not same:
         raise ConflictError(
             f"{made.folder} belongs to another plan or other data", advice="remove it, or set another [run] out"
         )
     progress.note(f"The same plan ran on the same data before: reusing {made.folder}")
     return replace(made, reused=True, left_out=left_out, vectors=vectors, results=results)
+
+
+def _damaged(made: Run, reason: str) -> ArtifactError:
+    return ArtifactError(f"the run {made.folder} is damaged ({reason})", advice="remove the folder, and run again")
 
 
 def _cannot(plan: Plan, dataset: Dataset) -> dict[str, str]:

@@ -106,7 +106,8 @@ def unknown(reading: Reading) -> Section:
             found.append(
                 error(
                     "unknown",
-                    f"No {name} of the events stands in {file}: the {name} ids of the two files do not match.",
+                    f"No {name} of the events stands in {file}: the {name} ids of the two files do not match. "
+                    f"Mend them, or take '{name}s' out of [data].",
                 )
             )
         elif strange:
