@@ -243,3 +243,35 @@ def test_against_a_slow_oracle(seed: int) -> None:
     for row in table.iter_rows(named=True):
         for name in ("slates", "clicks", "purchases", "revenue"):
             assert row[name] == expected[row["variant"], row["user"]][name], (row["variant"], row["user"], name)
+
+
+def test_the_same_log_gives_the_same_table_every_time() -> None:
+    """Joins reorder rows: what hangs on the order of time must say so."""
+    rng = np.random.default_rng(5)
+    n = 6000
+    time = np.sort(rng.uniform(0, 5 * 86_400, n))
+    user = rng.integers(0, 400, n)
+    decisions = pl.DataFrame(
+        {
+            "id": [f"d{i}" for i in range(n)],
+            "user": [f"u{u}" for u in user],
+            "time": time,
+            "variant": [f"v{u % 2}" for u in user],
+            "items": [["a", "b"]] * n,
+            "fallback": [""] * n,
+            "latency": [0.01] * n,
+        }
+    )
+    clicked = rng.random(n) < 0.3
+    events = decisions.filter(pl.Series(clicked)).select(
+        id=pl.col("id") + "c", user="user", item=pl.lit("a"), kind=pl.lit("click"), value=pl.lit(None, pl.Float64),
+        time=pl.col("time") + 1.0, received="time", decision="id",
+    )  # fmt: skip
+    tables = [user_table(decisions, events) for _ in range(10)]
+    assert all(table.equals(tables[0]) for table in tables)
+    abandoned = 0
+    for one in range(400):
+        mine = np.flatnonzero(user == one)
+        following = np.append(time[mine][1:], np.inf) - time[mine]
+        abandoned += int((~clicked[mine] & ~(following <= 1800.0)).sum())
+    assert tables[0]["abandoned"].sum() == abandoned

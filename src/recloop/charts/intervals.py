@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from recloop.charts.scale import Format, Scale, number
 from recloop.charts.svg import WIDTH, element, picture, shorten, text
 
-ROW, TOP, LABEL, VALUE = 26, 10, 132, 78
+ROW, TOP, LABEL, VALUE = 26, 10, 150, 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,25 @@ class Interval:
 
 
 def intervals(
-    rows: Sequence[Interval], title: str, *, unit: str = "", reference: float | None = None, form: Format = number
+    rows: Sequence[Interval],
+    title: str,
+    *,
+    unit: str = "",
+    reference: float | None = None,
+    limit: float = math.inf,
+    form: Format = number,
 ) -> str:
     """Values with their intervals, one row each: a leaderboard, or a forest plot where there is a reference line.
 
-    An infinite end of an interval is drawn to the edge with an arrow.
+    An end of an interval that is infinite or beyond ``limit`` is drawn to the edge with an arrow, so that one wide row
+    does not flatten the others.
 
     >>> "ease" in intervals([Interval("ease", 0.3, 0.28, 0.32)], "NDCG")
     True
     """
     left, right = LABEL, WIDTH - VALUE
-    ends = [v for row in rows for v in (row.value, row.low, row.high)] + ([reference] if reference is not None else [])
+    ends = [v for row in rows for v in (row.value, row.low, row.high) if abs(v) <= limit]
+    ends += [reference] if reference is not None else []
     scale = Scale.over(ends, left + 6, right - 6)
     bottom = TOP + ROW * len(rows)
     parts = []
@@ -46,18 +54,23 @@ def intervals(
     for place, row in enumerate(rows):
         y = TOP + ROW * (place + 0.5)
         tone = f"mark {row.tone}".strip()
-        parts.append(text(0, y + 4, shorten(row.label, 20), "label"))
-        if math.isfinite(row.value):
-            if not (math.isnan(row.low) or math.isnan(row.high)):
-                start = scale(row.low) if math.isfinite(row.low) else left
-                stop = scale(row.high) if math.isfinite(row.high) else right
-                parts.append(element("line", x1=start, x2=stop, y1=y, y2=y, class_=f"whisker {row.tone}".strip()))
-                for bound, at, way in ((row.low, start, -1), (row.high, stop, 1)):
-                    if not math.isfinite(bound):
-                        points = f"{at + 5 * way:.1f},{y:.1f} {at:.1f},{y - 4:.1f} {at:.1f},{y + 4:.1f}"
-                        parts.append(element("polygon", points=points, class_=tone))
+        parts.append(text(0, y + 4, shorten(row.label, 23), "label"))
+        if not (math.isnan(row.low) or math.isnan(row.high)):
+            start, stop = (min(max(scale(v), left), right) if abs(v) <= limit else _edge(v, left, right)
+                           for v in (row.low, row.high))  # fmt: skip
+            parts.append(element("line", x1=start, x2=stop, y1=y, y2=y, class_=f"whisker {row.tone}".strip()))
+            for bound, at in ((row.low, start), (row.high, stop)):
+                if abs(bound) > limit or math.isinf(bound):
+                    way = 1 if bound > 0 else -1
+                    points = f"{at + 5 * way:.1f},{y:.1f} {at:.1f},{y - 4:.1f} {at:.1f},{y + 4:.1f}"
+                    parts.append(element("polygon", points=points, class_=tone))
+        if abs(row.value) <= limit:
             parts.append(element("circle", cx=scale(row.value), cy=y, r=4.5, class_=tone))
         parts.append(text(WIDTH, y + 4, form(row.value), "value", "end"))
     if unit:
         parts.append(text((left + right) / 2, bottom + 31, unit, "tick", "middle"))
     return picture(parts, bottom + (38 if unit else 22), title)
+
+
+def _edge(value: float, left: float, right: float) -> float:
+    return right if value > 0 else left

@@ -65,10 +65,13 @@ def number(value: float) -> str:
 def percent(value: float) -> str:
     """A fraction as a signed percentage.
 
-    >>> percent(0.1234), percent(-0.5)
-    ('+12.3%', '−50.0%')
+    >>> percent(0.1234), percent(-0.5), percent(0.0), percent(2.35)
+    ('+12.3%', '−50%', '0%', '+235%')
     """
-    return f"{value:+.1%}".replace("-", "−") if math.isfinite(value) else "–"
+    if not math.isfinite(value):
+        return "–"
+    said = f"{value:+.0%}" if abs(value) >= 1 else f"{value:+.1%}".replace(".0%", "%")
+    return "0%" if said in {"+0%", "-0%"} else said.replace("-", "−")
 
 
 Format = Callable[[float], str]

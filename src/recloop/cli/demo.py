@@ -79,6 +79,7 @@ def _tell(done: "Demo") -> None:
             f"{verdict.sentence}\n\nThe decision {agrees} with the known truth. {done.truth.sentence}",
             title="[bold]Decision[/] (simulation)",
             border_style=colour,
+            width=min(out.width, 100),
         )
     )
     paths = Table(box=None, pad_edge=False, show_header=False)

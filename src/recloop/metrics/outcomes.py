@@ -249,7 +249,8 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
         return (total if when else pl.lit(None, pl.Float64)).alias(name)
 
     touched = (pl.col("clicks").fill_null(0) > 0) | (pl.col("purchases").fill_null(0) > 0)
-    followed = pl.col("time").shift(-1).over("user") - pl.col("time") <= session  # in the order of time
+    # joins do not keep the order of rows, hence order_by
+    followed = pl.col("time").shift(-1).over("user", order_by="time") - pl.col("time") <= session
     ratings = [pl.sum_horizontal(c for c in names if c in columns) for names in (
         ("event_rating_sum", "said_rating_sum"), ("event_ratings", "said_ratings"))]  # fmt: skip
     slates = slates.with_columns(

@@ -11,6 +11,7 @@ from recloop.experiments.readout import Comparison, Readout
 from recloop.experiments.words import listed
 from recloop.metrics.online import OutcomeMetric
 
+WIDEST = 1.0  # relative change up to which the plot is drawn to scale; beyond it there is an arrow
 TONES = {"green": "ok", "yellow": "warning", "red": "error"}
 
 
@@ -33,13 +34,14 @@ def trial(experiment: Experiment, readout: Readout) -> dict[str, Any]:
                 [_row(one, readout.metrics[one.metric]) for one in readout.comparisons if _drawn(one, main)],
                 f"Relative change of each metric against {main}",
                 reference=0.0,
+                limit=WIDEST,
                 unit=f"change against {main}",
                 form=percent,
             )
         ),
         "forest_caption": (
             f"Relative change against {main} with {level} intervals, {how}. Green is better for users, red is worse, "
-            "grey is open."
+            "grey is open; an arrow leads beyond the plot."
         ),
         "over_time": [
             {
@@ -62,7 +64,7 @@ def trial(experiment: Experiment, readout: Readout) -> dict[str, Any]:
                 ),
                 "caption": f"Lift in {primary.title} as users came in, with a {level} band that holds at every look.",
             }
-            for one in readout.lifts
+            for one in reversed(readout.lifts)  # the stronger control first, beside the forest plot
             if one.times
         ],
         "metrics": [metric.title for metric in shown],
