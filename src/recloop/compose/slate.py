@@ -125,7 +125,7 @@ class SlatePolicy(Policy):
         part, limits = histories.take(short), rules.take(short)
         exclude = [
             np.concatenate([np.asarray(row, dtype=np.int64), shown])
-            for row, shown in zip(limits.exclude or [()] * len(short), taken, strict=True)
+            for row, shown in zip([()] * len(short) if limits.exclude is None else limits.exclude, taken, strict=True)
         ]
         more = retrieve(
             self.fallback,

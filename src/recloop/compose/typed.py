@@ -10,8 +10,15 @@ from msgspec import inspect
 from recloop.errors import SettingError, nearest
 
 T = TypeVar("T")
-_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list"}
-_WORDS |= {"object": "a table", "null": "nothing"}
+TOML = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
 
 
 def typed(kind: type[T], table: Any, where: str) -> T:
@@ -75,17 +82,29 @@ def _sentence(message: str, table: Any, where: str) -> SettingError:
     if missing := re.fullmatch(r"Object missing required field `(.+)`", rule):
         table_name = ".".join(part for part in (where, path) if part)
         return SettingError(f"[{table_name}] needs the setting '{missing[1]}'")
+    found = value_at(table, path)
+    return SettingError(f"[{where}] {path} is {found!r}" if path else f"[{where}] is {found!r}", allowed=in_words(rule))
+
+
+def in_words(rule: str, words: Mapping[str, str] = TOML) -> str:
+    """A rule as msgspec writes it, in plain words.
+
+    >>> in_words("Expected `int` <= 1000"), in_words("Expected `str` of length >= 1")
+    ('It must be a whole number of at most 1000', 'It must be a text with a length of at least 1')
+    """
+    if rule == "Number out of range":
+        return "It must be a finite number"
     rule = re.sub(r", got `.*`$", "", rule)
-    rule = re.sub(r"Expected `array` of length", "it must be a list of length", rule)
-    rule = re.sub(r"`(\w+)`", lambda word: _WORDS.get(word[1], word[1]), rule.replace(" | ", "` or `"))
+    rule = re.sub(r"`(\w+)`", lambda word: words.get(word[1], word[1]), rule.replace(" | ", "` or `"))
     if rule.startswith("Expected "):
-        rule = f"It must be {rule.removeprefix('Expected ').replace('>=', 'of at least').replace('<=', 'of at most')}"
+        rule = "It must be " + rule.removeprefix("Expected ").replace("of length", "with a length")
+        rule = rule.replace(">=", "of at least").replace("<=", "of at most")
         rule = rule.replace(" > ", " above ").replace(" < ", " below ")
-    found = _value(table, path)
-    return SettingError(f"[{where}] {path} is {found!r}" if path else f"[{where}] is {found!r}", allowed=rule)
+    return rule
 
 
-def _value(table: Any, path: str) -> Any:
+def value_at(table: Any, path: str) -> Any:
+    """What stands at a path such as ``history[0].item``; as far as the path can be followed."""
     for step in re.findall(r"[^.\[\]]+", path):
         if isinstance(table, Mapping) and step in table:
             table = table[step]
