@@ -51,14 +51,17 @@ def test_batches_that_are_malformed(service, body: bytes) -> None:
     ("wish", "sentence"),
     [
         ({"kk": 3}, "the body has an unknown field 'kk'. Did you mean 'k'?"),
-        ({"k": 0}, "'k' of the body is not valid; expected int >= 1."),
-        ({"k": 1001}, "'k' of the body is not valid; expected int <= 1000."),
-        ({"k": "ten"}, "'k' of the body is not valid; expected int, got str."),
-        ({"user": ""}, "'user' of the body is not valid; expected str of length >= 1."),
+        ({"k": 0}, "'k' of the body is 0. It must be a whole number of at least 1."),
+        ({"k": 1001}, "'k' of the body is 1001. It must be a whole number of at most 1000."),
+        ({"k": "ten"}, "'k' of the body is \"ten\". It must be a whole number."),
+        ({"user": ""}, "'user' of the body is \"\". It must be a text with a length of at least 1."),
         ({"history": [{"item": "a"}, {"itm": "a"}]}, "'history[1]' of the body has an unknown field 'itm'."),
         ({"history": [{"kind": "view"}]}, "'history[0]' of the body lacks the field 'item'"),
-        ([1], "the body is not valid; expected object, got array."),
-        ({"user": "x" * 300}, "'user' of the body is not valid; expected str of length <= 256."),
+        ([1], "the body is a list. It must be an object."),
+        (
+            {"user": "x" * 300},
+            "'user' of the body is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…. It must be a text with a length of",
+        ),
     ],
 )
 def test_wishes_that_are_not_valid(service, wish: object, sentence: str) -> None:

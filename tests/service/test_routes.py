@@ -97,10 +97,10 @@ def test_a_batch_is_accepted_in_part(service) -> None:
     assert [one["index"] for one in told["rejected"]] == [1, 2, 3, 4, 5]
     sentences = [one["detail"] for one in told["rejected"]]
     assert sentences[0].startswith("the event has an unknown field 'tme'. Did you mean 'time'?")
-    assert sentences[1] == "'item' of the event is not valid; expected str of length >= 1."
+    assert sentences[1] == "'item' of the event is \"\". It must be a text with a length of at least 1."
     assert sentences[2].endswith("is more than a day ahead; it looks like milliseconds: divide it by 1000.")
     assert sentences[3] == "The time -1.0 is before 1970."
-    assert sentences[4] == "the event is not valid; expected object, got str."
+    assert sentences[4] == 'the event is "click". It must be an object.'
     assert store.events()["id"].to_list() == ["e1", "e2"]
     text = client.get("/metrics").text
     for outcome, number in (("accepted", 2), ("duplicate", 1), ("rejected", 5)):
@@ -132,7 +132,7 @@ def test_feedback(service) -> None:
     for wrong, sentence in (
         ({"user": "u", "kind": "rating"}, "A rating needs a value."),
         ({"user": "u", "kind": "comment", "text": " "}, "A comment needs a text."),
-        ({"user": "u", "kind": "shout"}, "'kind' of the body is not valid; invalid enum value 'shout'."),
+        ({"user": "u", "kind": "shout"}, "'kind' of the body is 'shout'. Valid: comment, rating, survey."),
     ):
         answer = client.post("/v1/feedback", json=wrong)
         assert (answer.status_code, answer.json()["detail"]) == (422, sentence)

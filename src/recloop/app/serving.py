@@ -57,7 +57,14 @@ class Serving:
         self.experiments.follow()
 
     async def recommend(self, request: Request) -> Decision:
-        """A slate, as a decision that is on disk when it is given."""
+        """A slate, as a decision that is on disk when it is given.
+
+        Raises:
+            SettingError: its time is wrong.
+            NotReadyError: there is no release.
+        """
+        if sentence := fault(request, self._clock()):
+            raise SettingError(sentence)
         decision, durable = self.engine.submit(request)
         await asyncio.wrap_future(durable)
         return decision

@@ -56,7 +56,7 @@ def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes | msgspec.Raw, what
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        given, rule = invalid(error, decoder.type, what)
+        given, rule = invalid(error, decoder.type, what, body)
         raise SettingError(given, allowed=rule) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(error, len(bytes(body)), what) from None

@@ -5,10 +5,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from recloop.compose.typed import TOML, in_words, value_at
 from recloop.errors import RecloopError, nearest
 from recloop.service.wire import Problem, Rejected
 
 MEDIA_TYPE = "application/problem+json"
+JSON = TOML | {"object": "an object", "null": "null"}
+SHOWN = 40  # characters of a value that an answer repeats
 
 
 class HttpError(RecloopError):
@@ -91,8 +94,10 @@ def malformed(error: msgspec.DecodeError | UnicodeDecodeError, size: int, what: 
     return BodyError(f"the {what} is not JSON: {found[1].lower()} {where}", advice="send one JSON object in UTF-8")
 
 
-def invalid(error: msgspec.ValidationError, kind: Any, where: str = "body") -> tuple[str, str]:
-    """What is wrong with a document of type ``kind``, and the rule: msgspec's message as two sentences.
+def invalid(
+    error: msgspec.ValidationError, kind: Any, where: str = "body", raw: bytes | msgspec.Raw = b""
+) -> tuple[str, str]:
+    """What is wrong with a document ``raw`` of type ``kind``, and the rule: msgspec's message as two sentences.
 
     >>> class Wish(msgspec.Struct, forbid_unknown_fields=True):
     ...     items: list[int] = []
@@ -109,15 +114,36 @@ def invalid(error: msgspec.ValidationError, kind: Any, where: str = "body") -> t
         return f"{place} has an unknown field '{found[1]}'", nearest(found[1], _fields(kind, path))
     if found := re.fullmatch(r"Object missing required field `(.*)`", rule):
         return f"{place} lacks the field '{found[1]}'", f"'{found[1]}' is required"
-    return f"{place} is not valid", rule[0].lower() + rule[1:].replace("`", "")
+    if found := re.fullmatch(r"Invalid enum value '(.*)'", rule):
+        shape = _shape(kind, path)
+        assert isinstance(shape, msgspec.inspect.LiteralType)
+        return f"{place} is '{found[1]}'", nearest(found[1], map(str, shape.values))
+    given = "not valid" if "..." in path else _given(raw, path)
+    return f"{place} is {given}", in_words(rule, JSON)
+
+
+def _given(raw: bytes | msgspec.Raw, path: str) -> str:
+    """What stands at a path of a document, in words or cut short."""
+    try:
+        value = value_at(msgspec.json.decode(raw), path)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # what follows is not even JSON; or a number is no finite one
+        return "not valid"
+    if isinstance(value, dict | list):
+        return JSON["object" if isinstance(value, dict) else "array"]
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _fields(kind: Any, path: str) -> list[str]:
     """The names of the fields of the object at a path such as ``history[...].item`` inside a ``kind``."""
+    return [field.encode_name for field in _struct(_shape(kind, path)).fields]
+
+
+def _shape(kind: Any, path: str) -> msgspec.inspect.Type:
     shape: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
     for name in [part for part in re.split(r"\.|\[\d*(?:\.\.\.)?\]", path) if part]:
         shape = next(field.type for field in _struct(shape).fields if field.encode_name == name)
-    return [field.encode_name for field in _struct(shape).fields]
+    return shape
 
 
 def _struct(shape: msgspec.inspect.Type) -> msgspec.inspect.StructType:
