@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from recloop.app.engine import Assign, Assignment, Engine, unassigned
+from recloop.app.engine import Assign, Assignment, Engine, Servable, unassigned
 from recloop.app.readout import Sentiment, experiment_table
 from recloop.errors import ConflictError, SettingError, nearest
 from recloop.experiments import Experiment, Readout, Verdict, assign, decide, read_out
@@ -42,7 +42,7 @@ class Experiments:
 
     def running(self) -> ExperimentRecord | None:
         """The one that runs, None where none does."""
-        return next((record for record in self.all() if record.state == RUNNING), None)
+        return running(self._store)
 
     def create(self, definition: Mapping[str, Any], *, actor: str = "") -> ExperimentRecord:
         """Keep a definition as a draft.
@@ -62,13 +62,7 @@ class Experiments:
             ConflictError: it is not a draft, or another one runs.
             SettingError: the active release has no policy of a name that a variant gives.
         """
-        self._check_policies(Experiment.parse(self._store.experiments.get(name).definition))
-        other = self.running()
-        if other is not None and other.name != name:
-            raise ConflictError(
-                f"experiment '{other.name}' runs", allowed="one runs at a time", advice=f"stop '{other.name}' first"
-            )
-        record = self._store.experiments.start(name, actor=actor)
+        record = start_experiment(self._store, name, self._engine.release, actor=actor)
         self.follow()
         return record
 
@@ -110,16 +104,39 @@ class Experiments:
             self._engine.run_experiment(assigning(Experiment.parse(record.definition)) if record else unassigned)
             self._assigned = name
 
-    def _check_policies(self, experiment: Experiment) -> None:
-        release = self._engine.release
-        if release is None:
-            return
-        for name, variant in experiment.variants.items():
-            if variant.policy not in release.policies:
-                raise SettingError(
-                    f"variant '{name}' wants the policy '{variant.policy}', which release '{release.name}' lacks",
-                    advice=nearest(variant.policy, release.policies),
-                )
+
+def running(store: Store) -> ExperimentRecord | None:
+    """The experiment that runs, None where none does."""
+    return next((record for record in store.experiments.all() if record.state == RUNNING), None)
+
+
+def start_experiment(store: Store, name: str, release: Servable | None, *, actor: str = "") -> ExperimentRecord:
+    """Have a draft run, whoever asks: a service that follows the store assigns its users from now on.
+
+    Args:
+        store: where the draft is.
+        name: of the draft.
+        release: the active one, which must have the policies; None where there is none yet.
+        actor: who asks.
+
+    Raises:
+        MissingError: there is none of that name.
+        ConflictError: it is not a draft, or another one runs.
+        SettingError: the release has no policy of a name that a variant gives.
+    """
+    experiment = Experiment.parse(store.experiments.get(name).definition)
+    for variant, wanted in experiment.variants.items():
+        if release is not None and wanted.policy not in release.policies:
+            raise SettingError(
+                f"variant '{variant}' wants the policy '{wanted.policy}', which release '{release.name}' lacks",
+                advice=nearest(wanted.policy, release.policies),
+            )
+    other = running(store)
+    if other is not None and other.name != name:
+        raise ConflictError(
+            f"experiment '{other.name}' runs", allowed="one runs at a time", advice=f"stop '{other.name}' first"
+        )
+    return store.experiments.start(name, actor=actor)
 
 
 def assigning(experiment: Experiment) -> Assign:

@@ -60,10 +60,14 @@ def create(file: Path, store: str, as_json: bool) -> None:
 @json_option
 def start(name: str, store: str, as_json: bool) -> None:
     """Assign users to the experiment NAME from now on."""
+    from recloop.app.experiments import start_experiment
+    from recloop.loop.release import load
     from recloop.store import Store
 
     with Store(store) as opened:
-        record = opened.experiments.start(name, actor=_actor("start"))
+        active = opened.releases.active()
+        release = load(Path(active.path)) if active else None
+        record = start_experiment(opened, name, release, actor=_actor("start"))
     _tell(record._asdict(), as_json=as_json)
 
 
