@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ TEXTS = [
 ]
 
 
+def native_bfloat16() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and bool({"amx_bf16", "avx512_bf16"} & set(info.read_text().split()))
+
+
 @pytest.fixture(scope="module")
 def default() -> Encoder:
     return load_encoder(precision="f32")
@@ -54,6 +60,7 @@ def test_float32_agrees_with_plain_numpy(default, truth):
     np.testing.assert_allclose(found, truth, atol=1e-4)
 
 
+@pytest.mark.skipif(not native_bfloat16(), reason="the processor has no instructions for bfloat16")
 def test_bfloat16_agrees_to_three_digits(truth):
     cosine = (load_encoder(precision="bf16").encode(TEXTS) * truth).sum(axis=1)
     assert cosine.min() >= 0.999
@@ -362,10 +369,27 @@ def test_a_strangers_encoder_comes_in_by_entry_point(monkeypatch):
         load_encoder("leters")
 
 
+def test_a_precision_that_the_processor_lacks_is_said():
+    code = """
+from recloop.errors import SettingError
+from recloop.language import load_encoder
+try:
+    load_encoder(precision="bf16").encode(["a"])
+except SettingError as error:
+    print(error)
+"""
+    narrow = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", code], env=narrow, capture_output=True, text=True, check=True)
+    assert done.stdout in {
+        "",  # it emulates
+        "this processor cannot run the network with precision = 'bf16'; f32 runs anywhere; leave precision open.\n",
+    }
+
+
 def test_precision_follows_the_processor(tmp_path):
     info = tmp_path / "cpuinfo"
     assert best_precision(info) == "f32"
-    info.write_text("flags\t: fpu sse avx2 avx512f avx512_vnni\n")
+    info.write_text("flags\t: fpu sse avx2 avx512f avx512_vnni avx512_bf16\n")
     assert best_precision(info) == "f32"
     info.write_text("flags\t: fpu avx512f avx512_bf16 amx_tile amx_bf16\n")
     assert best_precision(info) == "bf16"

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.errors import SettingError
 from recloop.language.bert import BertConfig
 from recloop.language.extra import load_openvino
 
@@ -13,14 +14,17 @@ Weights = dict[str, NDArray[np.float32]]
 class OpenVinoEngine:
     """BERT on the CPU through OpenVINO, the graph built operation by operation from the weights.
 
-    Neither torch nor an exported model is needed. With ``precision`` left open the products run in bfloat16 where the
-    processor has instructions for it (AMX or AVX512-BF16) and in float32 elsewhere.
+    Neither torch nor an exported model is needed. With ``precision`` left open the products run in bfloat16 where
+    that is faster (see ``best_precision``) and in float32 elsewhere.
 
     Args:
         weights: as ``read_weights`` gives them.
         config: the shape of the network.
         threads: how many threads it may use.
         precision: ``"f32"``, ``"bf16"`` or None to choose.
+
+    Raises:
+        SettingError: the processor cannot run the network in that precision.
     """
 
     name = "openvino"
@@ -33,8 +37,15 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # other work of this process shares the cores
         }
-        model = bert_graph(weights, config)
-        self._request = load_openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+        model, core = bert_graph(weights, config), load_openvino().Core()
+        try:
+            self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise SettingError(
+                f"this processor cannot run the network with precision = '{self.precision}'",
+                allowed="f32 runs anywhere",
+                advice="leave precision open",
+            ) from error
 
     def hidden(self, ids: NDArray[np.int32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, length, hidden_size) float32. The array is overwritten by the next call."""
@@ -43,13 +54,13 @@ class OpenVinoEngine:
 
 
 def best_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """``"bf16"`` where the processor multiplies bfloat16 natively, ``"f32"`` elsewhere and where nothing tells.
+    """``"bf16"`` where the processor multiplies bfloat16 tiles (AMX), ``"f32"`` elsewhere and where nothing tells.
 
-    OpenVINO's own list of capabilities names bfloat16 on processors that only emulate it, slowly; so the flags of the
-    processor are read.
+    OpenVINO's own list of capabilities names bfloat16 on any processor that can emulate it; without AMX that was slower
+    than float32 (``benchmarks/encoding.py``). So the flags of the processor are read.
     """
-    flags = set(cpuinfo.read_text().split()) if cpuinfo.is_file() else set()
-    return "bf16" if flags & {"amx_bf16", "avx512_bf16"} else "f32"
+    flags = cpuinfo.read_text().split() if cpuinfo.is_file() else []
+    return "bf16" if "amx_bf16" in flags else "f32"
 
 
 def bert_graph(weights: Weights, config: BertConfig) -> Any:
