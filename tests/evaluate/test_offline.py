@@ -29,7 +29,8 @@ def shop() -> Dataset:
     for user in range(N_USERS):
         taste = rng.permutation(N_ITEMS // 2)[:8] + (user % 2) * (N_ITEMS // 2)
         rows += [(f"u{user}", f"i{item}", float(rng.integers(1, 6)), float(place)) for place, item in enumerate(taste)]
-    return Dataset.of(pl.DataFrame(rows, schema=["user", "item", "value", "time"], orient="row"))
+    log = pl.DataFrame(rows, schema=["user", "item", "value", "time"], orient="row")
+    return Dataset.of(log.with_columns(kind=pl.lit("rating")))
 
 
 class Knows:
@@ -215,10 +216,10 @@ def test_what_is_missing_is_skipped_with_a_reason(made: Split, dataset: Dataset)
         ("random", "diversity@5"): "no item vectors were given",
         ("sure", "diversity@5"): "no item vectors were given",
         ("random", "rmse"): "the strategy predicts no ratings: it has no predict(histories, items)",
-        ("sure", "rmse"): "no held-out ratings were given",
+        ("sure", "rmse"): "there are no held-out ratings: events of kind 'rating' with a value",
     }
     with pytest.raises(
-        MissingError, match=r"'rmse' is defined for no strategy.*predicts no ratings.*no held-out ratings"
+        MissingError, match=r"'rmse' is defined for no strategy.*predicts no ratings.*are no held-out ratings"
     ):
         judged.best("rmse")
     with pytest.raises(MissingError, match="no pair of metrics for a Pareto front"):

@@ -15,8 +15,8 @@ def log() -> Dataset:
         {
             "user": ["a", "a", "a", "a", "a", "b", "b", "b"],
             "item": ["x", "y", "z", "w", "w", "x", "y", "v"],
-            "kind": ["rating"] * 7 + ["view"],
-            "value": [5.0, 4.0, 1.0, 2.0, 5.0, 4.0, 5.0, None],
+            "kind": ["rating"] * 7 + ["purchase"],
+            "value": [5.0, 4.0, 1.0, 2.0, 5.0, 4.0, 5.0, 19.9],
             "time": [1.0, 2.0, 8.0, 9.0, 10.0, 1.5, 9.5, 9.6],
         }
     )
@@ -35,7 +35,7 @@ def test_low_ratings_are_held_out_too_and_the_last_counts() -> None:
         (dataset.user_ids[made.users[row]], dataset.item_ids[item], value)
         for row, item, value in zip(held.rows, held.items, held.values, strict=True)
     ]
-    # z is rated 1: not relevant, and a rating all the same; w is rated twice; v has no value
+    # z is rated 1: not relevant, and a rating all the same; w is rated twice; the value of v is money
     assert names == [("a", "z", 1.0), ("a", "w", 5.0), ("b", "y", 5.0)]
 
 

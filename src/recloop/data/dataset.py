@@ -9,7 +9,7 @@ from scipy import sparse
 
 from recloop.data.fingerprint import fingerprint
 from recloop.data.histories import Histories
-from recloop.data.kinds import Kinds
+from recloop.data.kinds import RATING, Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError
 
@@ -144,7 +144,7 @@ class Dataset:
             items=events["item"].to_numpy(),
             weights=events["weight"].to_numpy(),
             times=events["time"].fill_null(float("nan")).to_numpy(),
-            values=events["value"].fill_null(float("nan")).to_numpy(),
+            ratings=events.select(pl.when(kind=RATING).then("value").fill_null(float("nan")))["value"].to_numpy(),
             now=np.full(self.n_users, self.now),
             keys=np.arange(self.n_users, dtype=np.uint64),
             n_items=self.n_items,

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recloop.data.kinds import Kinds
+from recloop.data.kinds import RATING, Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.types import Request
 
@@ -21,7 +21,7 @@ class Histories:
         items: (nnz,) int32 item indices.
         weights: (nnz,) float32, what each event is worth (``Kinds``).
         times: (nnz,) float64 seconds, NaN where unknown.
-        values: (nnz,) float32 (stars, money …), NaN where the event has none.
+        ratings: (nnz,) float32 stars, NaN where the event is no rating.
         now: (n,) float64 seconds, the moment of each request, NaN where unknown.
         keys: (n,) uint64, the identity of each request: the only randomness that a strategy may use.
         n_items: size of the catalogue.
@@ -36,7 +36,7 @@ class Histories:
     items: NDArray[np.int32]
     weights: NDArray[np.float32]
     times: NDArray[np.float64]
-    values: NDArray[np.float32]
+    ratings: NDArray[np.float32]
     now: NDArray[np.float64]
     keys: NDArray[np.uint64]
     n_items: int
@@ -57,7 +57,7 @@ class Histories:
             items=items,
             weights=np.ones(len(items), dtype=np.float32),
             times=np.full(len(items), np.nan),
-            values=np.full(len(items), np.nan, dtype=np.float32),
+            ratings=np.full(len(items), np.nan, dtype=np.float32),
             now=np.full(n, np.nan),
             keys=np.arange(n, dtype=np.uint64),
             n_items=n_items,
@@ -70,7 +70,7 @@ class Histories:
         index: list[int] = []
         weights: list[float] = []
         times: list[float] = []
-        values: list[float] = []
+        ratings: list[float] = []
         for request in requests:
             for event in request.history:
                 place, weight = items.index(event.item), kinds.weight(event.kind, event.value)
@@ -78,7 +78,7 @@ class Histories:
                     index.append(place)
                     weights.append(weight)
                     times.append(np.nan if event.time is None else event.time)
-                    values.append(np.nan if event.value is None else event.value)
+                    ratings.append(np.nan if event.kind != RATING or event.value is None else event.value)
             indptr.append(len(index))
         names = sorted({name for request in requests for name in request.profile})
         return cls(
@@ -86,7 +86,7 @@ class Histories:
             items=np.array(index, dtype=np.int32),
             weights=np.array(weights, dtype=np.float32),
             times=np.array(times, dtype=np.float64),
-            values=np.array(values, dtype=np.float32),
+            ratings=np.array(ratings, dtype=np.float32),
             now=np.array([np.nan if r.time is None else r.time for r in requests], dtype=np.float64),
             keys=np.array([_key(r, place) for place, r in enumerate(requests)], dtype=np.uint64),
             n_items=len(items),
@@ -118,7 +118,7 @@ class Histories:
             items=self.items[low:high],
             weights=self.weights[low:high],
             times=self.times[low:high],
-            values=self.values[low:high],
+            ratings=self.ratings[low:high],
             now=self.now[start:stop],
             keys=self.keys[start:stop],
             n_items=self.n_items,
@@ -136,7 +136,7 @@ class Histories:
             items=self.items[source],
             weights=self.weights[source],
             times=self.times[source],
-            values=self.values[source],
+            ratings=self.ratings[source],
             now=self.now[rows],
             keys=self.keys[rows],
             n_items=self.n_items,
@@ -153,7 +153,7 @@ class Histories:
             items=self.items[source],
             weights=self.weights[source],
             times=self.times[source],
-            values=self.values[source],
+            ratings=self.ratings[source],
             now=self.now,
             keys=self.keys,
             n_items=self.n_items,

@@ -6,6 +6,9 @@ import polars as pl
 
 from recloop.errors import SettingError
 
+RATING = "rating"
+"""The kind whose value is a rating. The values of other kinds (money, seconds) are not."""
+
 
 @dataclass(frozen=True)
 class Kinds:

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
+from recloop.data.kinds import RATING
 from recloop.data.split import Split
 from recloop.errors import DataError, SettingError
 from recloop.evaluate.evaluation import Cost, Evaluation, Skipped
@@ -118,7 +119,10 @@ def evaluate(
             ranked = ranker.rank(split.histories, depth, hide_seen=split.hide_seen, allowed=split.allowed)
             predicted = (
                 ratings.predicted_by(ranker, split.histories)
-                if ratings is not None and isinstance(ranker, Rater) and _wants_ratings(chosen)
+                if ratings is not None
+                and "ratings" not in reasons
+                and isinstance(ranker, Rater)
+                and _wants_ratings(chosen)
                 else None
             )
             ranked_at = clock()
@@ -184,8 +188,8 @@ def _reasons(ranker: Ranker, vectors: NDArray[np.floating] | None, ratings: Held
         reasons["vectors"] = "no item vectors were given"
     if not isinstance(ranker, Rater):
         reasons["ratings"] = "the strategy predicts no ratings: it has no predict(histories, items)"
-    elif ratings is None:
-        reasons["ratings"] = "no held-out ratings were given"
+    elif ratings is None or not len(ratings.rows):
+        reasons["ratings"] = f"there are no held-out ratings: events of kind '{RATING}' with a value"
     return reasons
 
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.kinds import RATING
 from recloop.data.split import Split
 from recloop.errors import DataError
 from recloop.evaluate.ranker import Rater
@@ -30,7 +31,7 @@ class HeldOutRatings:
 
     @classmethod
     def of(cls, dataset: Dataset, split: Split) -> "HeldOutRatings":
-        """The valued events of the judged users on items that are in neither the training nor their history.
+        """The ratings of the judged users on items that are in neither the training nor their history.
 
         Where a user rated an item more than once, the last rating counts.
 
@@ -46,7 +47,7 @@ class HeldOutRatings:
             ]
         )
         held = (
-            dataset.events.filter(pl.col("value").is_not_null())
+            dataset.events.filter((pl.col("kind") == RATING) & pl.col("value").is_not_null())
             .select("user", "item", "value")
             .join(rows, on="user")
             .join(known, on=["user", "item"], how="anti")

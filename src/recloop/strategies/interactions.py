@@ -48,7 +48,7 @@ def runs_as_one(histories: Histories) -> Histories:
         items=items[last],
         weights=np.maximum.reduceat(histories.weights, starts),
         times=histories.times[last],
-        values=histories.values[last],
+        ratings=histories.ratings[last],
         now=histories.now,
         keys=histories.keys,
         n_items=histories.n_items,

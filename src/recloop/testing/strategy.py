@@ -134,7 +134,7 @@ class StrategyContract:
         kept = copy.deepcopy(histories)
         strategy.score(histories)
         strategy.rank(histories, 5)
-        for name in ("indptr", "items", "weights", "times", "values", "now", "keys"):
+        for name in ("indptr", "items", "weights", "times", "ratings", "now", "keys"):
             np.testing.assert_array_equal(getattr(histories, name), getattr(kept, name), err_msg=name)
 
     def test_fit_twice_is_equal(self) -> None:
@@ -329,7 +329,7 @@ class StrategyContract:
         strategy, data = self._fitted()
         bare = replace(data.histories(), profiles={}, now=np.full(data.n_users, np.nan))
         bare = replace(
-            bare, times=np.full(len(bare.items), np.nan), values=np.full(len(bare.items), np.nan, np.float32)
+            bare, times=np.full(len(bare.items), np.nan), ratings=np.full(len(bare.items), np.nan, np.float32)
         )
         assert np.isfinite(strategy.score(bare)).all()
 
