@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from recloop.compose import SlateConfig
 from recloop.loop.plan import Plan
 from recloop.loop.run import Run
 from recloop.loop.run import run as run_plan
@@ -55,6 +56,13 @@ def reproduction(done: Run, command: str) -> Reproduction:
             ("data (SHA-256)", done.data_fingerprint),
             ("split", str(done.results["split"]["name"])),
             ("seed", str(done.plan.run.seed)),
+            ("composed of", _composed(done)),
             ("item vectors", done.vectors or "none"),
         ],
     )
+
+
+def _composed(done: Run) -> str:
+    if isinstance(done.policy, SlateConfig):
+        return ", ".join(f"{name} {weight:g}" for name, weight in done.policy.weights.items())
+    return "arms: " + ", ".join(done.policy.arms) if done.policy else "nothing"

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose import PolicyConfig, SlateConfig, build
+from recloop.compose import PolicyConfig, SlateConfig, build, policy_config
 from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
@@ -20,8 +20,9 @@ from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, 
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
-from recloop.loop.plan import COMPOSED, CONTROLS, Plan, read_plan
+from recloop.loop.plan import COMPOSED, Plan, read_plan
 from recloop.loop.release import build_release, versions
+from recloop.loop.selection import select
 from recloop.loop.vectors import behaviour_vectors
 from recloop.metrics.metric import AtK
 from recloop.progress import SILENT, Progress
@@ -49,6 +50,7 @@ class Run:
         data_fingerprint: SHA-256 of the data.
         reading: the data and how it was read.
         check: what was found in the data.
+        policy: what the composed policy is made of; None after a dry run.
         left_out: strategy → why it was not trained.
         reused: whether the folder was there already.
         vectors: where the item vectors come from.
@@ -63,6 +65,7 @@ class Run:
     data_fingerprint: str
     reading: Reading
     check: Check
+    policy: PolicyConfig | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     reused: bool = False
     vectors: str = ""
@@ -148,7 +151,7 @@ def _make(
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
     vectors, origin = _vectors(strategies, split.train)
-    policy = _policy(plan, strategies)
+    policy = _policy(plan, split.train, left_out, progress)
     evaluation = evaluate(
         split,
         {**strategies, COMPOSED: build(policy, strategies, vectors)},
@@ -159,7 +162,7 @@ def _make(
         progress=progress,
     )
     results = evaluation.to_dict()
-    made = replace(made, left_out=left_out, vectors=origin, evaluation=evaluation, results=results)
+    made = replace(made, policy=policy, left_out=left_out, vectors=origin, evaluation=evaluation, results=results)
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
         strategies, _, _ = _fit(plan, dataset, left_out, progress)
@@ -194,6 +197,7 @@ def _make(
             "data_fingerprint": made.data_fingerprint,
             "created": clock(),
             "release": release,
+            "policy": msgspec.to_builtins(policy),
             "left_out": dict(left_out),
             "vectors": origin,
             "notes": list(made.reading.notes),
@@ -224,7 +228,7 @@ def _reuse(made: Run, progress: Progress) -> Run:
         header = json.loads((made.folder / RUN).read_text(encoding="utf-8"))
         results = json.loads((made.folder / EVALUATION).read_text(encoding="utf-8"))
         same = (header["plan_hash"], header["data_fingerprint"]) == (made.plan_hash, made.data_fingerprint)
-        left_out, vectors = header["left_out"], header["vectors"]
+        left_out, vectors, policy = header["left_out"], header["vectors"], policy_config(header["policy"])
         whole = all(results[key] for key in ("split", "strategies", "metrics", "leaderboard"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{Path(error.filename).name}: {error.strerror}" if isinstance(error, OSError) else error
@@ -236,7 +240,7 @@ def _reuse(made: Run, progress: Progress) -> Run:
             f"{made.folder} belongs to another plan or other data", advice="remove it, or set another [run] out"
         )
     progress.note(f"The same plan ran on the same data before: reusing {made.folder}")
-    return replace(made, reused=True, left_out=left_out, vectors=vectors, results=results)
+    return replace(made, reused=True, policy=policy, left_out=left_out, vectors=vectors, results=results)
 
 
 def _damaged(made: Run, reason: str) -> ArtifactError:
@@ -278,14 +282,22 @@ def _fit(
     return fitted, seconds, left_out
 
 
-def _policy(plan: Plan, strategies: Mapping[str, Strategy]) -> PolicyConfig:
-    """The plan's policy; where it names no sources, everything that was trained but the controls."""
+def _policy(plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress) -> PolicyConfig:
+    """The plan's policy; where it names no sources, those that do best on a part of the training events."""
     policy = plan.policy
     if not isinstance(policy, SlateConfig) or policy.sources:
         return policy
-    kinds = {name: plan.strategies[name].strategy for name in strategies}
-    sources: Sequence[str] = [name for name, kind in kinds.items() if kind not in CONTROLS] or ["popular"]
-    return msgspec.structs.replace(policy, sources=list(sources))
+    trained = [name for name in plan.strategies if name not in left_out]
+    sources = [name for name in trained if plan.strategies[name].strategy != "random"] or trained
+    try:
+        validation = plan.splitter(train)
+    except DataError:  # too few events to put some aside
+        return msgspec.structs.replace(policy, sources=sources)
+    progress.note("What to fuse is learned on a part of the training events")
+    strategies, _, _ = _fit(plan, validation.train, left_out, progress)
+    vectors = _vectors(strategies, validation.train)[0] if policy.diversity else None
+    metric = plan.metrics.metrics[0]
+    return select(policy, strategies, sources, validation, metric, vectors=vectors, progress=progress)
 
 
 def _alone(name: str) -> SlateConfig:
