@@ -275,7 +275,7 @@ def test_the_plan_may_be_a_path(shop: Path) -> None:
     path.write_text('[data]\nevents = "events.csv"\n[strategies]\nuse = ["popular"]\n[metrics]\nnames = ["ndcg@3"]\n')
     made = run(path)
     assert made.folder.parent == shop / "runs"
-    assert load(made.release).policies["composed"].config.sources == ["popular"]
+    assert load(made.release).policies["composed"].config.sources == {"popular": 1.0}
 
 
 def test_tiny_logs(tmp_path: Path) -> None:
