@@ -22,7 +22,6 @@ _HOMES = {
     "Store": "recloop.store",
     "Strategy": "recloop.strategies.base",
     "World": "recloop.simulate",
-    "evaluate": "recloop.evaluate",
     "run": "recloop.loop.run",
 }
 
@@ -31,7 +30,6 @@ __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 if TYPE_CHECKING:
     from recloop.data.dataset import Dataset as Dataset
     from recloop.errors import RecloopError as RecloopError
-    from recloop.evaluate import evaluate as evaluate
     from recloop.experiments.definition import Experiment as Experiment
     from recloop.loop.plan import Plan as Plan
     from recloop.loop.release import Release as Release
