@@ -36,13 +36,13 @@ class Traits:
             to 1 takes off it.
     """
 
-    base: float = -3.8
-    taste: float = 1.2
-    appeal: float = 0.22
+    base: float = -3.85
+    taste: float = 1.15
+    appeal: float = 0.37
     price: float = 0.6
     decay: tuple[float, ...] = (0.9, 0.65, 0.8)
     redundancy: float = 1.2
-    fatigue: float = 0.3
+    fatigue: float = 0.07
     owned: float = 2.5
     buy: float = -3.3
     answers: float = 0.45
@@ -195,7 +195,7 @@ class Behaviour:
         delight = np.where(purchases, chances.worth, 0.0).sum(axis=1) / np.maximum(bought, 1)
         clicked = clicks.any(axis=1)
         empty = ~(slates >= 0).any(axis=1)
-        feeling = 0.9 * (relevance - 0.5) - 0.5 * repetition - 0.5 * sameness + 0.7 * clicked + 0.6 * delight
+        feeling = 0.9 * (relevance - 0.5) - 0.2 * repetition - 0.5 * sameness + 0.7 * clicked + 0.6 * delight
         satisfaction = expit(np.where(empty, -3.0, feeling))
 
         before = memory.satisfaction[users] if memory is not None else np.full(n, 0.5, dtype=np.float32)
@@ -206,7 +206,7 @@ class Behaviour:
         scores = np.stack(
             [
                 1.1 * (relevance - 0.55),
-                np.where(repetition > 0.3, -0.8 * repetition, 0.25),
+                np.where(repetition > 1.0, -0.5 * repetition, 0.4 - 0.4 * repetition),
                 -1.3 * dear,
                 np.where(bought > 0, 1.2 * delight, 0.0),
                 0.5 - 1.6 * sameness,

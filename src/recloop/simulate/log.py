@@ -94,7 +94,7 @@ def search(
     step = max(1, BLOCK_BYTES // (8 * max(1, len(shop))))
     for at in range(0, len(distinct), step):  # blocks of users: never users x items at once
         block = distinct[at : at + step]
-        liking = people.tastes[block] @ shop.vectors.T + 0.15 * shop.appeal
+        liking = people.tastes[block] @ shop.vectors.T + 0.25 * shop.appeal
         liking -= traits.price * people.thrift[block][:, None] * shop.expensive
         upto = np.cumsum(np.exp(1.35 * liking.astype(np.float64)), axis=1)
         upto /= upto[:, -1:]

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from recloop.data.vocabulary import Vocabulary
 from recloop.progress import SILENT, Progress
 from recloop.simulate.behaviour import FIXED_DRAWS, Reactions, Slates, Users
-from recloop.simulate.client import Body, Client
+from recloop.simulate.client import Body, Client, HttpClient
 from recloop.simulate.log import HOUR, PAGE, search
 from recloop.simulate.luck import luck_of
 from recloop.simulate.memory import Memory
 from recloop.simulate.truth import Worth
 from recloop.simulate.visits import Visits, rounds, visits
 from recloop.simulate.world import World
+
+__all__ = ["HttpClient", "Traffic", "drive"]
 
 WAVE = 2 * HOUR  # visits within so much simulated time are under way together
 PAGES = 3  # slates of a session, at most

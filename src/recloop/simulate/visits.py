@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from recloop.simulate.population import Population
 
 DAY = 86_400.0
+SESSION = 1800.0  # seconds; visits nearer to each other are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ def visits(people: Population, start: float, days: int, rng: np.random.Generator
     user, day, time = user[keep], day[keep], time[keep]
     order = np.lexsort((time, user))
     user, day, time = user[order], day[order], time[order]
+    apart = np.ones(len(user), dtype=bool)
+    apart[1:] = (np.diff(user) > 0) | (np.diff(time) >= SESSION)
+    user, day, time = user[apart], day[apart], time[apart]
     nth = np.arange(len(user)) - np.searchsorted(user, user)
     order = np.argsort(time, kind="stable")
     return Visits(user=user[order], time=time[order], day=day[order], nth=nth[order])

@@ -62,7 +62,7 @@ class World:
         self.seed = seed
         self.days = days
         self.start = start
-        of_items, of_users, self._of_log, self._of_luck = np.random.SeedSequence(seed).spawn(4)
+        of_items, of_users, self._of_log = np.random.SeedSequence(seed).spawn(3)
         self.catalogue: Catalogue = catalogue(items, start, days, np.random.default_rng(of_items))
         self.population: Population = population(users, self.catalogue, start, days, np.random.default_rng(of_users))
         self.behaviour = Behaviour(self.catalogue, self.population, traits)
@@ -107,7 +107,10 @@ class World:
     def _log(self, days: int, rng: np.random.Generator | None) -> Log:
         if days < 1:
             raise SettingError(f"the log has {days} days", allowed="it has at least 1")
-        return simulate_log(self.behaviour, self.start, days, rng or np.random.default_rng(self._of_log))
+        if rng is None:  # a new sequence each time: a generator that spawns leaves its mark on the one it is made from
+            own = np.random.SeedSequence(self._of_log.entropy, spawn_key=self._of_log.spawn_key)
+            rng = np.random.default_rng(own)
+        return simulate_log(self.behaviour, self.start, days, rng)
 
     def dataset(self, days: int | None = None) -> Dataset:
         """The log with catalogue and users, as strategies learn from it. Indices are those of the world."""
