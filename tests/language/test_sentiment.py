@@ -47,6 +47,22 @@ def test_a_blank_text_says_nothing(mood):
     assert mood.score([]).shape == (0,)
 
 
+def test_a_text_is_encoded_once_and_leaves_nothing_on_disk(monkeypatch, tmp_path):
+    monkeypatch.setenv("RECLOOP_CACHE", str(tmp_path))
+    encoder = letters.Letters()
+    mood = Sentiment(encoder, examples=[("a", 1.0), ("b", -1.0)])
+    stored = {path: path.read_bytes() for path in tmp_path.rglob("*.sqlite")}
+    encoder.seen.clear()
+    first = mood.score(["aab", "bad dub", " aab ", ""])
+    assert sorted(encoder.seen) == ["", "aab", "bad dub"]
+    assert mood.score(["", "aab", "bad dub"]).tolist() == [0, first[0], first[1]]
+    assert len(encoder.seen) == 3 and first[0] > first[1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.sqlite")} == stored
+    monkeypatch.setattr("recloop.language.sentiment.MEMORY", 3)
+    assert mood.score(["new", "aab", "bad dub"]).tolist()[1:] == [first[0], first[1]]
+    assert len(mood._known) == 3
+
+
 def test_the_ridge_is_the_one_with_the_least_leave_one_out_error():
     rng = np.random.default_rng(2)
     X = rng.normal(size=(30, 50))
@@ -97,6 +113,8 @@ def test_what_cannot_be_learned_or_measured():
     with pytest.raises(SettingError, match=r"outside \[-1, 1\]; 1 is positive"):
         Sentiment(encoder, examples=[("a", 1), ("b", 5)])
     mood = Sentiment(encoder, examples=[("a", 1.0), ("b", -1.0)])
+    with pytest.raises(SettingError, match="one text was given where a list is wanted"):
+        mood.score("a text")
     with pytest.raises(SettingError, match="2 texts come with 1 labels; one label per text"):
         mood.measure(["a", "b"], [1])
     with pytest.raises(DataError, match="the labels are not both positive and negative"):

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +15,7 @@ from recloop.progress import SILENT, Progress
 
 RIDGES = np.logspace(-2, 2, 41)
 CLASSES = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
+MEMORY = 500_000  # scores in memory after which it starts anew
 BORDER = 1 / 3  # below it a score counts as neutral
 
 
@@ -51,8 +53,11 @@ class Sentiment:
     of statistical learning", equation 7.64). The scores are meant for means over many texts: a single score is often
     wrong. Where you have labelled texts, ``measure`` says how often.
 
+    Nothing of a scored text goes to disk, not even its vector, from which much of it could be read. What is kept in
+    memory is its hash and its score.
+
     Args:
-        encoder: a source for ``load_encoder``, or an encoder. Without one the default, through the cache on disk.
+        encoder: a source for ``load_encoder``, or an encoder.
         examples: (text, label) pairs with labels in [-1, 1], in place of the shipped ones.
 
     Raises:
@@ -68,7 +73,7 @@ class Sentiment:
     def __init__(
         self, encoder: str | Encoder = "default", *, examples: Sequence[tuple[str, float]] | None = None
     ) -> None:
-        self.encoder = CachedEncoder(load_encoder(encoder)) if isinstance(encoder, str) else encoder
+        self.encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
         pairs = shipped_examples() if examples is None else examples
         labels = np.array([label for _, label in pairs], dtype=np.float64)
         if not len(labels) or labels.min() == labels.max():
@@ -78,14 +83,27 @@ class Sentiment:
             )
         if not (np.abs(labels) <= 1).all():
             raise SettingError("an example has a label outside [-1, 1]", advice="1 is positive, 0 neutral, -1 negative")
-        found = self.encoder.encode([text for text, _ in pairs]).astype(np.float64)
+        found = CachedEncoder(self.encoder).encode([text for text, _ in pairs]).astype(np.float64)
         self._weights, self._intercept = _ridge(found, labels)
+        self._known: dict[bytes, float] = {}
 
     def score(self, texts: Sequence[str], progress: Progress = SILENT) -> NDArray[np.float32]:
-        """(n,) float32 in [-1, 1]; 0 where a text is blank."""
-        found = self.encoder.encode(texts, progress) @ self._weights + self._intercept
-        blank = np.fromiter((not text.strip() for text in texts), dtype=bool, count=len(texts))
-        return np.where(blank, 0.0, np.clip(found, -1, 1)).astype(np.float32)
+        """(n,) float32 in [-1, 1]; 0 where a text is blank. The same text is encoded once per object.
+
+        Raises:
+            SettingError: ``texts`` is one string.
+        """
+        if isinstance(texts, str):
+            raise SettingError("one text was given where a list is wanted", advice="write score([text])")
+        keys = [blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
+        known = self._known if len(self._known) < MEMORY else {}
+        fresh = {key: text.strip() for key, text in zip(keys, texts, strict=True) if key not in known}
+        if fresh:
+            found = self.encoder.encode(list(fresh.values()), progress) @ self._weights + self._intercept
+            said = [bool(text) for text in fresh.values()]
+            known.update(zip(fresh, np.where(said, np.clip(found, -1, 1), 0.0).tolist(), strict=True))
+            self._known = known
+        return np.fromiter(map(known.__getitem__, keys), np.float32, count=len(keys))
 
     def measure(self, texts: Sequence[str], labels: Sequence[float] | NDArray[Any]) -> Accuracy:
         """How well the scores agree with labels: above 0 is positive, below is negative.
