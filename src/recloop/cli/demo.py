@@ -91,11 +91,12 @@ def _tell(done: "Demo") -> None:
     paths.add_row("took", f"{done.seconds:.0f} s, {done.traffic.slates.height:,} slates over HTTP")
     out.print(paths)
     store = f"--store {done.folder / 'recloop.db'}"
-    out.print("\n[bold]Next[/]")
-    out.print(f"  recloop serve {store}                 serve the winner")
-    out.print(f"  recloop experiments readout home {store}")
-    out.print(f"  recloop rollback {store}              back to what the shop did before")
-    out.print("  recloop init EVENTS.csv               your own log")
+    following = Table(box=None, pad_edge=False, show_header=False, title="Next", title_justify="left")
+    following.add_row(f"recloop serve {store}", "[dim]serve the winner[/]")
+    following.add_row(f"recloop experiments readout home {store}", "[dim]read the experiment again[/]")
+    following.add_row(f"recloop rollback {store}", "[dim]back to what the shop did before[/]")
+    following.add_row("recloop init EVENTS.csv", "[dim]begin with your own log[/]")
+    out.print(following)
 
 
 def _scorecard(done: "Demo") -> Table:
