@@ -37,7 +37,10 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
         )
         return
     if dry_run:
-        out.print(f"Would make run {done.id} of {len(read.strategies)} strategies: {', '.join(read.strategies)}")
+        if done.reused:
+            out.print(f"Would reuse {done.folder}: the plan and the data are those of an earlier run")
+        else:
+            out.print(f"Would make run {done.id} of {len(read.strategies)} strategies: {', '.join(read.strategies)}")
         for name, reason in done.left_out.items():
             out.print(f"[dim]without {name}: {reason}[/]")
         out.print("Nothing was written.")

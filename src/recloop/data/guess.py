@@ -13,6 +13,7 @@ from recloop.data.times import to_seconds
 from recloop.errors import DataError
 
 HEAD_BYTES = 2**20
+NOISE = 0.5  # share of bad rows above which a file is taken for something else than a table
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ def guess(path: Path | str, role: Role = "events", form: str = "auto") -> Guess:
     if frame.is_empty():
         first = f": {problems.examples[0]}" if problems.bad else ""
         raise DataError(f"{path.name} holds no rows that can be read{first}", allowed="at least one is needed")
+    if problems.share > NOISE:
+        raise DataError(
+            f"{path.name} has {problems.bad:,} bad rows among its first {problems.rows:,}: {problems.examples[0]}",
+            allowed="most rows must be readable before columns can be guessed",
+            advice="Is it a table of text, JSON lines or Parquet?",
+        )
     if layout.columns:
         columns = [Found(f, c, f"the format {layout.name} says so") for f, c in layout.columns.items()]
     else:

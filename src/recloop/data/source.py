@@ -189,6 +189,8 @@ def _load(source: Source, role: Role, path: Path) -> Raw:
     table = layout.load(content, own, problems)
     if layout.finish:
         table = Table(layout.finish(table.frame), table.line)
+    if not table.frame.height:
+        problems.stop_above(source.bad_rows)  # else the missing columns would be complained of
     if not problems.rows:
         what = {"events": "event", "items": "item", "users": "user"}[role]
         raise DataError(
