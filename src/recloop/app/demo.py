@@ -38,7 +38,7 @@ CONTROLS = ("random", "popular")
 MARK = "demo.json"
 LIVE_DAYS = 10
 DAY = 86_400.0
-USERS, QUICK = 1500, 500
+USERS, QUICK = 1500, 1000
 SLATE = 10
 START_TIMEOUT = 60.0  # seconds
 
@@ -304,7 +304,7 @@ def _experiment(users: int) -> Experiment:
             TREATMENT: Variant(policy=TREATMENT),
         },
         primary="slate_ctr",
-        guardrails=(Guardrail(metric="satisfaction", margin=0.1, against="popular"),),
+        guardrails=(Guardrail(metric="abandonment", margin=0.1, against="popular"),),
         minimum_users=50,
         planned_users=max(100, int(0.7 * users)),
         window=4 * 86_400.0,
