@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# vectors that tests make are kept beside the tests, not in the user's cache
+os.environ.setdefault("RECLOOP_CACHE", str(Path(__file__).resolve().parent.parent / ".cache"))
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from recloop.app.readout import read_trial
 from recloop.app.run import reproduction, run
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import ConflictError, ExtraError, RecloopError
+from recloop.errors import ConflictError, ExtraError, MissingError, RecloopError
 from recloop.experiments import Experiment, Guardrail, Variant
-from recloop.language.extra import require_text_extra
+from recloop.language.encoder import load_encoder
 from recloop.language.sentiment import Sentiment
 from recloop.loop.gate import Gate, gate
 from recloop.loop.plan import read_plan
@@ -283,10 +284,12 @@ def _world(seed: int, users: int, quick: bool, folder: Path, progress: Progress)
     return world
 
 
+@cache
 def _has_text() -> bool:
+    """Whether the language model can be used: its packages and its weights are there."""
     try:
-        require_text_extra("the demo's language model")
-    except ExtraError:
+        load_encoder()
+    except (ExtraError, MissingError):
         return False
     return True
 

@@ -16,7 +16,7 @@ from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
 from recloop.data.split import Split
-from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, SettingError
+from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, MissingError, SettingError
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
@@ -272,7 +272,7 @@ def _fit(
             start = time.process_time()
             try:
                 fitted[name] = plan.strategies[name].make().fit(dataset, progress)
-            except ExtraError as error:
+            except (ExtraError, MissingError) as error:  # the packages, or the weights that they need
                 if plan.chosen:
                     raise
                 left_out[name] = str(error)
