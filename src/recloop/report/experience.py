@@ -6,7 +6,7 @@ from recloop.experiments.words import lift, listed
 from recloop.metrics.online import OUTCOMES
 
 TONES = {"better": "good", "worse": "bad", "open": "quiet", "missing": "quiet"}
-SIGNS = {"better": "▲ better", "worse": "▼ worse", "open": "no clear difference", "missing": ""}
+SIGNS = {"better": "▲ better", "worse": "▼ worse", "open": "≈ open", "missing": ""}
 
 
 def experience(card: Scorecard) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _cell(row: ScorecardRow) -> dict[str, str]:
         return {"text": row.reason or "–", "small": "", "tone": "quiet"}
     metric = OUTCOMES[row.metric]
     return {
-        "text": f"{metric.say(row.control_value)}  {SIGNS[row.light]}",
+        "text": f"{metric.say(row.control_value)} {SIGNS[row.light]}".strip(),
         "small": lift(metric, row.effect),
         "tone": TONES[row.light],
     }
