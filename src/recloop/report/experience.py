@@ -37,7 +37,7 @@ def _row(card: Scorecard, metric: str) -> dict[str, Any]:
 
 def _cell(row: ScorecardRow) -> dict[str, str]:
     if row.effect is None:
-        return {"text": row.reason or "–", "small": "", "tone": "quiet"}
+        return {"text": "–", "small": row.reason, "tone": "quiet"}
     metric = OUTCOMES[row.metric]
     return {
         "text": f"{metric.say(row.control_value)} {SIGNS[row.light]}".strip(),
