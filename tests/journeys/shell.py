@@ -104,12 +104,20 @@ def contents(folder: Path) -> dict[str, object]:
         name = path.relative_to(folder).as_posix()
         if path.is_dir():
             found[name] = "folder"
-        elif path.read_bytes()[:15] == b"SQLite format 3":
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-                found[name] = list(database.iterdump())
         elif not name.endswith(("-wal", "-shm")):
-            found[name] = path.read_bytes()
+            found[name] = _rows(path) or path.read_bytes()
     return found
+
+
+def _rows(path: Path) -> list[str]:
+    """The rows of a database that can be read, nothing of another file."""
+    if not path.read_bytes().startswith(b"SQLite format 3"):
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return list(database.iterdump())
+    except sqlite3.Error:  # damaged, or on a disk where no lock can be taken
+        return []
 
 
 def refused(code: int, parts: tuple[str, ...], *command: str | Path) -> str:

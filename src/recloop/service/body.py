@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from recloop.errors import SettingError
-from recloop.service.problems import HttpError, invalid, malformed
+from recloop.service.problems import BodyError, HttpError, invalid, malformed
 
 PATIENCE = 30.0  # seconds for a body to arrive
 
@@ -60,6 +60,8 @@ def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes | msgspec.Raw, what
         raise SettingError(given, allowed=rule) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(error, len(bytes(body)), what) from None
+    except RecursionError:
+        raise BodyError(f"the {what} is nested too deeply", advice="send one flat JSON object") from None
 
 
 async def _next(receive: Receive, patience: float) -> tuple[bytes, bool]:

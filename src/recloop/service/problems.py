@@ -126,7 +126,7 @@ def _given(raw: bytes | msgspec.Raw, path: str) -> str:
     """What stands at a path of a document, in words or cut short."""
     try:
         value = value_at(msgspec.json.decode(raw), path)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # what follows is not even JSON; or a number is no finite one
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what follows may not even be JSON
         return "not valid"
     if isinstance(value, dict | list):
         return JSON["object" if isinstance(value, dict) else "array"]

@@ -115,7 +115,7 @@ def parse_events(raw: bytes) -> Batch:
     try:
         found = _strict.decode(raw).events
         return Batch(list(range(len(found))), [_event(event) for event in found], [])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         loose = body.decode(_loose, raw).events  # one event is wrong, and this looks at each; or it tells what is
     batch = Batch([], [], [])
     for place, one in enumerate(loose):
