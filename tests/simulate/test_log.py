@@ -106,7 +106,7 @@ def test_collaborative_strategies_learn_from_the_log() -> None:
         strategy.fit(shop)
         return world.true_value(lambda users: strategy.rank(histories.take(users), 10).items, memory=world.past.memory)
 
-    value = {strategy.name: value_of(strategy) for strategy in (Popular(), Ease(reg=200), IALS())}
+    value = {strategy.name: value_of(strategy) for strategy in (Popular(), Ease(reg=200), IALS(factors=16))}
     rng = np.random.default_rng(1)
     value["random"] = world.true_value(lambda users: rng.random((len(users), 400)).argsort(axis=1)[:, :10])
     assert value["popular"] > 1.2 * value["random"]

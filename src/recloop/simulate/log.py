@@ -141,7 +141,7 @@ def _incumbent(popularity: NDArray[np.float64], n: int, rng: np.random.Generator
 def _found(behaviour: Behaviour, plan: Visits, last: NDArray[np.float64], rng: np.random.Generator) -> list[_Part]:
     """Views of what users searched for, and the purchases and ratings that follow."""
     shop = behaviour.shop
-    pages = 1 + rng.poisson(1.9, size=len(plan))
+    pages = 1 + rng.poisson(2.2, size=len(plan))
     row = np.repeat(np.arange(len(plan)), pages)
     users = plan.user[row]
     times = plan.time[row] + np.round(rng.random(len(row)) * 60)

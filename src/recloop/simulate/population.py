@@ -65,7 +65,7 @@ def population(n: int, shop: Catalogue, start: float, days: float, rng: np.rando
         liked = share @ meaning
         taste += weight * liked / np.sqrt(np.square(share).sum(axis=1, keepdims=True))
     taste += 0.25 * rng.standard_normal(taste.shape) / np.sqrt(taste.shape[1])
-    taste -= 0.3 * taste.mean(axis=0)  # what all like is less than chance would make it
+    taste -= 0.45 * taste.mean(axis=0)  # what all like is less than chance would make it
     taste = _standardised(taste, shop.vectors)
     joined = np.where(rng.random(n) < 0.8, start - rng.random(n) * YEAR, start + days * 86_400 * rng.random(n) * 1.6)
     users = pl.DataFrame(
