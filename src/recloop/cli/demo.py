@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: recloop demo --quick --out /tmp/demo")
 @click.option("--seed", default=0, show_default=True, help="Of the shop, of its users' luck and of training.")
-@click.option("--users", type=click.IntRange(min=1), help="How many users the shop has; 1,500, or 1,000 with --quick.")
+@click.option("--users", type=click.IntRange(min=2), help="How many users the shop has; 1,500, or 1,000 with --quick.")
 @click.option("--quick", is_flag=True, help="A smaller shop, without the language model.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), default="recloop-demo",
               show_default=True, help="The folder for everything; an earlier demo in it is replaced.")  # fmt: skip
