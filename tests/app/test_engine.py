@@ -129,3 +129,10 @@ def test_without_a_release(store: Store, release: Release) -> None:
     with pytest.raises(MissingError, match=r"release 'one' has no policy 'poplar'. Did you mean 'popular'"):
         engine.switch(replace(release, default_policy="poplar"))
     assert engine.release is None
+
+
+def test_a_random_policy_draws_anew_for_each_request(store: Store, release: Release) -> None:
+    chance = replace(release, default_policy="random")
+    engine = Engine(store, chance, seed=1, clock=lambda: 1000.0)
+    slates = {tuple(entry.item for entry in engine.recommend(Request(user="u1", k=5)).items) for _ in range(10)}
+    assert len(slates) > 5

@@ -203,9 +203,12 @@ class Engine:
         assigned = self._assign(user) if user else None
         wanted = assigned.policy if assigned else loaded.release.default_policy
         history = self._recent.history(user, request.history, now)
-        name, choices = self._choose(loaded, wanted, replace(request, history=history, time=now))
+        identity = self._ids()
+        # each request has its own key: else a random policy would show a user the same slate every time
+        keyed = replace(request, history=history, time=now, id=request.id or identity)
+        name, choices = self._choose(loaded, wanted, keyed)
         return Decision(
-            id=self._ids(),
+            id=identity,
             user=user,
             time=now,
             items=_told(choices, loaded.release, history),
