@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -140,6 +141,26 @@ def test_the_disk_is_full_while_a_run_is_written(ran: Path, small_disk: Callable
     assert sorted(path.name for path in disk.rglob("*")) in ([], ["runs"])
     subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
     assert recloop("run").code == 0  # the way out is one
+
+
+@pytest.mark.parametrize("most", [1_000, 20_000, 40_000])
+def test_a_quota_is_used_up_while_a_run_is_written(ran: Path, most: int) -> None:
+    """Needs no disk of its own: the process may write no file of more than ``most`` bytes."""
+    Path("recloop.toml").write_text(PLAN.replace("seed = 1", "seed = 5"))
+    before = contents(ran)
+    done = subprocess.run(
+        [*COMMAND, "run", "--json"],
+        env=os.environ | QUIET,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert (done.returncode, done.stdout) == (7, ""), done
+    message = json.loads(done.stderr)["error"]["message"]
+    assert message.startswith("runs/")
+    assert "cannot be written: a file may not grow as large; nothing was left behind; free some space" in message
+    assert contents(ran) == before
 
 
 def test_the_disk_is_full_while_a_plan_or_a_page_is_written(shop: Path, small_disk: Callable[[str], Path]) -> None:

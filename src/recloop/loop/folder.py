@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from recloop.errors import ConflictError, MissingError, StoreError
+from recloop.errors import ConflictError, MissingError, RecloopError, StoreError
 
 
 @contextmanager
@@ -85,6 +85,7 @@ _RIGHT = "choose a folder that may be written"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _SPACE),
     errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("a file may not grow as large", _SPACE),
     errno.EROFS: ("the disk is read-only", _RIGHT),
     errno.EACCES: ("permission denied", _RIGHT),
     errno.EPERM: ("permission denied", _RIGHT),
@@ -98,8 +99,8 @@ def _refused(error: BaseException, target: Path) -> StoreError | None:
     if isinstance(error, StoreError) and error.__cause__ is not None:  # of a folder inside the draft
         error = error.__cause__
     code = error.errno if isinstance(error, OSError) else None
-    if "No space left on device" in str(error):  # Polars tells it in words only
-        code = errno.ENOSPC
+    if code is None and not isinstance(error, RecloopError):  # Polars tells it in words only
+        code = next((known for known in _REASONS if os.strerror(known) in str(error)), None)
     if code not in _REASONS:
         return None
     reason, advice = _REASONS[code]
