@@ -90,6 +90,7 @@ def _tell(done: "Demo") -> None:
     paths.add_row("release", f"{done.released} is active")
     paths.add_row("took", f"{done.seconds:.0f} s, {done.traffic.slates.height:,} slates over HTTP")
     out.print(paths)
+    out.print()
     store = f"--store {done.folder / 'recloop.db'}"
     following = Table(box=None, pad_edge=False, show_header=False, title="Next", title_justify="left")
     following.add_row(f"recloop serve {store}", "[dim]serve the winner[/]")
