@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.app.load import load_events
 from recloop.app.readout import read_trial
 from recloop.app.run import reproduction, run
 from recloop.data.vocabulary import Vocabulary
@@ -149,6 +150,8 @@ def demo(
         successor(done.release, folder / "releases" / "today", name="1-today", version=1, default_policy="popular")
     )
     store_file = folder / "recloop.db"
+    with Store(store_file) as store:
+        load_events(store, done.reading, progress=progress)
     sentiment = _sentiment(quick)
     with (
         _service(store_file, today.folder, folder / "service.log", seed) as url,

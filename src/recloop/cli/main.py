@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "check",
     "run": "run",
     "strategies": "strategies",
+    "load": "load",
     "serve": "serve",
     "experiments": "experiments",
     "releases": "releases",
