@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,13 @@ def test_help_is_quick_because_nothing_heavy_loads() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip().endswith("[]")
+
+
+def test_reading_a_misspelt_store_makes_no_empty_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["experiments", "list"], ["releases", "list"], ["keys", "list"], ["rollback"]):
+        assert leave([*command, "--store", "nope.db"]) == 4
+        assert "there is no store at nope.db; name one with --store" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from recloop.store import Store
+
 from .shell import COMMAND, PLAN, QUIET, Said, contents, recloop, refused, release_in, words
 
 WRITES = (("keys", "create", "shop", "--scope", "events"), ("experiments", "create", "home.toml"), ("rollback",))
@@ -82,7 +84,17 @@ def test_a_store_on_a_disk_that_is_read_only(store: Path, small_disk: Callable[[
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     for command in WRITES:
         refused(7, (f"the store {disk / 'recloop.db'}",), *command, "--store", disk / "recloop.db")
-    refused(7, ("new.db cannot be opened", "may be written"), "keys", "list", "--store", disk / "new.db")
+    refused(
+        7,
+        ("new.db cannot be opened", "may be written"),
+        "keys",
+        "create",
+        "x",
+        "--scope",
+        "admin",
+        "--store",
+        disk / "new.db",
+    )
     Path("recloop.toml").write_text(PLAN.replace("[run]", f'[run]\nout = "{disk}/runs"'))
     refused(7, ("cannot be written: the disk is read-only", "choose a folder that may be written"), "run")
     refused(7, ("cannot be written: the disk is read-only",), "init", "events.csv", "--out", disk / "recloop.toml")
@@ -188,7 +200,7 @@ def test_the_disk_is_full_under_the_store(store: Path, small_disk: Callable[[str
     (disk / "filler").unlink()
     kept = json.loads(recloop("keys", "list", "--store", disk / "recloop.db", "--json").out)
     assert [key["name"] for key in kept] == ["first"]
-    refused_on(small_disk("8k"), ("keys", "list", "--store", "disk1/new.db"))
+    refused_on(small_disk("8k"), ("keys", "create", "x", "--scope", "admin", "--store", "disk1/new.db"))
 
 
 def refused_on(disk: Path, command: tuple[str, ...]) -> str:
@@ -219,7 +231,7 @@ def test_a_port_in_use(store: Path) -> None:
 
 def test_a_host_that_strangers_reach(ran: Path) -> None:
     release = release_in(ran)
-    recloop("releases", "list")
+    Store("recloop.db").close()
     open_to_all = ("serve", "--host", "0.0.0.0", "--port", "0", "--release", release)
     refused(
         2,

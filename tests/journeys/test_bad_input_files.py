@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recloop.store import Store
+
 from .shell import PLAN, catalogue, contents, log, recloop, refused, release_in
 
 DATA = '[data]\nevents = "events.csv"\n'
@@ -104,7 +106,7 @@ def test_unknown_settings_of_an_experiment(shop: Path, before: str, after: str, 
     ],
 )
 def test_unknown_commands_and_options(shop: Path, command: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    recloop("keys", "list")
+    Store("recloop.db").close()
     refused(2, parts, *command)
 
 
@@ -390,7 +392,7 @@ def test_runs_that_have_no_place(shop: Path) -> None:
 
 def test_folders_that_hold_no_release(ran: Path) -> None:
     release = release_in(ran)
-    recloop("releases", "list")
+    Store("recloop.db").close()
     for words in (("releases", "promote"), ("serve", "--port", "0", "--release")):
         refused(4, ("there is no folder runs/gone/release", "runs/…/release"), *words, "runs/gone/release")
         refused(4, (f"{release.parent} is no release itself", f"name the one in it: {release}"), *words, release.parent)

@@ -32,10 +32,10 @@ def load_events(store: Store, reading: Reading, *, progress: Progress = SILENT) 
                 part["kind"].to_list(),
                 part["time"].to_list(),
                 part["value"].to_list(),
-                range(start, start + part.height),
+                (f"log:{log}:{place}" for place in range(start, start + part.height)),
                 strict=True,
             )
-            kept = store.append_events([Event(*row, f"log:{log}:{place}") for *row, place in rows])
+            kept = store.append_events([Event(*row) for row in rows])
             accepted, duplicates = accepted + kept.accepted, duplicates + kept.duplicates
             advance(part.height)
     return Appended(accepted, duplicates)

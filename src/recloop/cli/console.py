@@ -6,14 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from recloop.errors import MissingError
 from recloop.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from recloop.store import Store
 
 WHOLE = 10_000  # columns: what is piped keeps its lines, so that a path can be copied and a sentence searched for
 
@@ -33,6 +37,23 @@ store_option = click.option(
 )
 
 plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="recloop.toml")
+
+
+def existing_store(url: str) -> "Store":
+    """The store, which must be there: reading a misspelt one must not make an empty one.
+
+    Raises:
+        MissingError: there is none.
+    """
+    from recloop.store import Store
+    from recloop.store.sqlite import parse
+
+    path = parse(url).database
+    if path is None or not (path.startswith("file:") or Path(path).exists()):
+        raise MissingError(
+            f"there is no store at {path}", advice="name one with --store; recloop load and recloop serve make one"
+        )
+    return Store(url)
 
 
 class BarProgress:

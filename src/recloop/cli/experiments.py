@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from recloop.cli.console import answer, json_option, out, store_option
+from recloop.cli.console import answer, existing_store, json_option, out, store_option
 from recloop.errors import MissingError, SettingError
 
 STATES = {"running": "green", "draft": "yellow", "stopped": "dim"}
@@ -23,9 +23,7 @@ def experiments() -> None:
 @json_option
 def list_(store: str, as_json: bool) -> None:
     """List the experiments, oldest first."""
-    from recloop.store import Store
-
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         records = opened.experiments.all()
     if as_json:
         answer([record._asdict() for record in records])
@@ -62,9 +60,8 @@ def start(name: str, store: str, as_json: bool) -> None:
     """Assign users to the experiment NAME from now on."""
     from recloop.app.experiments import start_experiment
     from recloop.loop.release import load
-    from recloop.store import Store
 
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         active = opened.releases.active()
         release = load(Path(active.path)) if active else None
         record = start_experiment(opened, name, release, actor=_actor("start"))
@@ -77,9 +74,7 @@ def start(name: str, store: str, as_json: bool) -> None:
 @json_option
 def stop(name: str, store: str, as_json: bool) -> None:
     """End the experiment NAME; everybody gets the default policy again."""
-    from recloop.store import Store
-
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         record = opened.experiments.stop(name, actor=_actor("stop"))
     _tell(record._asdict(), as_json=as_json)
 
@@ -95,9 +90,8 @@ def readout(name: str, store: str, as_json: bool) -> None:
     """
     from recloop.app.readout import read_trial
     from recloop.loop.release import load
-    from recloop.store import Store
 
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         active = opened.releases.active()
         trial = read_trial(opened, name, time.time(), shown=load(Path(active.path)) if active else None)
     if as_json:

@@ -3,7 +3,7 @@ import getpass
 import click
 from rich.table import Table
 
-from recloop.cli.console import answer, json_option, out, store_option
+from recloop.cli.console import answer, existing_store, json_option, out, store_option
 
 
 @click.group()
@@ -34,9 +34,7 @@ def create(name: str, scopes: tuple[str, ...], store: str, as_json: bool) -> Non
 @json_option
 def list_(store: str, as_json: bool) -> None:
     """List the keys, without their secrets."""
-    from recloop.store import Store
-
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         records = opened.keys.all()
     if as_json:
         answer([record._asdict() | {"scopes": sorted(record.scopes)} for record in records])
@@ -56,9 +54,7 @@ def list_(store: str, as_json: bool) -> None:
 @json_option
 def revoke(key: str, store: str, as_json: bool) -> None:
     """Revoke the key with the id KEY. It opens nothing from now on."""
-    from recloop.store import Store
-
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         opened.keys.revoke(key, actor=f"recloop keys revoke ({getpass.getuser()})")
     if as_json:
         answer({"revoked": key})

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from recloop.cli.console import answer, json_option, out, store_option
+from recloop.cli.console import answer, existing_store, json_option, out, store_option
 
 
 @click.group()
@@ -18,9 +18,7 @@ def releases() -> None:
 @json_option
 def list_(store: str, as_json: bool) -> None:
     """List the releases that the store knows, oldest first."""
-    from recloop.store import Store
-
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         records = opened.releases.all()
     if as_json:
         answer([record._asdict() for record in records])
@@ -60,9 +58,8 @@ def promote(folder: Path, store: str, as_json: bool) -> None:
 def rollback(store: str, as_json: bool) -> None:
     """Make the release before the active one active again. A running service answers from it within a second."""
     from recloop.loop.promote import rollback as roll_back
-    from recloop.store import Store
 
-    with Store(store) as opened:
+    with existing_store(store) as opened:
         record = roll_back(opened, actor=f"recloop rollback ({getpass.getuser()})")
     if as_json:
         answer(record._asdict())
