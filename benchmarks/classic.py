@@ -138,7 +138,10 @@ def theirs(matrix, histories, truth, repeat: int, seconds: dict[str, float]) -> 
     print()
     for mine, his in (
         (("iALS 64x15, fit", "iALS, top-10 of everyone"), ("ALS, fit", "ALS, top-10 of everyone")),
-        (("item-knn of 100, fit", "item-knn of 100, top-10 of everyone"), ("cosine, fit", "cosine, top-10 of everyone")),
+        (
+            ("item-knn of 100, fit", "item-knn of 100, top-10 of everyone"),
+            ("cosine, fit", "cosine, top-10 of everyone"),
+        ),
         (("item-knn of 100, top-10 of everyone",), ("cosine, top-10 of everyone",)),
         (("iALS, fold-in of one history",), ("ALS, fold-in of one history",)),
     ):

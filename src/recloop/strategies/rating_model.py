@@ -14,7 +14,8 @@ from recloop.data.histories import Histories
 from recloop.data.kinds import RATING
 from recloop.strategies.similarity import nearest_items
 
-# Chosen on a random fifth of the training part of MovieLens-100k's first fold; none moves the error by 1% when doubled.
+# Chosen on random fifths of the training part of MovieLens-100K's first fold. Halved or doubled, none moves the error
+# there by 0.2%.
 ITEM_PRIOR = 3.0  # an item leans on the mean of all items as if by so many ratings
 USER_PRIOR = 7.0  # a user, on the mean of all users
 LEAST_EVIDENCE = 0.5  # similarities that sum to no more than this count half at most

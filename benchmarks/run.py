@@ -1,0 +1,59 @@
+"""Every benchmark of this folder, one after another, in its short form: ``make bench``.
+
+    python benchmarks/run.py            # some minutes
+    python benchmarks/run.py --full     # as in benchmarks/README.md
+    python benchmarks/run.py encoding   # only those named
+
+Each runs as a process of its own and prints its own figures. The end code is 1 where one of them failed.
+"""
+
+import argparse
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+SHORT = {
+    "classic": ("--repeat", "1"),
+    "demo": ("--seeds", "1", "--quick"),
+    "encoding": ("--texts", "200"),
+    "evaluation": ("--users", "5000", "--repeat", "1"),
+    "movielens": ("--data", "ml-100k"),
+    "ratings": ("--data", "ml-100k"),
+    "serving": ("--seconds", "2"),
+    "validity": ("--worlds", "200"),
+}
+
+
+def measures(name: str) -> str:
+    """What a script measures: the first line of its docstring."""
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8")))
+    return (text or "").split("\n", 1)[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"which of {', '.join(SHORT)}; all where none is named"
+    )
+    parser.add_argument("--full", action="store_true", help="in the form that benchmarks/README.md reports")
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in SHORT:
+            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(SHORT)}")
+    failed = []
+    for name in options.names or SHORT:
+        words = () if options.full else SHORT[name]
+        print(f"\n== {measures(name)}\n   python benchmarks/{' '.join((f'{name}.py', *words))}\n", flush=True)
+        start = time.perf_counter()
+        if subprocess.run([sys.executable, str(FOLDER / f"{name}.py"), *words], check=False).returncode:
+            failed.append(name)
+        print(f"\n   {time.perf_counter() - start:.0f} s", flush=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
