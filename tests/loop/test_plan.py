@@ -38,7 +38,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         DATA | {"strategies": {"use": ["ials"], "ease": {}}},
-        "[strategies.ease] has settings, but 'ease' is not in use. Valid: ials, popular, random.",
+        "[strategies.ease] has settings, but 'ease' is not in use. Valid: ials, popular, popular-7d, random.",
     ),
     (
         DATA | {"strategies": {"ease": {"regg": 3}}},
@@ -56,13 +56,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (DATA | {"policy": {"divesity": 1}}, "[policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: "),
     (
         SHORT | {"policy": {"sources": ["eas"]}},
-        "[policy] sources names 'eas'. Did you mean 'ease'? Valid: ease, popular, random.",
+        "[policy] sources names 'eas'. Did you mean 'ease'? Valid: ease, popular, popular-7d, random.",
     ),
     (
         SHORT | {"policy": {"sources": {"ease": 0}}},
         "[policy] the weights of the policy's sources are {'ease': 0.0}; weights",
     ),
-    (SHORT | {"policy": {"fallback": "ials"}}, "[policy] fallback is 'ials'. Valid: ease, popular, random."),
+    (
+        SHORT | {"policy": {"fallback": "ials"}},
+        "[policy] fallback is 'ials'. Valid: ease, popular, popular-7d, random.",
+    ),
     (SHORT | {"policy": {"kind": "thompson", "arms": {}}}, "[policy.arms] is empty; name at least one arm: "),
     (
         SHORT | {"policy": {"kind": "thompson", "arms": {"a": {"sources": ["eas"]}}}},
@@ -129,7 +132,7 @@ def test_the_smallest_plan_takes_every_strategy() -> None:
 
 
 def test_the_controls_are_always_trained() -> None:
-    assert list(Plan.of(SHORT).strategies) == ["random", "popular", "ease"]
+    assert list(Plan.of(SHORT).strategies) == ["random", "popular", "popular-7d", "ease"]
 
 
 def test_one_strategy_under_two_names() -> None:

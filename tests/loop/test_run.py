@@ -61,13 +61,13 @@ def test_from_files_to_a_release(plan: Plan) -> None:
     made = run(plan, progress=watching, write_report=write_report, clock=lambda: 1_700_000_000.0)
     assert names(made.folder) == FILES | {"report.html"}
     assert made.folder.parent == plan.out
-    assert made.report.read_text() == "20 figures"
+    assert made.report.read_text() == "24 figures"
     assert not made.reused
     assert {"Read", "Train"} <= set(watching.tasks)
 
     # one leaderboard for single strategies and the policy composed of them
     board = {(row["strategy"], row["metric"]): row["value"] for row in made.results["leaderboard"]}
-    assert {name for name, _ in board} == {"random", "popular", "ease", "transitions", "composed"}
+    assert {name for name, _ in board} == {"random", "popular", "popular-7d", "ease", "transitions", "composed"}
     assert board["ease", "ndcg@5"] > board["random", "ndcg@5"]
     assert board["composed", "ndcg@5"] > board["random", "ndcg@5"]
     assert json.loads((made.folder / "evaluation.json").read_text()) == json.loads(json.dumps(made.results))

@@ -36,7 +36,7 @@ from recloop.store import Store
 
 EXPERIMENT = "home"
 TREATMENT = "composed"
-CONTROLS = ("random", "popular")
+TODAY = "popular-7d"  # what the shop's front page shows: the last week's best
 MARK = "demo.json"
 LIVE_DAYS = 10
 DAY = 86_400.0
@@ -67,9 +67,6 @@ test_fraction = 0.2
 
 [strategies]
 use = [{use}]
-
-[strategies.popular]
-window = 7.0  # days
 
 [metrics]
 k = [10]
@@ -147,7 +144,7 @@ def demo(
     plan = folder / "recloop.toml"
     done = run(read_plan(plan), progress=progress, clock=clock, command=f"recloop run {plan}")
     today = load(
-        successor(done.release, folder / "releases" / "today", name="1-today", version=1, default_policy="popular")
+        successor(done.release, folder / "releases" / "today", name="1-today", version=1, default_policy=TODAY)
     )
     store_file = folder / "recloop.db"
     with Store(store_file) as store:
@@ -168,7 +165,7 @@ def demo(
                 now = world.end + LIVE_DAYS * DAY
                 trial = read_trial(store, EXPERIMENT, now, shown=today, sentiment=sentiment)
             advance(1)
-            values = _true_values(world, done, today)
+            values = _true_values(world, done, today, trial.experiment)
             truth = _truth(trial, values)
             advance(1)
             opened = gate(trial.verdict.verdict)
@@ -306,7 +303,8 @@ def _experiment(users: int) -> Experiment:
         name=EXPERIMENT,
         hypothesis="Slates composed of what people like you took and what the words say get more clicks.",
         variants={
-            **{name: Variant(policy=name, control=True) for name in CONTROLS},
+            "random": Variant(policy="random", control=True),
+            "popular": Variant(policy=TODAY, control=True),
             TREATMENT: Variant(policy=TREATMENT),
         },
         primary="slate_ctr",
@@ -362,7 +360,7 @@ def _checked(answer: httpx.Response) -> Any:
     return answer.json()
 
 
-def _true_values(world: World, done: Run, release: Release) -> dict[str, float]:
+def _true_values(world: World, done: Run, release: Release, experiment: Experiment) -> dict[str, float]:
     """Variant → the click rate that its policy truly has over all users, in closed form."""
     dataset = done.reading.dataset
     histories = dataset.histories()
@@ -373,7 +371,10 @@ def _true_values(world: World, done: Run, release: Release) -> dict[str, float]:
     def rank(name: str) -> Callable[[NDArray[np.int64]], NDArray[np.integer]]:
         return lambda users: places[release.policies[name].rank(histories.take(rows[users]), SLATE).items]
 
-    return {name: world.true_value(rank(name), memory=world.past.memory) for name in (*CONTROLS, TREATMENT)}
+    return {
+        name: world.true_value(rank(variant.policy), memory=world.past.memory)
+        for name, variant in experiment.variants.items()
+    }
 
 
 def _truth(trial: Trial, values: Mapping[str, float]) -> Truth:

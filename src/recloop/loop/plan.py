@@ -29,7 +29,7 @@ CONTROLS = ("random", "popular")
 COMPOSED = "composed"
 """The name of the plan's policy on the leaderboard and in the release."""
 LAST_WEEK = {"popular-7d": {"strategy": "popular", "window": 7.0}}
-"""On the leaderboard where nothing else is asked for: under a split by time it beats many a published model."""
+"""Always on the leaderboard where there are times: under a split by time it beats many a published model."""
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,8 +229,7 @@ def read_plan(path: Path) -> Plan:
 def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig]:
     use = table.get("use")
     given = {name: content for name, content in table.items() if name != "use"}
-    if use is None:
-        given = LAST_WEEK | given
+    given = LAST_WEEK | given
     if use is not None and not (isinstance(use, list) and all(isinstance(name, str) for name in use)):
         raise SettingError(f"[strategies] use is {use!r}", allowed='it must be a list of names: use = ["ease", "ials"]')
     for name, content in given.items():
@@ -239,7 +238,7 @@ def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig
                 f"[strategies] has no setting '{name}'",
                 advice=f"{nearest(name, ['use'])}. Settings of a strategy stand in a table: [strategies.{name}]",
             )
-    names = list(dict.fromkeys([*CONTROLS, *(available() if use is None else use)]))
+    names = list(dict.fromkeys([*CONTROLS, *LAST_WEEK, *(available() if use is None else use)]))
     for name in given:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise SettingError(

@@ -248,10 +248,8 @@ def _damaged(made: Run, reason: str) -> ArtifactError:
 
 
 def _cannot(plan: Plan, dataset: Dataset) -> dict[str, str]:
-    """Strategies that nobody asked for by name and that this data cannot feed, with the reason."""
-    if plan.chosen:
-        return {}
-    texts = any(text.strip() for text in dataset.item_texts())
+    """Strategies that this data cannot feed, with the reason; one that needs text and was named is not left out."""
+    texts = plan.chosen or any(text.strip() for text in dataset.item_texts())
     left_out = {}
     for name, entry in plan.strategies.items():
         if not texts and entry.make().needs_text:
