@@ -89,7 +89,7 @@ def test_from_files_to_a_release(plan: Plan) -> None:
     assert (release.version, release.parent, release.name) == (1, "", f"1-{made.id}")
     assert release.plan_hash == plan.hash
     assert release.data_fingerprint == made.data_fingerprint
-    assert list(release.policies) == ["composed", "random", "popular", "ease", "transitions"]
+    assert list(release.policies) == ["composed", "random", "popular", "popular-7d", "ease", "transitions"]
     assert release.titles[:2] == ("i00", "thing 1")
 
 
