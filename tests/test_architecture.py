@@ -13,7 +13,29 @@ import recloop
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "recloop"
 # bottom to top; the same list stands in docs/explanation/architecture.md
-FLOORS = ["errors", "types", "progress", "charts", "data", "stats", "metrics", "language", "strategies", "compose", "evaluate", "store", "experiments", "experience", "simulate", "loop", "report", "testing", "app", "service", "cli"]
+FLOORS = [
+    "errors",
+    "types",
+    "progress",
+    "charts",
+    "data",
+    "stats",
+    "metrics",
+    "language",
+    "strategies",
+    "compose",
+    "evaluate",
+    "store",
+    "experiments",
+    "experience",
+    "simulate",
+    "loop",
+    "report",
+    "testing",
+    "app",
+    "service",
+    "cli",
+]
 GROUND = {"errors", "types", "progress"}
 
 

@@ -109,4 +109,4 @@ def complain(sentence: str, *, kind: str, as_json: bool) -> None:
         sys.stderr.write(json.dumps({"error": {"kind": kind, "message": sentence}}) + "\n")
     else:
         err.print("[bold red]error:[/] ", end="")
-        err.print(sentence, markup=False)
+        err.print(sentence, markup=False, soft_wrap=True)
