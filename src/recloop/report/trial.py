@@ -11,7 +11,7 @@ from recloop.experiments.readout import Comparison, Readout
 from recloop.experiments.words import listed
 from recloop.metrics.online import OutcomeMetric
 
-WIDEST = 1.0  # relative change up to which the plot is drawn to scale; beyond it there is an arrow
+WIDEST = 2.0  # relative change up to which the plot is drawn to scale; beyond it there is an arrow
 TONES = {"green": "ok", "yellow": "warning", "red": "error"}
 
 
