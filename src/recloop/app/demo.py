@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,13 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.app.comments import comment_reader, has_language_model
 from recloop.app.load import load_events
 from recloop.app.readout import read_trial
 from recloop.app.run import reproduction, run
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import ConflictError, ExtraError, MissingError, RecloopError
+from recloop.errors import ConflictError, RecloopError
 from recloop.experiments import Experiment, Guardrail, Variant
-from recloop.language.encoder import load_encoder
-from recloop.language.sentiment import Sentiment
 from recloop.loop.gate import Gate, gate
 from recloop.loop.plan import read_plan
 from recloop.loop.release import Release, load, successor
@@ -149,7 +147,7 @@ def demo(
     store_file = folder / "recloop.db"
     with Store(store_file) as store:
         load_events(store, done.reading, progress=progress)
-    sentiment = _sentiment(quick)
+    sentiment = None if quick else comment_reader()
     with (
         _service(store_file, today.folder, folder / "service.log", seed) as url,
         httpx.Client(base_url=url, timeout=60, trust_env=False) as http,
@@ -276,26 +274,12 @@ def _world(seed: int, users: int, quick: bool, folder: Path, progress: Progress)
             "item-knn",
             "ease",
             "ials",
-            *([] if quick or not _has_text() else ["content"]),
+            *([] if quick or not has_language_model() else ["content"]),
         ]
         use = ", ".join(f'"{name}"' for name in names)
         (folder / "recloop.toml").write_text(PLAN.format(use=use, seed=seed), encoding="utf-8")
         advance(1)
     return world
-
-
-@cache
-def _has_text() -> bool:
-    """Whether the language model can be used: its packages and its weights are there."""
-    try:
-        load_encoder()
-    except (ExtraError, MissingError):
-        return False
-    return True
-
-
-def _sentiment(quick: bool) -> Callable[[Any], NDArray[np.float32]] | None:
-    return None if quick or not _has_text() else Sentiment().score
 
 
 def _experiment(users: int) -> Experiment:

@@ -88,12 +88,14 @@ def readout(name: str, store: str, as_json: bool) -> None:
 
     The intervals may be looked at any time, unless the experiment was planned for one look.
     """
+    from recloop.app.comments import comment_reader
     from recloop.app.readout import read_trial
     from recloop.loop.release import load
 
     with existing_store(store) as opened:
         active = opened.releases.active()
-        trial = read_trial(opened, name, time.time(), shown=load(Path(active.path)) if active else None)
+        shown = load(Path(active.path)) if active else None
+        trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader())
     if as_json:
         answer(
             {

@@ -36,6 +36,7 @@ def serve(
     from recloop.service.threads import pin_native_threads
 
     pin_native_threads()  # before NumPy is imported: a fold-in on many threads is slower than on one
+    from recloop.app.comments import comment_reader
     from recloop.app.serve import first_release
     from recloop.service.server import serve as serve_http
 
@@ -55,4 +56,5 @@ def serve(
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,
+        sentiment=comment_reader(),
     )
