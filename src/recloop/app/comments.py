@@ -24,7 +24,7 @@ def has_language_model() -> bool:
 
 
 def comment_reader() -> Callable[[Sequence[str]], NDArray[np.float32]] | None:
-    """Texts to numbers in [-1, 1], loaded when first called; None where there is no language model, and comments stay unread."""
+    """Texts to numbers in [-1, 1], loaded when first called; None where there is no language model."""
     return _read if has_language_model() else None
 
 
