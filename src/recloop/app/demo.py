@@ -40,7 +40,6 @@ LIVE_DAYS = 10
 DAY = 86_400.0
 USERS, QUICK = 1500, 1000
 SLATE = 10
-START_TIMEOUT = 60.0  # seconds
 
 PLAN = """\
 # The plan of a demo: a simulated shop. Written by `recloop demo`; try other settings and `recloop run` it again.
