@@ -2,14 +2,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import polars as pl
-
 from recloop.app.engine import Assign, Assignment, Engine, Servable, unassigned
-from recloop.app.readout import Sentiment, experiment_table
+from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError, SettingError, nearest
-from recloop.experiments import Experiment, Readout, Verdict, assign, decide, read_out
+from recloop.experiments import Experiment, Readout, Verdict, assign
 from recloop.store import Store
-from recloop.store.experiments import RUNNING, STOPPED, ExperimentRecord
+from recloop.store.experiments import RUNNING, ExperimentRecord
 
 
 class Experiments:
@@ -77,24 +75,15 @@ class Experiments:
         self.follow()
         return record
 
-    def table(self, name: str) -> pl.DataFrame:
-        """What each user of an experiment was shown and did so far: one row per variant and user, as sums.
-
-        Raises:
-            MissingError: there is none of that name.
-        """
-        return experiment_table(self._store, name, shown=self._engine.release, sentiment=self._sentiment)
-
     def read_out(self, name: str) -> tuple[Readout, Verdict]:
         """What an experiment shows so far, and the decision that its rule makes of it.
 
         Raises:
             MissingError: there is none of that name.
         """
-        record = self._store.experiments.get(name)
-        experiment = Experiment.parse(record.definition)
-        readout = read_out(experiment, self.table(name), self._clock())
-        return readout, decide(experiment, readout, stopped=record.state == STOPPED)
+        shown = self._engine.release
+        trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
+        return trial.readout, trial.verdict
 
     def follow(self) -> None:
         """Have the engine assign users to the experiment that runs in the store, whoever started it."""

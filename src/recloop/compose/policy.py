@@ -12,6 +12,7 @@ from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
 from recloop.compose.rules import Items, Rules
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
+from recloop.data.splitmix import STEP, mixed, unit
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ConflictError, SettingError, nearest
 from recloop.strategies.base import Strategy
@@ -168,7 +169,7 @@ class Policy(ABC):
         """
         rules = Rules(hide_seen=hide_seen, allowed=allowed)
         self._check(histories, k, rules)
-        return self._choose(self.initial_state(), histories, k, _uniform(histories.keys), rules).rankings
+        return self._choose(self.initial_state(), histories, k, unit(mixed(histories.keys + STEP)), rules).rankings
 
     def _check(self, histories: Histories, k: int, rules: Rules) -> None:
         if k < 1:
@@ -226,13 +227,3 @@ def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Str
     if strategies[name].items is None:
         raise ConflictError(f"strategy '{name}' is not fitted", advice="call fit(dataset) or load(folder) first")
     return strategies[name]
-
-
-def _uniform(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """(n,) in [0, 1), by the finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
-    state = keys + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    state ^= state >> np.uint64(31)
-    uniform: NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return uniform

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
+from recloop.data.splitmix import STEP, mixed, unit
 
 
 def luck_of(seed: int, width: int, *keys: NDArray[np.integer] | int) -> NDArray[np.float64]:
@@ -17,14 +17,8 @@ def luck_of(seed: int, width: int, *keys: NDArray[np.integer] | int) -> NDArray[
     >>> bool((luck[1] == luck_of(7, 3, np.array([2]), np.array([0]))[0]).all())
     True
     """
-    state = _mixed(np.atleast_1d(np.uint64(seed & (2**64 - 1))))
+    state = mixed(np.atleast_1d(np.uint64(seed & (2**64 - 1))))
     for key in keys:
-        state = _mixed((state + _STEP) ^ np.asarray(key).astype(np.uint64))
-    drawn = _mixed(state[:, None] + _STEP * np.arange(1, width + 1, dtype=np.uint64))
-    return np.asarray((drawn >> np.uint64(11)).astype(np.float64) / 2.0**53)
-
-
-def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+        state = mixed((state + STEP) ^ np.asarray(key).astype(np.uint64))
+    drawn = mixed(state[:, None] + STEP * np.arange(1, width + 1, dtype=np.uint64))
+    return unit(drawn)

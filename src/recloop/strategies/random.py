@@ -5,10 +5,9 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.splitmix import FIRST, SECOND, STEP, mixed
 from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
-
-_GOLDEN, _MIX1, _MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 class Random(Strategy):
@@ -31,10 +30,7 @@ class Random(Strategy):
         pass
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        items = np.arange(histories.n_items, dtype=np.uint64) + np.uint64(self.seed * int(_MIX2) % 2**64)
-        state = (histories.keys * _MIX1)[:, None] + (items + np.uint64(1))[None, :] * _GOLDEN
-        state = (state ^ (state >> np.uint64(30))) * _MIX1
-        state = (state ^ (state >> np.uint64(27))) * _MIX2
-        state ^= state >> np.uint64(31)
+        items = np.arange(histories.n_items, dtype=np.uint64) + np.uint64(self.seed * int(SECOND) % 2**64)
+        state = mixed((histories.keys * FIRST)[:, None] + (items + np.uint64(1))[None, :] * STEP)
         scores: NDArray[np.float32] = (state >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
         return scores
