@@ -68,21 +68,20 @@ class BarProgress:
             TimeElapsedColumn(),
             console=err,
         )
-        self._depth = 0
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
         """One bar while the context lasts."""
-        self._depth += 1
-        if self._depth == 1:
-            self._bars.start()
-        name = self._bars.add_task(description, total=total)
+        # asked of the display, not counted: Ctrl-C between a count and its `try` would leave the bars drawing forever
+        outermost = not self._bars.live.is_started
         try:
+            if outermost:
+                self._bars.start()
+            name = self._bars.add_task(description, total=total)
             yield lambda amount: self._bars.advance(name, amount)
             self._bars.update(name, total=total or 1, completed=total or 1)
         finally:
-            self._depth -= 1
-            if self._depth == 0:
+            if outermost:
                 self._bars.stop()
                 # the finished bars stay on the screen; the next group starts below them
                 for task in self._bars.task_ids:

@@ -1,0 +1,30 @@
+"""The bars end with the work, however it ends."""
+
+import pytest
+
+from recloop.cli.console import BarProgress
+
+
+def test_ctrl_c_while_a_bar_is_being_made_stops_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = BarProgress()
+    bars = progress._bars
+
+    def interrupted(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), progress.task("outer", total=2):
+        monkeypatch.setattr(bars, "add_task", interrupted)
+        with progress.task("inner"):
+            pass
+    assert not bars.live.is_started
+
+
+def test_bars_inside_bars_share_one_display() -> None:
+    progress = BarProgress()
+    with progress.task("outer", total=1) as advance:
+        with progress.task("inner"):
+            assert progress._bars.live.is_started
+        assert progress._bars.live.is_started
+        advance(1)
+    assert not progress._bars.live.is_started
+    assert progress._bars.task_ids == []
