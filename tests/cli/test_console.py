@@ -12,10 +12,14 @@ def test_ctrl_c_while_a_bar_is_being_made_stops_the_drawing(monkeypatch: pytest.
     def interrupted(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), progress.task("outer", total=2):
-        monkeypatch.setattr(bars, "add_task", interrupted)
-        with progress.task("inner"):
-            pass
+    def work() -> None:
+        with progress.task("outer", total=2):
+            monkeypatch.setattr(bars, "add_task", interrupted)
+            with progress.task("inner"):
+                pass
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert not bars.live.is_started
 
 
