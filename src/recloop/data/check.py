@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recloop.data.checks import bots, counts, leakage, rows, text, time
+from recloop.data.checks import bots, counts, leakage, rows, text, time, vectors
 from recloop.data.checks.finding import Finding, Severity, count
 from recloop.data.source import Reading
 
@@ -50,7 +50,7 @@ class Check:
 
 
 def check(reading: Reading, now: float | None = None) -> Check:
-    """Look at what was read: counts, times, gaps, duplicates, unknown ids, values, leakage, bots, texts.
+    """Look at what was read: counts, times, gaps, duplicates, unknown ids, values, leakage, bots, texts, vectors.
 
     Args:
         reading: from ``recloop.data.source.read``.
@@ -78,6 +78,7 @@ def check(reading: Reading, now: float | None = None) -> Check:
         leakage.leakage(data),
         bots.bots(data),
         text.text(data),
+        vectors.vectors(data),
     )
     numbers: dict[str, Any] = {}
     findings: list[Finding] = []

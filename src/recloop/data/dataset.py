@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recloop.data.extra_vectors import ExtraVectors, pick, vector_columns
 from recloop.data.fingerprint import fingerprint
 from recloop.data.histories import Histories
 from recloop.data.kinds import RATING, Kinds
@@ -166,6 +167,25 @@ class Dataset:
             return [""] * self.n_items
         joined = pl.concat_str([pl.col(c).cast(pl.String) for c in columns], separator=". ", ignore_nulls=True)
         return self.items.select(joined.fill_null(""))[:, 0].to_list()
+
+    @property
+    def vector_columns(self) -> tuple[str, ...]:
+        """The columns of the catalogue that hold vectors: images, sounds … as another model saw them."""
+        return vector_columns(self.items)
+
+    def extra_vectors(self, name: str) -> ExtraVectors:
+        """The vectors in one column of the catalogue, with which items have one.
+
+        Raises:
+            SettingError: there is no such column.
+            DataError: the vectors differ in length or hold something else than finite numbers, or there is none.
+
+        >>> items = pl.DataFrame({"item": ["x", "y"], "image": [[0.5, 1.0], None]})
+        >>> found = Dataset.of(pl.DataFrame({"user": ["a"], "item": ["x"]}), items).extra_vectors("image")
+        >>> found.values.tolist(), found.present.tolist()
+        ([[0.5, 1.0], [0.0, 0.0]], [True, False])
+        """
+        return pick(self.items, name)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -11,8 +11,8 @@ import polars as pl
 def fingerprint(*frames: pl.DataFrame) -> str:
     """SHA-256 over the names and the values of the columns, as bytes that depend on no library.
 
-    Numbers count as little-endian arrays, texts as their UTF-8 with lengths, moments as microseconds, anything nested
-    as JSON; nulls by their places.
+    Numbers count as little-endian arrays, texts as their UTF-8 with lengths, moments as microseconds, vectors as their
+    numbers with lengths, anything else nested as JSON; nulls by their places.
 
     >>> a = pl.DataFrame({"x": ["ab", "c"]})
     >>> fingerprint(a) == fingerprint(a.clone()), fingerprint(a) == fingerprint(pl.DataFrame({"x": ["a", "bc"]}))
@@ -35,6 +35,12 @@ def _parts(column: pl.Series) -> Iterator[bytes | memoryview]:
         column = column.cast(pl.Int64)
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
+    if isinstance(column.dtype, pl.Array):
+        column = column.cast(pl.List(column.dtype.inner))
+    if isinstance(column.dtype, pl.List) and column.dtype.inner.is_float():
+        yield from _parts(column.list.len().fill_null(0).cast(pl.Int64).rename("length"))
+        column = column.drop_nulls().explode(empty_as_null=False)
+        yield np.packbits(column.is_null().to_numpy()).tobytes() if column.null_count() else b""
     if column.dtype == pl.String:
         yield from _parts(column.str.len_bytes().fill_null(0).cast(pl.Int64).rename("length"))
         yield (column.str.join("").item() or "").encode()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recloop.data.columns import NEEDED, RATINGS, Found, check_columns, check_fields, guess_columns, normal
 from recloop.data.dataset import Dataset
+from recloop.data.extra_vectors import read_vectors
 from recloop.data.formats import Content, Format, Options, Role, Table, choose
 from recloop.data.judge import Judge, as_text
 from recloop.data.kinds import Kinds
@@ -31,6 +32,7 @@ class Source:
         item_columns: field (item, title, category, brand, price, description, text, time) → column or columns of the
             item file. Other columns are kept under their own names.
         user_columns: field (user, age, gender) → column of the user file. Other columns are kept.
+        vectors: name → npz file with one vector per item (see ``read_vectors``), each a column of the catalogue.
         kind: the kind of every event where the file has no column for it.
         kinds: what each kind is worth.
         bad_rows: the share of bad rows of a file above which reading stops.
@@ -54,6 +56,7 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     item_columns: Columns = field(default_factory=dict)
     user_columns: Columns = field(default_factory=dict)
+    vectors: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
     kinds: Kinds = field(default_factory=Kinds)
     bad_rows: float = 0.01
@@ -75,6 +78,7 @@ class Source:
             events=str(folder / self.events),
             items=str(folder / self.items) if self.items else None,
             users=str(folder / self.users) if self.users else None,
+            vectors={name: str(folder / path) for name, path in self.vectors.items()},
         )
 
 
@@ -149,7 +153,8 @@ def read(source: Source, progress: Progress = SILENT) -> Reading:
             files.append(File(path, role, raw.format.name, raw.reason, tuple(raw.found), raw.problems))
             advance(1)
         items, users = tables.get("items"), tables.get("users")
-        dataset = Dataset.of(tables["events"], items=items, users=users, kinds=source.kinds)
+        known = _with_vectors(tables["events"], items, source, notes)
+        dataset = Dataset.of(tables["events"], items=known, users=users, kinds=source.kinds)
         advance(1)
     return Reading(
         dataset=dataset,
@@ -159,6 +164,34 @@ def read(source: Source, progress: Progress = SILENT) -> Reading:
         user_table=None if users is None else users["user"],
         notes=tuple(notes),
     )
+
+
+def _with_vectors(
+    events: pl.DataFrame, items: pl.DataFrame | None, source: Source, notes: list[str]
+) -> pl.DataFrame | None:
+    """The catalogue with the vectors of the npz files as columns."""
+    if not source.vectors:
+        return items
+    known = events.select("item").unique()
+    if items is not None:
+        known = items.join(known, on="item", how="full", coalesce=True)
+    for name, path in source.vectors.items():
+        if name in known.columns:
+            raise SettingError(
+                f"[data.vectors] {name} is a column of the catalogue already", advice="give the vectors another name"
+            )
+        found = read_vectors(name, Path(path))
+        if strangers := found.join(known, on="item", how="anti").height:
+            notes.append(
+                f"{strangers:,} of {found.height:,} vectors of '{name}' belong to unknown items; they are left out."
+            )
+        if strangers == found.height:
+            raise DataError(
+                f"none of the {found.height:,} ids in {Path(path).name} is the id of an item",
+                advice="give the ids as they stand in the catalogue",
+            )
+        known = known.join(found, on="item", how="left", maintain_order="left")
+    return known
 
 
 @dataclass
@@ -286,7 +319,8 @@ def _attributes(raw: Raw, role: Role) -> pl.DataFrame:
 def _joined(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     if len(columns) == 1:
         column = frame[columns[0]]
-        return as_text(column) if isinstance(column.dtype, pl.List) else column
+        words = isinstance(column.dtype, pl.List) and not column.dtype.inner.is_float()
+        return as_text(column) if words else column
     return frame.select(
         pl.concat_str([as_text(frame[c]) for c in columns], separator=". ", ignore_nulls=True)
     ).to_series()
