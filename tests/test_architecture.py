@@ -21,6 +21,7 @@ FLOORS = [
     "data",
     "stats",
     "metrics",
+    "neural",
     "language",
     "strategies",
     "compose",

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from recloop.errors import ArtifactError, ExtraError, MissingError, SettingError
 from recloop.language import Encoder, encoder, files, load_encoder
-from recloop.language.openvino_engine import best_precision
+from recloop.neural.precision import best_precision
 from recloop.language.transformer import batches
 
 spec = importlib.util.spec_from_file_location("numpy_bert", Path(__file__).with_name("numpy_bert.py"))

@@ -1,6 +1,7 @@
 """Language: text into vectors and labels, on the CPU, without torch."""
 
-from recloop.language.cache import CachedEncoder, cache_folder
+from recloop.data.cache_folder import cache_folder
+from recloop.language.cache import CachedEncoder
 from recloop.language.encoder import Encoder, load_encoder
 from recloop.language.item_vectors import spread, vectors
 from recloop.language.sentiment import Accuracy, Sentiment

@@ -1,6 +1,4 @@
-import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from hashlib import blake2b
@@ -10,6 +8,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.cache_folder import cache_folder
 from recloop.language.encoder import Encoder
 from recloop.progress import SILENT, Progress
 
@@ -18,17 +17,6 @@ KEYS_PER_QUERY = 500  # every build of SQLite takes so many parameters
 WAIT = 30.0  # seconds for another process to finish its commit
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, check_sum INTEGER NOT NULL)"
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept: RECLOOP_CACHE where it is set, else where the platform keeps such things."""
-    if chosen := os.environ.get("RECLOOP_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "recloop" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "recloop"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recloop"
 
 
 class CachedEncoder:

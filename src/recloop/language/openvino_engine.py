@@ -1,9 +1,9 @@
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.neural.precision import best_precision
 from recloop.errors import SettingError
 from recloop.language.bert import BertConfig
 from recloop.language.extra import load_openvino
@@ -51,16 +51,6 @@ class OpenVinoEngine:
         """(n, length, hidden_size) float32. The array is overwritten by the next call."""
         found: NDArray[np.float32] = self._request.infer([ids, mask], share_inputs=True, share_outputs=True)[0]
         return found
-
-
-def best_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """``"bf16"`` where the processor multiplies bfloat16 tiles (AMX), ``"f32"`` elsewhere and where nothing tells.
-
-    OpenVINO's own list of capabilities names bfloat16 on any processor that can emulate it; without AMX that was slower
-    than float32 (``benchmarks/encoding.py``). So the flags of the processor are read.
-    """
-    flags = cpuinfo.read_text().split() if cpuinfo.is_file() else []
-    return "bf16" if "amx_bf16" in flags else "f32"
 
 
 def bert_graph(weights: Weights, config: BertConfig) -> Any:

@@ -57,7 +57,7 @@ class TransformerEncoder:
         cls, source: str, *, max_length: int | None = None, threads: int | None = None, precision: str | None = None
     ) -> "TransformerEncoder":
         """See ``load_encoder``."""
-        from recloop.language.openvino_engine import best_precision
+        from recloop.neural.precision import best_precision
 
         files = find_files(source)
         config = BertConfig.read(files.path("config.json"))

@@ -1,0 +1,80 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from recloop.errors import ArtifactError
+from recloop.neural.extra import require_lm, require_runtime
+
+
+class Graph:
+    """A trained network as an ONNX graph, run by ONNX Runtime: what serves needs no training library.
+
+    The graph is loaded on the first call. A strategy keeps ``array`` among its weights.
+
+    Args:
+        data: the bytes of an ONNX model whose weights are inside.
+        threads: that one call may use.
+    """
+
+    def __init__(self, data: bytes, *, threads: int = 1) -> None:
+        self.data = data
+        self.threads = threads
+        self._session: Any = None
+
+    @classmethod
+    def of(cls, array: NDArray[np.uint8], *, threads: int = 1) -> "Graph":
+        """The inverse of ``array``."""
+        return cls(array.tobytes(), threads=threads)
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """(bytes,) uint8, to be saved among weights."""
+        return np.frombuffer(self.data, dtype=np.uint8)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names that ``run`` wants."""
+        return tuple(entry.name for entry in self._loaded().get_inputs())
+
+    def run(self, **inputs: ArrayLike) -> tuple[NDArray[Any], ...]:
+        """The outputs for named inputs, in the graph's order."""
+        found = self._loaded().run(None, {name: np.ascontiguousarray(value) for name, value in inputs.items()})
+        return tuple(found)
+
+    def quantised(self) -> "Graph":
+        """The same network with weights of 8 bits and activations that are rounded as they come.
+
+        Raises:
+            ExtraError: the extra ``lm`` is not installed.
+        """
+        require_lm("quantising a network")
+        from tempfile import TemporaryDirectory
+
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with TemporaryDirectory() as folder:
+            before, after = f"{folder}/f32.onnx", f"{folder}/int8.onnx"
+            with open(before, "wb") as file:  # noqa: PTH123
+                file.write(self.data)
+            quantize_dynamic(before, after, weight_type=QuantType.QInt8, per_channel=True)
+            with open(after, "rb") as file:  # noqa: PTH123
+                return Graph(file.read(), threads=self.threads)
+
+    def _loaded(self) -> Any:
+        if self._session is None:
+            require_runtime("a trained network")
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = self.threads
+            options.inter_op_num_threads = 1
+            options.log_severity_level = 3
+            try:
+                self._session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # ONNX Runtime has no common base of its errors
+                raise ArtifactError(
+                    f"a network cannot be loaded ({type(error).__name__})",
+                    advice="train again, or roll back to another release",
+                ) from error
+        return self._session
