@@ -16,6 +16,10 @@ class Progress(Protocol):
         """One line worth reading, such as what is reused."""
         ...
 
+    def validated(self, value: float) -> None:
+        """What a model in training is worth after one more round; higher is better. A watcher may end it by raising."""
+        ...
+
 
 class Silent:
     """The progress that nobody watches.
@@ -31,6 +35,9 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Nobody reads it."""
+
+    def validated(self, value: float) -> None:
+        """Nobody judges it."""
 
 
 SILENT = Silent()

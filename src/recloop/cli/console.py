@@ -91,6 +91,9 @@ class BarProgress:
         """One line above the bars."""
         self._bars.console.print(f"  [dim]·[/] {text}", markup=True)
 
+    def validated(self, value: float) -> None:
+        """Nothing: the bar shows how far it is, not how well it does."""
+
 
 def progress_for(*, as_json: bool) -> Progress:
     """Bars for people, silence for programs."""

@@ -132,3 +132,7 @@ class _Forward:
     def note(self, text: str) -> None:
         """Passed on."""
         self._progress.note(text)
+
+    def validated(self, value: float) -> None:
+        """Passed on."""
+        self._progress.validated(value)

@@ -70,6 +70,7 @@ def train(
         recipe: how.
         steps: batches in an epoch.
         validate: higher is better; called after each epoch in evaluation mode. Without it the last weights are kept.
+            ``progress.validated`` is told of each value, and may raise to end a hopeless training.
         key: names the training, so that the same one is resumed; whatever changes the result must be in it. None:
             nothing is written.
         progress: shows steps.
@@ -89,7 +90,7 @@ def train(
     >>> round(train(network, loss, batches, recipe, steps=1).losses[-1], 3)
     0.0
     """
-    recorder = _Recorder(network, recipe, validate)
+    recorder = _Recorder(network, recipe, validate, progress)
     module = _Module(network, loss, recipe, steps)
     folder = None if key is None else training_folder(key)
     last = None if folder is None else folder / "last"
@@ -196,8 +197,10 @@ class _Epochs:
 class _Recorder(Callback):
     """Validates, keeps the best weights, notes what happened, and ends what goes wrong."""
 
-    def __init__(self, network: torch.nn.Module, recipe: Recipe, validate: Callable[[], float] | None) -> None:
-        self.network, self.recipe, self.validate = network, recipe, validate
+    def __init__(
+        self, network: torch.nn.Module, recipe: Recipe, validate: Callable[[], float] | None, progress: Progress
+    ) -> None:
+        self.network, self.recipe, self.validate, self.progress = network, recipe, validate, progress
         self.history = History()
         self.kept: dict[str, torch.Tensor] | None = None
         self.path: Path | None = None
@@ -238,6 +241,8 @@ class _Recorder(Callback):
             history.stopped = f"no better validation in {patience} epochs; the weights of epoch {history.best + 1} stay"
         if self.path is not None:
             trainer.save_checkpoint(self.path)
+        if history.validations:
+            self.progress.validated(history.validations[-1])
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": vars(self.history).copy(), "kept": self.kept}
@@ -246,6 +251,8 @@ class _Recorder(Callback):
         self.history = History(**state_dict["history"])
         self.kept = state_dict["kept"]
         self.advance(0)
+        for value in self.history.validations:
+            self.progress.validated(value)
 
     def restore(self) -> None:
         if self.kept is not None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Self, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Union, dataclass_transform, get_args, get_origin, get_type_hints
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,11 +26,28 @@ BLOCK_BYTES = 16 * 2**20  # scores are made in blocks of rows of about this size
 
 
 def setting(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] | None = None
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] | None = None,
+    search: tuple[float, float] | tuple[float, float, Literal["log"]] | list[Any] | None = None,
 ) -> Any:
-    """A hyper-parameter of a strategy: its default, one sentence of help, and what is allowed."""
+    """A hyper-parameter of a strategy.
+
+    Args:
+        default: its value where nobody sets it.
+        doc: one sentence of help.
+        low: the least value allowed.
+        high: the greatest value allowed.
+        choices: the words allowed.
+        search: where ``recloop tune`` looks for a better value: a range ``(low, high)``, one whose orders of magnitude
+            count alike ``(low, high, "log")``, or a list of values. Without it the setting is not searched.
+    """
     return dataclasses.field(
-        default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices or ())}
+        default=default,
+        metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices or ()), "search": search},
     )
 
 

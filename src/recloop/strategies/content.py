@@ -34,9 +34,15 @@ class Content(Strategy):
     needs_text: ClassVar[bool] = True
 
     encoder: str = setting("default", "what turns text into vectors: a hub id, a folder, an installed package")
-    history: str = setting("recency", "how the events of a history are weighed", choices=("mean", "recency"))
-    half_life: float = setting(3.0, "with recency: an event with so many later ones counts half", low=0.1, high=1e6)
-    whitening: float = setting(0.5, "how far the strongest directions of the catalogue are damped", low=0, high=1)
+    history: str = setting(
+        "recency", "how the events of a history are weighed", choices=("mean", "recency"), search=["mean", "recency"]
+    )
+    half_life: float = setting(
+        3.0, "with recency: an event with so many later ones counts half", low=0.1, high=1e6, search=(0.5, 50.0, "log")
+    )
+    whitening: float = setting(
+        0.5, "how far the strongest directions of the catalogue are damped", low=0, high=1, search=(0.0, 1.0)
+    )
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
         found = vectors(dataset, self.encoder, whitening=self.whitening, progress=progress)

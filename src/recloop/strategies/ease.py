@@ -30,7 +30,13 @@ class Ease(Strategy):
     name: ClassVar[str] = "ease"
     summary: ClassVar[str] = "linear item-to-item model in closed form; for catalogues of up to some 30,000 items"
 
-    reg: float = setting(500.0, "how strongly weights are drawn to zero: more for less data", low=1e-3, high=1e9)
+    reg: float = setting(
+        500.0,
+        "how strongly weights are drawn to zero: more for less data",
+        low=1e-3,
+        high=1e9,
+        search=(1.0, 10_000.0, "log"),
+    )
     max_gb: float = setting(4.0, "refuse to fit where the weights need more than so many GB", low=1e-6, high=1e6)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:

@@ -36,10 +36,16 @@ class IALS(Strategy):
     name: ClassVar[str] = "ials"
     summary: ClassVar[str] = "implicit matrix factorisation with fold-in; grows with the events only"
 
-    factors: int = setting(64, "length of an item's vector", low=1, high=2048)
+    factors: int = setting(64, "length of an item's vector", low=1, high=2048, search=(16, 256, "log"))
     iterations: int = setting(15, "how often both sides are solved", low=1, high=1000)
-    unobserved: float = setting(0.1, "weight of the pairs without an event against those with one", low=1e-6, high=10)
-    reg: float = setting(0.003, "how strongly vectors are drawn to zero", low=1e-9, high=1e6)
+    unobserved: float = setting(
+        0.1,
+        "weight of the pairs without an event against those with one",
+        low=1e-6,
+        high=10,
+        search=(0.003, 1.0, "log"),
+    )
+    reg: float = setting(0.003, "how strongly vectors are drawn to zero", low=1e-9, high=1e6, search=(1e-4, 0.1, "log"))
     seed: int = setting(0, "of the vectors that training starts from", low=0, high=2**31)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:

@@ -33,8 +33,16 @@ class ItemKNN(NeighbourStrategy):
     name: ClassVar[str] = "item-knn"
     summary: ClassVar[str] = "items that the same people took: cosine neighbours"
 
-    neighbours: int = setting(20, "how many most similar items each item keeps", low=1, high=10_000)
-    shrinkage: float = setting(10.0, "added to the denominator: distrusts similarities of few users", low=0, high=1e9)
+    neighbours: int = setting(
+        20, "how many most similar items each item keeps", low=1, high=10_000, search=(5, 500, "log")
+    )
+    shrinkage: float = setting(
+        10.0,
+        "added to the denominator: distrusts similarities of few users",
+        low=0,
+        high=1e9,
+        search=(0.1, 1000.0, "log"),
+    )
     rating_neighbours: int = setting(
         200, "how many most similar items each item keeps to foretell ratings", low=0, high=10_000
     )

@@ -15,6 +15,7 @@ from recloop.strategies.neighbours import KERNELS, rank_sparse
 from recloop.strategies.prior import fill_unreached, popularity, share
 
 DAY = 86_400.0
+DAYS = [None, 1.0, 3.0, 7.0, 14.0, 30.0, 90.0]  # that are worth a try
 
 
 class Popular(Strategy):
@@ -35,8 +36,12 @@ class Popular(Strategy):
     name: ClassVar[str] = "popular"
     summary: ClassVar[str] = "what most people took lately, for everyone or per segment"
 
-    window: float | None = setting(None, "count only events of the last so many days", low=1 / 24, high=36_500)
-    half_life: float | None = setting(None, "days after which an event counts half", low=1 / 24, high=36_500)
+    window: float | None = setting(
+        None, "count only events of the last so many days", low=1 / 24, high=36_500, search=DAYS
+    )
+    half_life: float | None = setting(
+        None, "days after which an event counts half", low=1 / 24, high=36_500, search=DAYS
+    )
     segment: str = setting("", "attribute of the user whose values get counts of their own")
     smoothing: float = setting(100.0, "events of everyone that each segment starts from", low=0, high=1e9)
 

@@ -32,10 +32,14 @@ class Transitions(NeighbourStrategy):
     name: ClassVar[str] = "transitions"
     summary: ClassVar[str] = "what people take soon after the last items: item-to-item counts"
 
-    window: int = setting(5, "how many places apart two items of a history may be", low=1, high=100)
-    recent: int = setting(5, "how many of the last items of a history speak", low=1, high=100)
-    decay: float = setting(0.6, "what each item further back counts of the one after it", low=0, high=1)
-    half_life: float | None = setting(None, "days after which a transition counts half", low=1 / 24, high=36_500)
+    window: int = setting(5, "how many places apart two items of a history may be", low=1, high=100, search=(1, 20))
+    recent: int = setting(5, "how many of the last items of a history speak", low=1, high=100, search=(1, 20))
+    decay: float = setting(
+        0.6, "what each item further back counts of the one after it", low=0, high=1, search=(0.1, 1.0)
+    )
+    half_life: float | None = setting(
+        None, "days after which a transition counts half", low=1 / 24, high=36_500, search=[None, 7.0, 30.0, 180.0]
+    )
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
         histories = runs_as_one(dataset.histories())

@@ -109,6 +109,17 @@ class StrategyContract:
                 assert f"{entry.name} is {value!r}" in str(caught.value)
                 assert caught.value.allowed
 
+    def test_what_is_searched_is_allowed(self) -> None:
+        """The ends of each range that ``recloop tune`` searches, and each value of a list, are settings like others."""
+        for entry in self._new().settings():
+            search = entry.metadata["search"]
+            for value in [] if search is None else search if isinstance(search, list) else search[:2]:
+                assert self._new(**{entry.name: value}).config()[entry.name] == value
+            if isinstance(search, tuple):
+                assert search[0] < search[1], f"{entry.name}: a range goes from low to high"
+                assert search[2:] in {(), ("log",)}, f"{entry.name}: a range is (low, high) or (low, high, 'log')"
+                assert search[2:] == () or search[0] > 0, f"{entry.name}: a logarithmic range starts above 0"
+
     def test_before_fit_it_says_so(self) -> None:
         """Scoring, ranking and saving without fit are refused."""
         uses: list[Callable[[Strategy], object]] = [
