@@ -11,6 +11,7 @@ from recloop.errors import DataError
 from recloop.progress import Progress
 from recloop.strategies.base import BLOCK_BYTES, Strategy, setting
 from recloop.strategies.interactions import strongest
+from recloop.strategies.normalised import normalise
 from recloop.strategies.prior import answer_empty, popularity
 
 
@@ -21,6 +22,9 @@ class Ease(Strategy):
     ``W[i, j] = -P[i, j] / P[j, j]`` off the diagonal (Steck 2019, "Embarrassingly shallow autoencoders for sparse
     data", equation 8). A history x scores ``x W``. The inverse is made by Cholesky in float32, in place: memory is
     about 4 n_items^2 bytes, time n_items^3.
+
+    X may be evened out first (``normalise``): users count n_u^-user_norm in the squared loss, and columns are divided by
+    n_i^item_norm, in the history, too. The same ridge is then the harder on an item the rarer it is.
 
     >>> from recloop.strategies.ease import Ease
     >>> Ease(reg=1000).reg
@@ -37,6 +41,8 @@ class Ease(Strategy):
         high=1e9,
         search=(1.0, 10_000.0, "log"),
     )
+    item_norm: float = setting(0.0, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1)
+    user_norm: float = setting(0.0, "how far busy users are damped: users count n^-user_norm each", low=0, high=2)
     max_gb: float = setting(4.0, "refuse to fit where the weights need more than so many GB", low=1e-6, high=1e6)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
@@ -49,7 +55,7 @@ class Ease(Strategy):
                 advice="raise max_gb where the memory is there, leave out rare items, or use 'item-knn' or 'ials', "
                 "whose memory grows with the items and not with their square",
             )
-        X = strongest(dataset.histories())
+        X, scale = normalise(strongest(dataset.histories()), self.item_norm, self.user_norm)
         step = max(1, BLOCK_BYTES // (4 * n))
         blocks = [slice(start, min(start + step, n)) for start in range(0, n, step)]
         with progress.task("ease", total=3) as advance:
@@ -70,6 +76,7 @@ class Ease(Strategy):
                 W[rows, rows] = np.triu(W[rows, rows]) + np.triu(W[rows, rows], 1).T
             W /= -np.diag(W).copy()
             np.fill_diagonal(W, 0)
+            W *= scale[:, None]
             advance(1)
         self._weights = W
         self._prior = popularity(dataset)

@@ -1,0 +1,82 @@
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import svds
+
+from recloop.data.dataset import Dataset
+from recloop.data.histories import Histories
+from recloop.progress import Progress
+from recloop.strategies.base import Strategy, setting
+from recloop.strategies.interactions import strongest
+from recloop.strategies.normalised import normalise
+from recloop.strategies.prior import answer_empty, popularity
+
+
+class Graph(Strategy):
+    """A low-pass filter on the graph of users and items, in closed form: what graph networks learn, without training.
+
+    With the normalised matrix ``R = D_u^(-user_norm/2) X D_i^(-item_norm)`` and its ``factors`` greatest singular values
+    s and right singular vectors V, a history x scores ``x D_i^(-item_norm) V diag(s^power) V'``. Smooth signals on the
+    graph are those of great s; the rest is noise and is cut off. LightGCN without its training is such a filter, and
+    training it brings it nearer to one (Shen et al. 2021, "How powerful is graph convolution for recommendation?",
+    section 4). Exponents between the usual 0 and 1/2, and a filter that falls with s where theirs is flat: Peng et al.
+    2024, "How powerful is graph filtering for recommendation", sections 3 and 4.
+
+    >>> from recloop.strategies.graph import Graph
+    >>> Graph(factors=64).factors
+    64
+    """
+
+    name: ClassVar[str] = "graph"
+    summary: ClassVar[str] = "low-pass filter on the graph of users and items, in closed form; items x factors"
+
+    factors: int = setting(128, "singular vectors that are kept: the finest taste that is told apart", low=1, high=4096)
+    power: float = setting(1.0, "of the singular values: 0 keeps all alike, 2 is one step along the graph", low=0, high=4)
+    item_norm: float = setting(0.35, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1)
+    user_norm: float = setting(0.75, "how far busy users are damped: users count n^-user_norm each", low=0, high=2)
+
+    def _fit(self, dataset: Dataset, progress: Progress) -> None:
+        with progress.task("graph", total=2) as advance:
+            R, self._scale = normalise(strongest(dataset.histories()), self.item_norm, self.user_norm)
+            advance(1)
+            values, vectors = right_singular(R, self.factors)
+            advance(1)
+        gain = (values / max(float(values.max(initial=0)), np.finfo(np.float32).tiny)) ** self.power
+        self._factors = np.ascontiguousarray(vectors * np.sqrt(gain), np.float32)
+        self._prior = popularity(dataset)
+
+    def fold_in(self, histories: Histories) -> NDArray[np.float32]:
+        """(n, factors) float32: the vector of each history, zeros where it is empty."""
+        folded: NDArray[np.float32] = strongest(histories) @ (self._factors * self._scale[:, None])
+        return folded
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        return answer_empty(self.fold_in(histories) @ self._factors.T, histories, self._prior)
+
+
+def right_singular(X: sparse.csr_array, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The k greatest singular values, descending, and their right vectors; fewer where the matrix has fewer.
+
+    By implicitly restarted Lanczos on the sparse matrix (ARPACK), or, where k is not far below the shorter side, from
+    the dense Gram matrix of that side.
+
+    Returns:
+        (m,) values, (n, m) vectors; m is at most k.
+    """
+    short = min(X.shape)
+    if 2 * k < short:
+        _, values, vectors = svds(X, k=k, v0=np.ones(short, np.float32), return_singular_vectors="vh")
+        return values[::-1], vectors[::-1].T
+    wide = X.shape[0] < X.shape[1]
+    gram = (X @ X.T if wide else X.T @ X).toarray().astype(np.float64)
+    squares, vectors = np.linalg.eigh(gram)
+    keep = slice(None, -min(k, short) - 1, -1)
+    values, vectors = np.sqrt(np.maximum(squares[keep], 0)), vectors[:, keep]
+    if wide:
+        vectors = X.T @ vectors / np.where(values > NOTHING * values[0], values, np.inf)
+    return values.astype(np.float32), vectors.astype(np.float32)
+
+
+NOTHING = 1e-5  # of the greatest singular value: below it is rounding
