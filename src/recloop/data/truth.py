@@ -57,6 +57,18 @@ class Truth:
         """(nnz,) the row that each item belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
+    def take(self, rows: NDArray[np.integer]) -> "Truth":
+        """The given rows, in the given order.
+
+        >>> Truth.of([0, 1, 1], [2, 0, 1], [1, 1, 1], n_rows=2, n_items=3).take(np.array([1, 0])).items.tolist()
+        [0, 1, 2]
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.lengths[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Truth(indptr=indptr, items=self.items[source], weights=self.weights[source])
+
     def matrix(self, n_items: int) -> sparse.csr_array:
         """(n, n_items) float32 sparse weights."""
         return sparse.csr_array((self.weights, self.items, self.indptr), shape=(len(self), n_items))

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,6 +79,55 @@ def write_whole(target: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """While the context lasts, nobody else enters the folder this way; a process that dies lets go by itself.
+
+    Args:
+        folder: is made where it is missing.
+        what: who is inside, for the error.
+
+    Raises:
+        ConflictError: another process is inside.
+        StoreError: the folder cannot be written.
+
+    >>> with only_one(Path(tempfile.mkdtemp()) / "tune", "a search"):
+    ...     pass
+    """
+    try:
+        _make_folder(folder)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        refused = _refused(error, folder)
+        if refused is not None:
+            raise refused from error
+        raise
+    try:
+        if not _lock(handle):
+            raise ConflictError(f"{what} is at work in {folder}", advice="wait until it is done, or stop it")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Whether the lock of a file was free; it is held until the file is closed."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
+            raise
+        return False
+    return True
 
 
 _SPACE = "free some space, or choose another folder"

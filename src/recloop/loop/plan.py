@@ -18,12 +18,13 @@ from recloop.compose.typed import typed
 from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
 from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.loop.space import Space, given_space
 from recloop.metrics import Metric, parse_metrics
 from recloop.metrics.catalogue import METRICS
 from recloop.metrics.metric import AtK
 from recloop.strategies import Strategy, available, make
 
-TABLES = ("data", "split", "strategies", "metrics", "policy", "run")
+TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune")
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""
 COMPOSED = "composed"
@@ -115,6 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         metrics: what strategies are judged by.
         policy: what is composed of them.
         run: seed and place.
+        tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it.
         folder: what relative paths start from. It is no part of the plan's identity.
     """
 
@@ -125,6 +127,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     metrics: MetricsConfig
     policy: PolicyConfig
     run: RunConfig
+    tune: Mapping[str, Space] = msgspec.field(default_factory=dict)
     folder: Path = Path()
 
     @classmethod
@@ -132,7 +135,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The plan in a plain table.
 
         Args:
-            table: the tables data, split, strategies, metrics, policy and run.
+            table: the tables data, split, strategies, metrics, policy, run and tune.
             folder: what relative paths start from.
 
         Raises:
@@ -159,6 +162,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             metrics=metrics,
             policy=policy,
             run=run,
+            tune=_tune(table.get("tune", {}), strategies),
             folder=folder,
         )
 
@@ -192,13 +196,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 "run": self.run,
             }
         )
+        if self.tune:
+            plain["tune"] = {
+                name: {setting: tried.to_dict() for setting, tried in space.items()}
+                for name, space in self.tune.items()
+            }
         return plain
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the resolved plan as canonical JSON; where the run is written does not count."""
+        """SHA-256 of the resolved plan as canonical JSON, without what a run does not hang on: its place and [tune]."""
         plain = self.to_dict()
         del plain["run"]["out"]
+        plain.pop("tune", None)
         return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -298,6 +308,19 @@ def _check_policy(policy: PolicyConfig, strategies: Mapping[str, StrategyConfig]
                     raise SettingError(f"[{where}] sources names '{source}'", advice=nearest(source, strategies))
         if slate.fallback and slate.fallback not in strategies:
             raise SettingError(f"[{where}] fallback is '{slate.fallback}'", advice=nearest(slate.fallback, strategies))
+
+
+def _tune(table: Mapping[str, Any], strategies: Mapping[str, StrategyConfig]) -> dict[str, Space]:
+    spaces = {}
+    for name, content in table.items():
+        if name not in strategies:
+            raise SettingError(
+                f"[tune] names '{name}', which is no strategy of the plan", advice=nearest(name, strategies)
+            )
+        if not isinstance(content, Mapping):
+            raise SettingError(f"[tune] {name} is {content!r}", allowed=f"it must be a table: [tune.{name}]")
+        spaces[name] = given_space(content, available()[strategies[name].strategy], f"tune.{name}")
+    return spaces
 
 
 def _at(where: str, work: Any) -> Any:

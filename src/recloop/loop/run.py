@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from recloop.compose import PolicyConfig, SlateConfig, build, policy_config
 from recloop.data.check import Check, check
@@ -23,7 +21,7 @@ from recloop.loop.folder import whole_folder
 from recloop.loop.plan import COMPOSED, Plan, read_plan
 from recloop.loop.release import build_release, versions
 from recloop.loop.selection import select
-from recloop.loop.vectors import behaviour_vectors
+from recloop.loop.vectors import item_vectors
 from recloop.metrics.metric import AtK
 from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
@@ -123,7 +121,7 @@ def run(
         data_fingerprint=fingerprint,
         reading=reading,
         check=check(reading, clock()),
-        left_out=_cannot(plan, reading.dataset),
+        left_out=not_fed(plan, reading.dataset),
     )
     _refuse(made)
     if made.folder.exists():
@@ -150,7 +148,7 @@ def _make(
 ) -> Run:
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
-    vectors, origin = _vectors(strategies, split.train)
+    vectors, origin = item_vectors(strategies.values(), split.train)
     policy = _policy(plan, split.train, left_out, progress)
     evaluation = evaluate(
         split,
@@ -166,7 +164,7 @@ def _make(
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
         strategies, _, _ = _fit(plan, dataset, left_out, progress)
-        vectors, _ = _vectors(strategies, dataset)
+        vectors, _ = item_vectors(strategies.values(), dataset)
 
     version, parent = _next(plan.out)
     release = f"{version}-{made.id}"
@@ -247,7 +245,7 @@ def _damaged(made: Run, reason: str) -> ArtifactError:
     return ArtifactError(f"the run {made.folder} is damaged ({reason})", advice="remove the folder, and run again")
 
 
-def _cannot(plan: Plan, dataset: Dataset) -> dict[str, str]:
+def not_fed(plan: Plan, dataset: Dataset) -> dict[str, str]:
     """Strategies that this data cannot feed, with the reason; one that needs text and was named is not left out."""
     texts = plan.chosen or any(text.strip() for text in dataset.item_texts())
     left_out = {}
@@ -293,24 +291,13 @@ def _policy(plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: P
         return msgspec.structs.replace(policy, sources=sources)
     progress.note("What to fuse is learned on a part of the training events")
     strategies, _, _ = _fit(plan, validation.train, left_out, progress)
-    vectors = _vectors(strategies, validation.train)[0] if policy.diversity else None
+    vectors = item_vectors(strategies.values(), validation.train)[0] if policy.diversity else None
     metric = plan.metrics.metrics[0]
     return select(policy, strategies, sources, validation, metric, vectors=vectors, progress=progress)
 
 
 def _alone(name: str) -> SlateConfig:
     return SlateConfig(sources=[name])
-
-
-def _vectors(strategies: Mapping[str, Strategy], dataset: Dataset) -> tuple[NDArray[np.float32], str]:
-    """Item vectors for diversity: those of the texts where a strategy has read them, else of behaviour."""
-    for strategy in strategies.values():
-        if strategy.needs_text:
-            from recloop.language.item_vectors import vectors
-
-            encoder = str(strategy.config().get("encoder", "default"))
-            return vectors(dataset, encoder=encoder), f"texts, encoder '{encoder}'"
-    return behaviour_vectors(dataset), "behaviour: who took what"
 
 
 def _next(out: Path) -> tuple[int, str]:

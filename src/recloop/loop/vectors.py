@@ -1,10 +1,32 @@
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.data.dataset import Dataset
+from recloop.strategies import Strategy
 
 DIMENSIONS = 64
+
+
+def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> tuple[NDArray[np.float32], str]:
+    """Item vectors for diversity: those of the texts where a strategy reads them, else of behaviour.
+
+    Returns:
+        (n_items, d) float32, and where they come from.
+
+    Raises:
+        ExtraError: the encoder's packages are not installed.
+        MissingError: there is no such encoder.
+    """
+    for strategy in strategies:
+        if strategy.needs_text:
+            from recloop.language.item_vectors import vectors
+
+            encoder = str(strategy.config().get("encoder", "default"))
+            return vectors(dataset, encoder=encoder), f"texts, encoder '{encoder}'"
+    return behaviour_vectors(dataset), "behaviour: who took what"
 
 
 def behaviour_vectors(dataset: Dataset, dimensions: int = DIMENSIONS) -> NDArray[np.float32]:

@@ -1,0 +1,227 @@
+"""One search on disk: Optuna's journal, which goes on where it was left, whatever happened to the process."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from recloop.errors import ArtifactError, ExtraError
+from recloop.loop.space import Range, Space, whole
+from recloop.strategies import Strategy
+
+if TYPE_CHECKING:
+    import optuna
+
+FILE = "study.log"
+POPULATION = 10  # of NSGA-II: a search of 30 trials sees three generations
+State = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Some settings, and what they were worth.
+
+    Attributes:
+        number: from 1, in the order in which trials began.
+        state: "complete"; "pruned": stopped early, as hopeless; "failed": the settings cannot be trained.
+        settings: those that are searched.
+        values: metric → value on the validation users; empty unless complete.
+        seconds: wall time of training and judging.
+        own: whether these are the plan's own settings.
+        reason: why it is not complete, or which trial had the same settings before.
+    """
+
+    number: int
+    state: State
+    settings: Mapping[str, Any]
+    values: Mapping[str, float]
+    seconds: float
+    own: bool = False
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "number": self.number,
+            "state": self.state,
+            "settings": dict(self.settings),
+            "values": dict(self.values),
+            "seconds": round(self.seconds, 3),
+            "own": self.own,
+            "reason": self.reason,
+        }
+
+
+class Study:
+    """The trials of one search in a folder. Only one process may have it open.
+
+    A trial depends on the seed, on how many began before it and on their values: so a search that was interrupted makes
+    the same trials as one that was not. One objective is searched by a tree of Parzen estimators (Bergstra et al. 2011,
+    "Algorithms for hyper-parameter optimization"; multivariate as in Falkner et al. 2018), several by NSGA-II (Deb et
+    al. 2002).
+
+    Args:
+        folder: is made where it is missing.
+        kind: whose settings are searched.
+        space: what may be tried.
+        objectives: how many numbers a trial gives; all are to be high.
+        seed: of the search.
+
+    Raises:
+        ExtraError: Optuna is not installed.
+        ArtifactError: the folder holds a damaged search.
+    """
+
+    def __init__(self, folder: Path, kind: type[Strategy], space: Space, objectives: int, seed: int) -> None:
+        try:
+            import optuna
+        except ImportError as error:
+            raise ExtraError.of("recloop tune", "tune") from error
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._optuna, self._seed, self._several = optuna, seed, objectives > 1
+        self._distributions = _distributions(kind, space)
+        path = folder / FILE
+        _mend(path)
+        path.with_name(f"{FILE}.lock").unlink(missing_ok=True)  # of a process that was killed while it wrote
+        try:
+            self._study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)))),
+                study_name=folder.name,
+                directions=["maximize"] * objectives,
+                # median stopping: Golovin et al. 2017, "Google Vizier", section 3.2.2
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+                load_if_exists=True,
+            )
+        except (ValueError, KeyError, AssertionError) as error:
+            raise ArtifactError(
+                f"{path} holds no readable search ({error})", advice="remove it, and search again"
+            ) from error
+        for trial in self._study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+            self.drop(trial.number)
+
+    @property
+    def begun(self) -> int:
+        """Trials that count: finished or under way, without those that were interrupted."""
+        return len(self._begun())
+
+    def _begun(self) -> list["optuna.trial.FrozenTrial"]:
+        state = self._optuna.trial.TrialState
+        return [
+            trial
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state != state.WAITING and not (trial.state == state.FAIL and "seconds" not in trial.user_attrs)
+        ]
+
+    def ask(self, own: Mapping[str, Any] | None) -> "optuna.Trial":
+        """The next trial.
+
+        Args:
+            own: the plan's settings, which are tried first; None where they lie outside the space.
+        """
+        begun = self.begun
+        state = self._optuna.trial.TrialState
+        if not begun and own is not None and not self._study.get_trials(states=[state.WAITING]):
+            self._study.enqueue_trial(dict(own), user_attrs={"own": True})
+        self._study.sampler = self._sampler(begun)
+        return self._study.ask(self._distributions)
+
+    def _sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
+        seed = int(np.random.SeedSequence(self._seed, spawn_key=(begun,)).generate_state(1)[0])
+        samplers = self._optuna.samplers
+        if self._several:
+            return samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
+        with _quiet():
+            return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+
+    def tell(
+        self, trial: "optuna.Trial", state: State, settings: Mapping[str, Any], merits: Sequence[float], **said: Any
+    ) -> None:
+        """Keep how a trial ended.
+
+        Args:
+            trial: from ``ask``.
+            state: how it ended.
+            settings: what was tried.
+            merits: one for each objective, higher is better; of complete trials.
+            said: values, seconds and reason, see ``Trial``.
+        """
+        for key, value in {"settings": dict(settings), **said}.items():
+            trial.set_user_attr(key, value)
+        states = self._optuna.trial.TrialState
+        ended = {"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[state]
+        self._study.tell(trial, list(merits) if state == "complete" else None, state=ended)
+
+    def drop(self, number: int) -> None:
+        """Forget a trial that was interrupted: it will be tried again."""
+        self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Those that ended."""
+        names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+        return tuple(
+            Trial(
+                number=number,
+                state=names[trial.state.name],  # type: ignore[arg-type]
+                settings=trial.user_attrs["settings"],
+                values=trial.user_attrs["values"],
+                seconds=trial.user_attrs["seconds"],
+                own=trial.user_attrs.get("own", False),
+                reason=trial.user_attrs["reason"],
+            )
+            for number, trial in enumerate(self._begun(), start=1)
+            if trial.state.is_finished()
+        )
+
+    def influence(self) -> dict[str, float]:
+        """How much of what parts the best tenth of the trials from the rest lies in each setting; adds to 1.
+
+        PED-ANOVA (Watanabe, Bansal & Hutter 2023, "PED-ANOVA: efficiently quantifying hyperparameter importance in
+        arbitrary subspaces"). Empty where there are too few trials, or one setting only.
+        """
+        complete = self._study.get_trials(deepcopy=False, states=[self._optuna.trial.TrialState.COMPLETE])
+        if len(self._distributions) < 2 or len(complete) < 2 * POPULATION:
+            return {}
+        with _quiet():
+            found = self._optuna.importance.get_param_importances(
+                self._study,
+                evaluator=self._optuna.importance.PedAnovaImportanceEvaluator(),
+                target=(lambda trial: -trial.values[0]) if self._several else None,
+            )
+        return {name: float(value) for name, value in found.items()}
+
+
+def _distributions(kind: type[Strategy], space: Space) -> dict[str, "optuna.distributions.BaseDistribution"]:
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for name, tried in space.items():
+        if not isinstance(tried, Range):
+            found[name] = CategoricalDistribution(tried.values)
+        elif whole(kind, name):
+            found[name] = IntDistribution(int(tried.low), int(tried.high), log=tried.log)
+        else:
+            found[name] = FloatDistribution(float(tried.low), float(tried.high), log=tried.log)
+    return found
+
+
+def _mend(path: Path) -> None:
+    """Cut off a line that was not written to its end: the machine stopped meanwhile."""
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's remarks on what it calls experimental."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
