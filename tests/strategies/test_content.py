@@ -1,4 +1,6 @@
+import itertools
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -79,20 +81,38 @@ def test_a_history_that_says_nothing_is_answered_by_popularity(history):
     assert list(slate.ids[: len(wanted)]) == wanted
 
 
-@pytest.mark.parametrize("settings", [{}, {"history": "mean"}, {"half_life": 0.5, "whitening": 0.0}])
+def weighed_terms(texts: list[str]) -> np.ndarray:
+    """(n, terms): words and pairs, binary, with inverse document frequency, rows of length 1; written out."""
+    bags = []
+    for text in texts:
+        words = re.findall(r"[a-z0-9']+", text.lower())
+        bags.append({*words, *(" ".join(pair) for pair in itertools.pairwise(words))})
+    terms = sorted(set().union(*bags))
+    have = np.array([[term in bag for term in terms] for bag in bags], dtype=float)
+    weighed = have * (np.log((1 + len(texts)) / (1 + have.sum(axis=0))) + 1)
+    length = np.linalg.norm(weighed, axis=1, keepdims=True)
+    return weighed / np.where(length > 0, length, 1)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"history": "mean"}, {"half_life": 0.5, "whitening": 0.0, "lexical": 0.0}, {"lexical": 3.0}]
+)
 def test_scores_by_the_definition(settings):
     dataset = small_shop(users=12)
     content = Content(**settings).fit(dataset)
     V = vectors(dataset, whitening=content.whitening).astype(np.float16).astype(np.float64)
+    T = weighed_terms(dataset.item_texts())
     histories = dataset.histories()
     scores = content.score(histories)
     for row in range(12):
         own = histories.items[histories.indptr[row] : histories.indptr[row + 1]]
         later = np.arange(len(own))[::-1]
         weights = 0.5 ** (later / content.half_life) if content.history == "recency" else np.ones(len(own))
-        profile = weights @ V[own]
-        profile /= np.linalg.norm(profile)
-        np.testing.assert_allclose(scores[row], V @ profile, atol=1e-5)
+        p, q = weights @ V[own], weights @ T[own]
+        meaning, words = V @ p / np.linalg.norm(p), T @ q / np.linalg.norm(q)
+        wanted = (meaning + content.lexical * words) / (1 + content.lexical)
+        others = np.setdiff1d(np.arange(dataset.n_items), own)  # words of one item alone are not kept
+        np.testing.assert_allclose(scores[row, others], wanted[others], atol=1e-5)
 
 
 def test_recent_events_count_more():
