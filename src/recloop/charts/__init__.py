@@ -1,8 +1,9 @@
 """Charts as SVG text: numbers in, a picture out. No script, no network; colours come from the page's CSS variables."""
 
 from recloop.charts.bars import bars
+from recloop.charts.dots import dots
 from recloop.charts.intervals import Interval, intervals
 from recloop.charts.lines import Series, lines
 from recloop.charts.scatter import Point, scatter
 
-__all__ = ["Interval", "Point", "Series", "bars", "intervals", "lines", "scatter"]
+__all__ = ["Interval", "Point", "Series", "bars", "dots", "intervals", "lines", "scatter"]

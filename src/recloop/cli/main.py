@@ -15,6 +15,7 @@ COMMANDS = {
     "init": "init",
     "check": "check",
     "run": "run",
+    "tune": "tune",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",

@@ -208,9 +208,7 @@ def _make(
 
 def _refuse(made: Run) -> None:
     """Raise where a run would fail or mislead, before it costs anything."""
-    for finding in made.check.findings:
-        if finding.severity == "error" and finding.topic != "time":  # splits that need times say so themselves
-            raise DataError(finding.sentence)
+    usable(made.check)
     items = made.reading.dataset.n_items
     for metric in made.plan.metrics.metrics:
         if isinstance(metric, AtK) and metric.k > items:
@@ -219,6 +217,17 @@ def _refuse(made: Run) -> None:
                 allowed="a cutoff is at most the size of the catalogue",
                 advice=f"set k = [{min(10, max(1, items // 2))}] in [metrics]",
             )
+
+
+def usable(found: Check) -> None:
+    """Whether data is fit to be learned from.
+
+    Raises:
+        DataError: an error was found in it.
+    """
+    for finding in found.findings:
+        if finding.severity == "error" and finding.topic != "time":  # splits that need times say so themselves
+            raise DataError(finding.sentence)
 
 
 def _reuse(made: Run, progress: Progress) -> Run:

@@ -1,5 +1,6 @@
 """What a search may try: for each setting of a strategy a range, or a list of values."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
@@ -29,6 +30,17 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the value may come out of the range."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and self.low <= value <= self.high
+
+    def at_edge(self, value: float) -> bool:
+        """Whether the value lies in the first or the last twentieth of the range.
+
+        >>> Range(low=1, high=10_000, log=True).at_edge(9_000), Range(low=1, high=10_000, log=True).at_edge(500)
+        (True, False)
+        """
+        low, high, at = (
+            (math.log(x) for x in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        )
+        return not 0.05 <= (at - low) / (high - low) <= 0.95
 
     def rounded(self, value: float) -> int | float:
         """The value as a person would write it, inside the range.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import optuna
 
 FILE = "study.log"
+OWN, ENDED = "own", "ended"  # what is noted with a trial: that it has the plan's settings; how it ended
 POPULATION = 10  # of NSGA-II: a search of 30 trials sees three generations
 State = Literal["complete", "pruned", "failed"]
 
@@ -77,10 +78,7 @@ class Study:
     """
 
     def __init__(self, folder: Path, kind: type[Strategy], space: Space, objectives: int, seed: int) -> None:
-        try:
-            import optuna
-        except ImportError as error:
-            raise ExtraError.of("recloop tune", "tune") from error
+        optuna = need_optuna()
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -115,7 +113,7 @@ class Study:
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False)
-            if trial.state != state.WAITING and not (trial.state == state.FAIL and "seconds" not in trial.user_attrs)
+            if trial.state != state.WAITING and not (trial.state == state.FAIL and ENDED not in trial.user_attrs)
         ]
 
     def ask(self, own: Mapping[str, Any] | None) -> "optuna.Trial":
@@ -127,7 +125,7 @@ class Study:
         begun = self.begun
         state = self._optuna.trial.TrialState
         if not begun and own is not None and not self._study.get_trials(states=[state.WAITING]):
-            self._study.enqueue_trial(dict(own), user_attrs={"own": True})
+            self._study.enqueue_trial(dict(own), user_attrs={OWN: True})
         self._study.sampler = self._sampler(begun)
         return self._study.ask(self._distributions)
 
@@ -139,20 +137,16 @@ class Study:
         with _quiet():
             return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
 
-    def tell(
-        self, trial: "optuna.Trial", state: State, settings: Mapping[str, Any], merits: Sequence[float], **said: Any
-    ) -> None:
+    def tell(self, trial: "optuna.Trial", state: State, merits: Sequence[float], **said: Any) -> None:
         """Keep how a trial ended.
 
         Args:
             trial: from ``ask``.
             state: how it ended.
-            settings: what was tried.
             merits: one for each objective, higher is better; of complete trials.
-            said: values, seconds and reason, see ``Trial``.
+            said: settings, values, seconds and reason, see ``Trial``.
         """
-        for key, value in {"settings": dict(settings), **said}.items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr(ENDED, said)
         states = self._optuna.trial.TrialState
         ended = {"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[state]
         self._study.tell(trial, list(merits) if state == "complete" else None, state=ended)
@@ -168,11 +162,8 @@ class Study:
             Trial(
                 number=number,
                 state=names[trial.state.name],  # type: ignore[arg-type]
-                settings=trial.user_attrs["settings"],
-                values=trial.user_attrs["values"],
-                seconds=trial.user_attrs["seconds"],
-                own=trial.user_attrs.get("own", False),
-                reason=trial.user_attrs["reason"],
+                own=OWN in trial.user_attrs,
+                **trial.user_attrs[ENDED],
             )
             for number, trial in enumerate(self._begun(), start=1)
             if trial.state.is_finished()
@@ -194,6 +185,19 @@ class Study:
                 target=(lambda trial: -trial.values[0]) if self._several else None,
             )
         return {name: float(value) for name, value in found.items()}
+
+
+def need_optuna() -> Any:
+    """Optuna.
+
+    Raises:
+        ExtraError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ExtraError.of("recloop tune", "tune") from error
+    return optuna
 
 
 def _distributions(kind: type[Strategy], space: Space) -> dict[str, "optuna.distributions.BaseDistribution"]:

@@ -20,8 +20,8 @@ from recloop.evaluate.pareto import front
 from recloop.loop.folder import only_one
 from recloop.loop.plan import CONTROLS, LAST_WEEK, Plan, StrategyConfig, child_seed
 from recloop.loop.run import not_fed
-from recloop.loop.space import Space, declared_space
-from recloop.loop.study import State, Study, Trial
+from recloop.loop.space import Range, Space, declared_space
+from recloop.loop.study import OWN, State, Study, Trial
 from recloop.loop.toml import strategy_table
 from recloop.loop.validation import Validation
 from recloop.metrics import Metric
@@ -86,7 +86,7 @@ class Tuning:
         start = f"{self.name}: {found}, the best of {len(self.trials)} trials"
         if self.own is None:
             return f"{start}. The plan's own settings lie outside what was searched."
-        if self.own is self.best:
+        if self.own.number == self.best.number:
             return f"{start}: the plan's own settings. Nothing better was found."
         before = f"the plan's settings give {self.own.values[metric]:.4f}"
         if self.gain is None:
@@ -97,6 +97,15 @@ class Tuning:
         return f"{start}; {before}, {gain}. The best of many trials flatters itself: run the plan to judge it."
 
     @property
+    def edges(self) -> str:
+        """Which settings of the best trial lie at an end of what was searched, in a sentence; empty where none does."""
+        at = {name: self.best.settings[name] for name, tried in self.space.items() if isinstance(tried, Range)
+              and tried.at_edge(self.best.settings[name])}  # fmt: skip
+        if not at:
+            return ""
+        return f"At an end of what was searched: {said(at)}. A wider range in [tune.{self.name}] may hold better ones."
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What the strategy's table in the plan should say."""
         return {**self.given, **self.best.settings}
@@ -104,7 +113,7 @@ class Tuning:
     @property
     def toml(self) -> str:
         """The settings found, to be put into a plan; with several objectives each of the front under its own name."""
-        kind, others = self.entry.strategy, [trial for trial in self.front if trial is not self.best]
+        kind, others = self.entry.strategy, [trial for trial in self.front if trial.number != self.best.number]
         tables = [strategy_table(self.name, kind, self.settings, self._words(self.best))]
         tables += [
             strategy_table(f"{self.name}-{t.number}", kind, {**self.entry.settings, **t.settings}, self._words(t))
@@ -124,6 +133,7 @@ class Tuning:
             "folder": str(self.folder),
             "sentence": self.sentence,
             "validation": self.validation,
+            "edges": self.edges,
             "metrics": [{"name": metric.name, "direction": metric.direction} for metric in self.metrics],
             "space": {name: tried.to_dict() for name, tried in self.space.items()},
             "best": self.best.to_dict(),
@@ -328,7 +338,7 @@ class _Search:
                     raise
 
     def _make(self, trial: "optuna.Trial") -> None:
-        if trial.user_attrs.get("own"):
+        if OWN in trial.user_attrs:
             settings = dict(self.own or {})
         else:
             settings = {name: tried.rounded(trial.params[name]) for name, tried in self.space.items()}
@@ -345,7 +355,7 @@ class _Search:
             if users is not None:
                 self._users_file(settings).parent.mkdir(exist_ok=True)
                 np.save(self._users_file(settings), users, allow_pickle=False)
-            self.study.tell(trial, state, settings, merits, values=values, seconds=seconds, reason=reason)
+            self.study.tell(trial, state, merits, settings=settings, values=values, seconds=seconds, reason=reason)
             if users is not None:
                 self._compare()
 

@@ -41,8 +41,12 @@ class Ease(Strategy):
         high=1e9,
         search=(1.0, 10_000.0, "log"),
     )
-    item_norm: float = setting(0.0, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1)
-    user_norm: float = setting(0.0, "how far busy users are damped: users count n^-user_norm each", low=0, high=2)
+    item_norm: float = setting(
+        0.0, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1, search=(0.0, 0.6)
+    )
+    user_norm: float = setting(
+        0.0, "how far busy users are damped: users count n^-user_norm each", low=0, high=2, search=(0.0, 1.0)
+    )
     max_gb: float = setting(4.0, "refuse to fit where the weights need more than so many GB", low=1e-6, high=1e6)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
