@@ -12,6 +12,7 @@ from scipy import sparse
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.data.kinds import RATING
+from recloop.strategies.interactions import latest
 from recloop.strategies.similarity import nearest_items
 
 # Chosen on random fifths of the training part of MovieLens-100K's first fold. Halved or doubled, none moves the error
@@ -55,8 +56,9 @@ class RatingModel:
         ratings = dataset.events.filter((pl.col("kind") == RATING) & pl.col("value").is_not_null())
         if ratings.is_empty():
             return None
+        shape = (dataset.n_users, dataset.n_items)
         everything, known = (
-            _last(frame["user"].to_numpy(), frame["item"].to_numpy(), frame["value"].to_numpy(), dataset)
+            latest(frame["user"].to_numpy(), frame["item"].to_numpy(), frame["value"].to_numpy(), shape)
             for frame in (ratings, ratings.filter(pl.col("weight") > 0))
         )
         usual = _usual(everything)
@@ -68,9 +70,8 @@ class RatingModel:
     def predict(self, histories: Histories, items: NDArray[np.integer]) -> NDArray[np.float64]:
         """(n, m) the rating of each row's user for each of its items; NaN where the item is -1."""
         told = ~np.isnan(histories.ratings)
-        known = _last_of_rows(
-            histories.rows[told], histories.items[told], histories.ratings[told], len(histories), histories.n_items
-        )
+        shape = (len(histories), histories.n_items)
+        known = latest(histories.rows[told], histories.items[told], histories.ratings[told], shape)
         user, leanings = _leanings(known, self.usual_known)
         rows, columns = np.nonzero(items >= 0)
         wanted = items[rows, columns]
@@ -114,25 +115,6 @@ class RatingModel:
             (arrays["rating_data"], arrays["rating_indices"], arrays["rating_indptr"]), shape=(n, n)
         )
         return cls(arrays["rating_usual"], arrays["rating_usual_known"], similar, arrays["rating_span"])
-
-
-def _last(
-    users: NDArray[np.integer], items: NDArray[np.integer], values: NDArray[np.floating], dataset: Dataset
-) -> sparse.csr_array:
-    return _last_of_rows(users, items, values, dataset.n_users, dataset.n_items)
-
-
-def _last_of_rows(
-    rows: NDArray[np.integer], items: NDArray[np.integer], values: NDArray[np.floating], n: int, n_items: int
-) -> sparse.csr_array:
-    """(n, n_items) float32 sparse, columns sorted: the last of each row's ratings of each item."""
-    pair = rows.astype(np.int64) * n_items + items
-    order = np.argsort(pair, kind="stable")
-    last = np.ones(len(order), dtype=bool)
-    last[:-1] = pair[order[1:]] != pair[order[:-1]]
-    order = order[last]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=n))])
-    return sparse.csr_array((values[order].astype(np.float32), items[order], indptr), shape=(n, n_items))
 
 
 def _usual(rated: sparse.csr_array) -> NDArray[np.float32]:
