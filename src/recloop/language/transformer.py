@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recloop.errors import ArtifactError, SettingError, nearest
 from recloop.language.bert import BertConfig, read_weights
+from recloop.language.dense import read_dense
 from recloop.language.engine import Engine
 from recloop.language.files import WEIGHTS, EncoderFiles, find_files
 from recloop.progress import SILENT, Progress
@@ -46,7 +47,8 @@ class TransformerEncoder:
         self, files: EncoderFiles, config: BertConfig, pooling: Pooling, max_length: int, threads: int, precision: str
     ) -> None:
         self.name = files.name
-        self.dimension = config.hidden_size
+        self.dense = read_dense(files, config.hidden_size)
+        self.dimension = config.hidden_size if self.dense is None else len(self.dense[0])
         self.files, self.config, self.pooling = files, config, pooling
         self.max_length, self.threads, self.precision = max_length, threads, precision
         settings = f"{files.fingerprint} {pooling} {max_length} {precision}"
@@ -130,6 +132,8 @@ class TransformerEncoder:
         for rows, ids, mask in batches(tokens):
             hidden = self.engine.hidden(ids, mask)
             pooled = (mask[:, None] @ hidden)[:, 0] if self.pooling == "mean" else hidden[:, 0]
+            if self.dense is not None:
+                pooled = pooled @ self.dense[0].T + self.dense[1]
             out[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             advance(len(rows))
 
