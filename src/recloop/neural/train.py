@@ -105,7 +105,6 @@ def train(
                 devices=1,
                 precision=_precision(recipe),
                 accumulate_grad_batches=recipe.accumulate,
-                gradient_clip_val=recipe.clip,
                 callbacks=[recorder],
                 plugins=[PlainCheckpoint()],
                 logger=logger_for(description, folder),
@@ -159,6 +158,11 @@ class _Module(lightning.LightningModule):
         self.log("loss", value.detach(), on_step=False, on_epoch=True, batch_size=1)
         return value
 
+    def configure_gradient_clipping(self, *_args: Any, **_kwargs: Any) -> None:
+        # Lightning refuses to clip for a fused optimizer, because of gradient scaling, which bfloat16 does not need
+        if self._recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.clip)
+
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
         learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
@@ -171,7 +175,7 @@ class _Module(lightning.LightningModule):
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
         else:
-            optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+            optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, recipe, self._steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
