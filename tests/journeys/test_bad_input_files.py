@@ -203,7 +203,9 @@ def test_one_user_and_one_item(shop: Path, kind: str, split: str) -> None:
     Path("events.csv").write_text(content)
     Path("recloop.toml").write_text(DATA + f'[split]\nname = "{split}"\n')
     refused(3, (sentence, "column the right one?"), "run")
-    told = json.loads(recloop("check", "--json").out)
+    checked = recloop("check", "--json")
+    assert (checked.code, recloop("check").code) == (3, 3)
+    told = json.loads(checked.out)
     assert told["worst"] == "error"
     assert any(finding["sentence"].startswith(sentence) for finding in told["findings"])
 
@@ -220,7 +222,9 @@ def test_all_events_at_one_time(shop: Path) -> None:
         ),
         "run",
     )
+    assert recloop("check").code == 3
     Path("recloop.toml").write_text(DATA + '[split]\nname = "leave-last-out"\n[strategies]\nuse = ["popular"]\n')
+    assert recloop("check").code == 0
     assert recloop("run").code == 0  # the way out is one
     (shop / "recloop.toml").unlink()
     assert "the split is leave-last-out" in recloop("init", "events.csv").out
@@ -325,17 +329,17 @@ def test_files_that_are_something_else(shop: Path, name: str, content: bytes, pa
     refused(3, (name,), "init", name, "--out", "new.toml")
 
 
-def test_a_cutoff_beyond_the_catalogue(shop: Path) -> None:
+def test_a_cutoff_beyond_the_catalogue_is_lowered(shop: Path) -> None:
     Path("recloop.toml").write_text(PLAN.replace("k = [10]", "k = [10, 100000]"))
-    refused(
-        2,
-        (
-            "[metrics] asks for ndcg@100000, and the catalogue has 80 items",
-            "at most the size of the catalogue",
-            "set k = [10] in [metrics]",
-        ),
-        "run",
-    )
+    said = recloop("run")
+    assert said.code == 0
+    sentence = "The catalogue has 80 items: ndcg@100000 is judged as ndcg@80"
+    assert sentence in said.err
+    (folder,) = Path("runs").iterdir()
+    judged = json.loads((folder / "evaluation.json").read_text())
+    assert {"ndcg@10", "ndcg@80"} <= {metric["name"] for metric in judged["metrics"]}
+    assert any(note.startswith(sentence) for note in judged["split"]["notes"])
+    assert sentence in (folder / "report.html").read_text()
 
 
 def test_init_never_overwrites(shop: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from recloop.data.check import Check
 from recloop.data.check import check as look
 from recloop.data.source import Reading, read
+from recloop.data.split import Temporal
 from recloop.loop.folder import write_whole
 from recloop.loop.plan import Plan
 from recloop.progress import SILENT, Progress
@@ -13,11 +14,15 @@ from recloop.report.check_page import check_page
 
 @dataclass(frozen=True)
 class Checked:
-    """What was read, what was found in it, and the page that shows it (None where none was asked for)."""
+    """What was read, what was found in it, and the page that shows it (None where none was asked for).
+
+    ``usable`` says whether a run of the plan would begin: without times only a split by time is impossible.
+    """
 
     reading: Reading
     check: Check
     page: Path | None
+    usable: bool
 
 
 def check(plan: Plan, *, page: Path | None = None, now: float | None = None, progress: Progress = SILENT) -> Checked:
@@ -40,4 +45,7 @@ def check(plan: Plan, *, page: Path | None = None, now: float | None = None, pro
         text = check_page(found.to_dict(), now)
         page.parent.mkdir(parents=True, exist_ok=True)
         write_whole(page, text)
-    return Checked(reading, found, page)
+    errors = {finding.topic for finding in found.findings if finding.severity == "error"}
+    if plan.split["name"] != Temporal.name:
+        errors -= {"time"}
+    return Checked(reading, found, page, usable=not errors)

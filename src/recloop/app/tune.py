@@ -17,7 +17,6 @@ from recloop.loop.toml import with_settings
 from recloop.loop.tune import Tuning, searched
 from recloop.loop.tune import tune as tune_strategy
 from recloop.loop.validation import Validation
-from recloop.metrics import Metric
 from recloop.progress import SILENT, Progress
 from recloop.report.tuning import tuning_page
 
@@ -84,6 +83,9 @@ def tune(
     text = path.read_text(encoding="utf-8")
     judged_by = _metrics(plan, metrics)
     reading = read(plan.source, progress)
+    judged_by, lowered = judged_by.within(reading.dataset.n_items)
+    if lowered:
+        progress.note(lowered)
     usable(check(reading, clock()))
     spaces = searched(plan, reading.dataset, strategies)
     if write is not None:
@@ -91,7 +93,7 @@ def tune(
         for name in spaces:  # fail before the search, not after it
             entry = plan.strategies[name]
             with_settings(text, name, entry.strategy, {key: entry.make().config()[key] for key in spaces[name]})
-    validation = Validation.of(plan, reading.dataset, judged_by)
+    validation = Validation.of(plan, reading.dataset, judged_by.metrics)
     searches, left_out = [], {}
     for name, space in spaces.items():
         try:
@@ -130,10 +132,10 @@ def tune(
     return done
 
 
-def _metrics(plan: Plan, names: Sequence[str]) -> tuple[Metric, ...]:
-    if not names:
-        return plan.metrics.metrics[:1]
-    return MetricsConfig(k=plan.metrics.k[:1], names=list(names)).metrics
+def _metrics(plan: Plan, names: Sequence[str]) -> MetricsConfig:
+    wanted = MetricsConfig(k=plan.metrics.k[:1], names=list(names) or [plan.metrics.metrics[0].name])
+    wanted.metrics  # noqa: B018 -- a misspelt one is refused before the data is read
+    return wanted
 
 
 def _may_write(write: Path, path: Path, *, replace: bool) -> None:

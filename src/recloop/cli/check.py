@@ -4,6 +4,7 @@ import click
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
+from recloop.errors import DataError
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
@@ -12,19 +13,21 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 @plan_argument
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write an HTML page here.")
 @json_option
-def check(plan: Path, page: Path | None, as_json: bool) -> None:
+def check(plan: Path, page: Path | None, as_json: bool) -> int:
     """Say what is in the data of PLAN and what is wrong with it.
 
     Counts, time range, gaps, duplicates, unknown ids, values out of range, activity, leakage, bots, texts.
+    The exit code is 3 where an error was found, with which a run would not begin.
     """
     from recloop.app.check import check as look
     from recloop.loop.plan import read_plan
 
     done = look(read_plan(plan), page=page, progress=progress_for(as_json=as_json))
     found = done.check.to_dict()
+    code = 0 if done.usable else DataError.exit_code
     if as_json:
         answer(found)
-        return
+        return code
     out.print(f"[bold]{found['sentence']}[/]")
     for note in found["notes"]:
         out.print(f"[dim]{note}[/]")
@@ -53,3 +56,4 @@ def check(plan: Path, page: Path | None, as_json: bool) -> None:
         )
     if page:
         out.print(f"page: {page}")
+    return code

@@ -31,7 +31,7 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
                 "plan_hash": done.plan_hash,
                 "data_fingerprint": done.data_fingerprint,
                 "left_out": dict(done.left_out),
-                "plan": read.to_dict(),
+                "plan": done.plan.to_dict(),
                 "results": dict(done.results),
             }
         )

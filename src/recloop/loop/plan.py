@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,6 +78,22 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
         if not whole:
             raise SettingError("there is nothing to judge by", advice='metrics.names = ["ndcg"], metrics.k = [10]')
         return parse_metrics(whole)
+
+    def within(self, items: int) -> tuple["MetricsConfig", str]:
+        """The same with no cutoff above the size of the catalogue, and what was lowered, as a sentence or "".
+
+        >>> config, said = MetricsConfig(k=[5, 100], names=["ndcg"]).within(80)
+        >>> [metric.name for metric in config.metrics], said
+        (['ndcg@5', 'ndcg@80'], 'The catalogue has 80 items: ndcg@100 is judged as ndcg@80.')
+        """
+        high = [metric for metric in self.metrics if isinstance(metric, AtK) and metric.k > items]
+        if not high:
+            return self, ""
+        lowered = {metric: replace(metric, k=items) for metric in high}
+        words = ", ".join(f"{metric.name} is judged as {low.name}" for metric, low in lowered.items())
+        names = dict.fromkeys(lowered.get(metric, metric).name for metric in self.metrics)  # type: ignore[call-overload]
+        config = MetricsConfig(k=list(dict.fromkeys(min(k, items) for k in self.k)), names=list(names))
+        return config, f"The catalogue has {items:,} item{'s' * (items != 1)}: {words}."
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):

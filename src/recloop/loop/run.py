@@ -14,7 +14,7 @@ from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
 from recloop.data.split import Split
-from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, MissingError, SettingError
+from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, MissingError
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
@@ -22,7 +22,6 @@ from recloop.loop.plan import COMPOSED, Plan, read_plan
 from recloop.loop.release import build_release, versions
 from recloop.loop.selection import select
 from recloop.loop.vectors import item_vectors
-from recloop.metrics.metric import AtK
 from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
 
@@ -111,6 +110,10 @@ def run(
     """
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
     reading = read(plan.source, progress)
+    metrics, lowered = plan.metrics.within(reading.dataset.n_items)
+    if lowered:
+        progress.note(lowered)
+        plan = msgspec.structs.replace(plan, metrics=metrics)
     fingerprint = reading.dataset.fingerprint
     name = f"{plan.hash[:8]}-{fingerprint[:8]}"
     made = Run(
@@ -123,10 +126,12 @@ def run(
         check=check(reading, clock()),
         left_out=not_fed(plan, reading.dataset),
     )
-    _refuse(made)
+    usable(made.check)
     if made.folder.exists():
         return _reuse(made, progress)
     split = plan.splitter(reading.dataset)
+    if lowered:
+        split = replace(split, notes=(*split.notes, lowered))
     if dry_run:
         return made
     try:
@@ -204,19 +209,6 @@ def _make(
     if write_report is not None:
         write_report(made, draft)
     return made
-
-
-def _refuse(made: Run) -> None:
-    """Raise where a run would fail or mislead, before it costs anything."""
-    usable(made.check)
-    items = made.reading.dataset.n_items
-    for metric in made.plan.metrics.metrics:
-        if isinstance(metric, AtK) and metric.k > items:
-            raise SettingError(
-                f"[metrics] asks for {metric.name}, and the catalogue has {items} items",
-                allowed="a cutoff is at most the size of the catalogue",
-                advice=f"set k = [{min(10, max(1, items // 2))}] in [metrics]",
-            )
 
 
 def usable(found: Check) -> None:
