@@ -16,6 +16,7 @@ from recloop.data.dataset import Dataset  # noqa: E402
 from recloop.data.histories import Histories  # noqa: E402
 from recloop.errors import ArtifactError, ExtraError, SettingError  # noqa: E402
 from recloop.neural import extra  # noqa: E402
+from recloop.strategies.sequence import loss as losses  # noqa: E402
 from recloop.strategies.sequence.loss import gbce, sampled_softmax, softmax  # noqa: E402
 from recloop.strategies.sequence.network import Transformer, text_start  # noqa: E402
 from recloop.strategies.sequence.strategy import SequenceTransformer, _hold_out, _ndcg  # noqa: E402
@@ -95,6 +96,20 @@ def test_all_drawn_once_is_the_whole_softmax() -> None:
     logits[torch.arange(5), targets] -= shift
     assert float(sampled) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, targets)), rel=1e-5)
     assert float(softmax(hidden, table, targets)) > 0
+
+
+@pytest.mark.parametrize("cells", [7, 20, 10_000])
+def test_the_softmax_in_blocks_is_the_softmax(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "CELLS", cells)
+    torch.manual_seed(0)
+    hidden, table = torch.randn(5, 4, requires_grad=True), torch.randn(7, 4, requires_grad=True)
+    targets = torch.tensor([0, 1, 2, 3, 6])
+    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
+    gradients = torch.autograd.grad(3 * wanted, [hidden, table])
+    found = softmax(hidden, table, targets)
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=1e-6)
+    for ours, theirs in zip(torch.autograd.grad(3 * found, [hidden, table]), gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_gbce_is_bce_where_every_item_is_a_negative() -> None:

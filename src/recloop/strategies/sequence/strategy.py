@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from recloop.strategies.sequence.network import Network
 
-FEW = 5_000  # items up to which the softmax is over all of them
+FEW = 50_000  # items up to which the softmax is over all of them
 DRAWN = 1_024  # items that stand for the others where there are more
 STATE = "state:"  # marks arrays from which training can go on
 ROWS = 64  # histories in one call of the network
@@ -61,7 +61,9 @@ class SequenceTransformer(Strategy):
     window: int = setting(200, "how many of the last events are read", low=1, high=512)
     dropout: float = setting(0.2, "share of values dropped in training", low=0, high=0.9, search=(0.0, 0.5))
     loss: str = setting("softmax", "what is minimised", choices=("softmax", "gbce"))
-    negatives: int | None = setting(None, "items drawn to stand for all; null: none for up to 5,000, else 1,024", low=1)
+    negatives: int | None = setting(
+        None, "items drawn to stand for all; null: none for up to 50,000, else 1,024", low=1
+    )
     epochs: int = setting(30, "passes over the data, at most", low=1, high=10_000)
     batch: int = setting(4096, "events in a training step", low=2, high=10_000_000)
     learning_rate: float = setting(0.001, "the highest one", low=1e-8, high=1, search=(1e-4, 5e-3, "log"))
