@@ -13,6 +13,7 @@ pytest.importorskip("lightning", reason="needs the extra lm")
 from recloop.errors import ArtifactError, DataError, SettingError  # noqa: E402
 from recloop.neural.recipe import Recipe  # noqa: E402
 from recloop.neural.train import History, train, training_folder  # noqa: E402
+from recloop.progress import SILENT, Progress, Silent  # noqa: E402
 
 RECIPE = Recipe(epochs=4, batch=8, learning_rate=0.05, precision="f32", seed=3)
 
@@ -38,6 +39,7 @@ def fit(
     error: Callable[[], BaseException] = lambda: RuntimeError("killed"),
     nan_in: int | None = None,
     validate: Callable[[], float] | None = None,
+    progress: Progress = SILENT,
 ) -> tuple["torch.nn.Module", History]:
     x, y = data()
     with torch.random.fork_rng():
@@ -56,7 +58,7 @@ def fit(
         value = ((network(batch[0]) - batch[1]) ** 2).mean()
         return value * float("nan") if batch[2] == nan_in else value
 
-    return network, train(network, loss, batches, recipe, steps=4, key=key, validate=validate)
+    return network, train(network, loss, batches, recipe, steps=4, key=key, validate=validate, progress=progress)
 
 
 def weights(network: "torch.nn.Module") -> np.ndarray:
@@ -164,3 +166,34 @@ def test_curves_go_to_tensorboard(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     events.Reload()
     assert {"loss", "validation"} <= set(events.Tags()["scalars"])
     assert len(events.Scalars("validation")) == 4
+
+
+class Rounds(Silent):
+    """A watcher that is told of each round, and ends the training after some."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.values = most, []
+
+    def validated(self, value: float) -> None:
+        self.values.append(value)
+        if len(self.values) == self.most:
+            raise TimeoutError("enough")
+
+
+def test_a_watcher_is_told_of_each_round_and_may_end_the_training() -> None:
+    values = iter([0.1, 0.3, 0.2, 0.4, 0.5])
+    told = Rounds(most=9)
+    fit(validate=lambda: next(values), progress=told)
+    assert told.values == [0.1, 0.3, 0.2, 0.4]
+
+    handler = signal.getsignal(signal.SIGINT)
+    values = iter([0.1, 0.3, 0.2, 0.4, 0.5])
+    stopped = Rounds(most=2)
+    with pytest.raises(TimeoutError, match="enough"):
+        fit(validate=lambda: next(values), progress=stopped, key="watched")
+    assert stopped.values == [0.1, 0.3]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+    resumed = Rounds(most=9)
+    fit(validate=lambda: next(values), progress=resumed, key="watched")
+    assert resumed.values == [0.1, 0.3, 0.2, 0.4], "the rounds before it was ended are told again"
