@@ -270,6 +270,15 @@ class Strategy(ABC):
             )
         return requests
 
+    def _asked(self, histories: Histories, items: NDArray[np.integer]) -> Histories:
+        """The histories for which ratings of items are asked, once it is clear that both have as many rows."""
+        histories = self._histories(histories)
+        if items.ndim != 2 or len(items) != len(histories):
+            raise SettingError(
+                f"items have shape {items.shape}", allowed=f"({len(histories)}, m): one row for each history"
+            )
+        return histories
+
 
 def _check_k(k: int) -> None:
     if k < 1:

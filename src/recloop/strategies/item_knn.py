@@ -6,7 +6,6 @@ from scipy import sparse
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
-from recloop.errors import SettingError
 from recloop.progress import Progress
 from recloop.strategies.base import setting
 from recloop.strategies.interactions import strongest
@@ -72,11 +71,7 @@ class ItemKNN(NeighbourStrategy):
             SettingError: the histories are of another catalogue, or the items are not n rows.
             ConflictError: the strategy is not fitted.
         """
-        histories = self._histories(histories)
-        if items.ndim != 2 or len(items) != len(histories):
-            raise SettingError(
-                f"items have shape {items.shape}", allowed=f"({len(histories)}, m): one row for each history"
-            )
+        histories = self._asked(histories, items)
         if self._ratings is None:
             return np.full(items.shape, np.nan)
         return self._ratings.predict(histories, items)

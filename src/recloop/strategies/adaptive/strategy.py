@@ -198,11 +198,7 @@ class Adaptive(Strategy):
             SettingError: the histories are of another catalogue, or the items are not n rows.
             ConflictError: the strategy is not fitted.
         """
-        histories = self._histories(histories)
-        if items.ndim != 2 or len(items) != len(histories):
-            raise SettingError(
-                f"items have shape {items.shape}", allowed=f"({len(histories)}, m): one row for each history"
-            )
+        histories = self._asked(histories, items)
         predicted = np.full(items.shape, np.nan)
         if not self.rates:
             return predicted
