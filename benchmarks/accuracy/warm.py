@@ -4,7 +4,7 @@
 
 6,022 users, 3,043 items, 796,244 training pairs; the 20 best of all items that the user has no training pair with.
 Recall@20 is hits over held-out items and NDCG@20 is binary, as in BARS (openbenchmark.github.io). Settings were chosen on
-a part of the training pairs. The floor is popularity; the floor to beat is the linear model with reg = 500.
+a part of the training pairs. The floor is the linear model as published, reg = 500.
 """
 
 from pathlib import Path
@@ -40,24 +40,41 @@ def held_out(data, held: pl.DataFrame):
     return data.histories(judged), truth
 
 
+def strategies():
+    """Each method with the settings that were chosen on an eighth of the training pairs of each user."""
+    from recloop.strategies import make
+
+    return {
+        "popular": make("popular"),
+        "ease as published": make("ease", reg=500.0),
+        "ease": make("ease", reg=1500.0, item_norm=0.25, user_norm=0.75),
+        "graph": make("graph"),
+        "slim": make("slim", l1=5.0, l2=500.0, item_norm=0.2, user_norm=0.75),
+        "bpr": make("bpr"),
+    }
+
+
 def main() -> None:
     arguments = options(__doc__)
     folder = data_folder() / "ml-1m" / "warm_split_bars"
+    from recloop.compose import SlateConfig, build
     from recloop.data.dataset import Dataset
-    from recloop.strategies import make
 
     train = Dataset.of(pairs(folder / "train.txt"))
     histories, truth = held_out(train, pairs(folder / "test.txt"))
     board = Board(
-        "ML-1M, BARS split", goal={"recall@20": 0.2802, "ndcg@20": 0.2674}, floor="ease 500", published=PUBLISHED
+        "ML-1M, BARS split",
+        goal={"recall@20": 0.2802, "ndcg@20": 0.2674},
+        floor="ease as published",
+        published=PUBLISHED,
     )
-    for name, strategy in {
-        "popular": make("popular"),
-        "ease 500": make("ease", reg=500.0),
-    }.items():
+    fitted = {}
+    for name, strategy in strategies().items():
         with Meter() as meter:
-            strategy.fit(train)
+            fitted[name] = strategy.fit(train)
         board.add(name, judge(strategy.rank(histories, 20), truth, histories, train, METRICS), meter)
+    both = build(SlateConfig(sources=["ease", "graph"], fusion="weighted-score", fallback=""), fitted)
+    board.add("ease + graph, composed", judge(both.rank(histories, 20), truth, histories, train, METRICS))
     board.show(arguments)
 
 

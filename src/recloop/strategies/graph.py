@@ -32,10 +32,18 @@ class Graph(Strategy):
     name: ClassVar[str] = "graph"
     summary: ClassVar[str] = "low-pass filter on the graph of users and items, in closed form; items x factors"
 
-    factors: int = setting(128, "singular vectors that are kept: the finest taste that is told apart", low=1, high=4096)
-    power: float = setting(1.0, "of the singular values: 0 keeps all alike, 2 is one step along the graph", low=0, high=4)
-    item_norm: float = setting(0.35, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1)
-    user_norm: float = setting(0.75, "how far busy users are damped: users count n^-user_norm each", low=0, high=2)
+    factors: int = setting(
+        128, "singular vectors kept: how fine a taste is told apart", low=1, high=4096, search=(32, 512, "log")
+    )
+    power: float = setting(
+        1.0, "of singular values: 0 keeps all alike, 2 is one step along the graph", low=0, high=4, search=(0.4, 2.0)
+    )
+    item_norm: float = setting(
+        0.4, "how far popular items are damped: items are divided by n^item_norm", low=0, high=1, search=(0.0, 0.6)
+    )
+    user_norm: float = setting(
+        0.75, "how far busy users are damped: users count n^-user_norm each", low=0, high=2, search=(0.0, 1.0)
+    )
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
         with progress.task("graph", total=2) as advance:

@@ -34,7 +34,7 @@ def normalise(X: sparse.csr_array, items: float, users: float) -> Normalised:
         users: exponent of the weights of users, 0 to 2.
 
     >>> X = sparse.csr_array(np.array([[1, 1], [1, 0]], dtype=np.float32))
-    >>> normalise(X, items=0, users=2).matrix.toarray().round(2).tolist()
+    >>> normalise(X, items=0, users=2).matrix.toarray().astype(float).round(2).tolist()
     [[0.71, 0.71], [1.41, 0.0]]
     """
     rows, columns = _power(X.sum(axis=1), -users / 2), _power(X.sum(axis=0), -items)
@@ -46,7 +46,5 @@ def normalise(X: sparse.csr_array, items: float, users: float) -> Normalised:
 
 def _power(sums: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     """Sums to a power; 0 stays 0 where the exponent is negative."""
-    powered: NDArray[np.float64] = np.power(
-        sums, exponent, out=np.zeros(len(sums)), where=sums > 0, dtype=np.float64
-    )
+    powered: NDArray[np.float64] = np.power(sums, exponent, out=np.zeros(len(sums)), where=sums > 0, dtype=np.float64)
     return (powered if exponent else np.ones(len(sums))).astype(np.float32)
