@@ -23,7 +23,8 @@ from recloop.loop.plan import Plan
 from recloop.loop.space import Range, Values, declared_space, given_space
 from recloop.loop.study import FILE, Study, Trial
 from recloop.loop.toml import strategy_table, with_settings
-from recloop.loop.tune import Tuning, searched, tune
+from recloop.loop.tune import searched, tune
+from recloop.loop.tuning import Tuning
 from recloop.loop.validation import Validation
 from recloop.metrics import parse_metrics
 from recloop.strategies import available
@@ -211,6 +212,15 @@ def test_a_killed_search_goes_on_to_the_same_trials(shop: Path) -> None:
     (whole,) = command(shop / "plan.toml", trials=5).searches
     assert seen(resumed) == seen(whole)
     assert {path.name for path in journal.parent.iterdir()} >= {"tune.json", "settings.toml", "tune.html"}
+
+
+def test_a_kill_between_the_two_words_of_an_end_tries_the_trial_again(shop: Path, tmp_path: Path) -> None:
+    whole = search(shop, trials=4, folder=tmp_path / "whole")
+    search(shop, trials=3)
+    (journal,) = shop.glob(f"tune/*/{FILE}")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]))  # what came out of the third is said, and not that it ended
+    assert seen(search(shop, trials=4)) == seen(whole)
 
 
 def test_a_trial_that_is_clearly_behind_ends_early(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from recloop.loop.plan import MetricsConfig, Plan, read_plan
 from recloop.loop.run import usable
 from recloop.loop.study import need_optuna
 from recloop.loop.toml import with_settings
-from recloop.loop.tune import Tuning, searched
+from recloop.loop.tune import searched
 from recloop.loop.tune import tune as tune_strategy
+from recloop.loop.tuning import Tuning
 from recloop.loop.validation import Validation
 from recloop.progress import SILENT, Progress
 from recloop.report.tuning import tuning_page

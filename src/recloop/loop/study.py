@@ -113,7 +113,8 @@ class Study:
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False)
-            if trial.state != state.WAITING and not (trial.state == state.FAIL and ENDED not in trial.user_attrs)
+            if trial.state in {state.RUNNING, state.COMPLETE, state.PRUNED}
+            or (trial.state == state.FAIL and trial.user_attrs.get(ENDED, {}).get("state") == "failed")
         ]
 
     def ask(self, own: Mapping[str, Any] | None) -> "optuna.Trial":
@@ -146,7 +147,7 @@ class Study:
             merits: one for each objective, higher is better; of complete trials.
             said: settings, values, seconds and reason, see ``Trial``.
         """
-        trial.set_user_attr(ENDED, said)
+        trial.set_user_attr(ENDED, {"state": state, **said})
         states = self._optuna.trial.TrialState
         ended = {"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[state]
         self._study.tell(trial, list(merits) if state == "complete" else None, state=ended)
@@ -157,14 +158,8 @@ class Study:
 
     def trials(self) -> tuple[Trial, ...]:
         """Those that ended."""
-        names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
         return tuple(
-            Trial(
-                number=number,
-                state=names[trial.state.name],  # type: ignore[arg-type]
-                own=OWN in trial.user_attrs,
-                **trial.user_attrs[ENDED],
-            )
+            Trial(number=number, own=OWN in trial.user_attrs, **trial.user_attrs[ENDED])
             for number, trial in enumerate(self._begun(), start=1)
             if trial.state.is_finished()
         )
