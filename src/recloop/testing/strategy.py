@@ -110,15 +110,18 @@ class StrategyContract:
                 assert caught.value.allowed
 
     def test_what_is_searched_is_allowed(self) -> None:
-        """The ends of each range that ``recloop tune`` searches, and each value of a list, are settings like others."""
+        """What ``recloop tune`` may try are settings like others: each value of a list, the numbers of a range."""
         for entry in self._new().settings():
             search = entry.metadata["search"]
-            for value in [] if search is None else search if isinstance(search, list) else search[:2]:
-                assert self._new(**{entry.name: value}).config()[entry.name] == value
+            values = search if isinstance(search, list) else []
             if isinstance(search, tuple):
-                assert search[0] < search[1], f"{entry.name}: a range goes from low to high"
-                assert search[2:] in {(), ("log",)}, f"{entry.name}: a range is (low, high) or (low, high, 'log')"
-                assert search[2:] == () or search[0] > 0, f"{entry.name}: a logarithmic range starts above 0"
+                low, high, *scale = search
+                assert low < high, f"{entry.name}: a range goes from low to high"
+                assert scale in ([], ["log"]), f"{entry.name}: a range is (low, high) or (low, high, 'log')"
+                assert not scale or low > 0, f"{entry.name}: a logarithmic range starts above 0"
+                values = [low, low + 1, high] if isinstance(low, int) else [low, high]
+            for value in values:
+                assert self._new(**{entry.name: value}).config()[entry.name] == value
 
     def test_before_fit_it_says_so(self) -> None:
         """Scoring, ranking and saving without fit are refused."""

@@ -55,7 +55,7 @@ class SequenceTransformer(Strategy):
         "id", "item vectors: free; free but started from text; or made from text", choices=("id", "text-start", "text")
     )
     encoder: str = setting("default", "for text: what turns it into vectors")
-    width: int = setting(128, "length of all vectors", low=4, high=4096, search=(32, 256, "log"))
+    width: int = setting(128, "length of all vectors", low=4, high=4096, search=[32, 64, 128, 256])
     blocks: int = setting(2, "transformer layers", low=1, high=48, search=(1, 4))
     heads: int = setting(2, "attention heads; they divide the width", low=1, high=64)
     window: int = setting(200, "how many of the last events are read", low=1, high=512)
