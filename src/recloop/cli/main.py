@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "demo",
     "init": "init",
     "check": "check",
+    "finetune": "finetune",
     "run": "run",
     "tune": "tune",
     "strategies": "strategies",

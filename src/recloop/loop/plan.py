@@ -18,13 +18,16 @@ from recloop.compose.typed import typed
 from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
 from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.language.finetune.settings import Finetune
 from recloop.loop.space import Space, given_space
 from recloop.metrics import Metric, parse_metrics
 from recloop.metrics.catalogue import METRICS
 from recloop.metrics.metric import AtK
 from recloop.strategies import Strategy, available, make
 
-TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune")
+TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress")
+ASIDE = ("tune", "finetune", "compress")
+"""Tables of other commands: a run does not hang on them."""
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""
 COMPOSED = "composed"
@@ -110,6 +113,18 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     refit: bool = True
 
 
+class CompressConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``recloop compress`` may cost.
+
+    Attributes:
+        max_loss: how much of the plan's first metric a smaller strategy may lose, as a share of what it was.
+        requests: how many requests are timed.
+    """
+
+    max_loss: Annotated[float, Meta(ge=0, lt=1)] = 0.01
+    requests: Annotated[int, Meta(ge=1)] = 200
+
+
 class StrategyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the leaderboard: which strategy under this name, with which settings."""
 
@@ -132,7 +147,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         metrics: what strategies are judged by.
         policy: what is composed of them.
         run: seed and place.
-        tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it.
+        tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it, nor at the next two.
+        finetune: how ``recloop finetune`` trains an encoder.
+        compress: what ``recloop compress`` may cost.
         folder: what relative paths start from. It is no part of the plan's identity.
     """
 
@@ -144,6 +161,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicyConfig
     run: RunConfig
     tune: Mapping[str, Space] = msgspec.field(default_factory=dict)
+    finetune: Finetune = msgspec.field(default_factory=Finetune)
+    compress: CompressConfig = msgspec.field(default_factory=CompressConfig)
     folder: Path = Path()
 
     @classmethod
@@ -151,7 +170,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The plan in a plain table.
 
         Args:
-            table: the tables data, split, strategies, metrics, policy, run and tune.
+            table: the tables data, split, strategies, metrics, policy, run, tune, finetune and compress.
             folder: what relative paths start from.
 
         Raises:
@@ -179,6 +198,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             policy=policy,
             run=run,
             tune=_tune(table.get("tune", {}), strategies),
+            finetune=_at("finetune", lambda: Finetune.of(table.get("finetune", {}))),
+            compress=typed(CompressConfig, table.get("compress", {}), "compress"),
             folder=folder,
         )
 
@@ -217,14 +238,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 name: {setting: tried.to_dict() for setting, tried in space.items()}
                 for name, space in self.tune.items()
             }
+        if self.finetune != Finetune():
+            plain["finetune"] = self.finetune.to_dict()
+        if self.compress != CompressConfig():
+            plain["compress"] = msgspec.to_builtins(self.compress)
         return plain
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the resolved plan as canonical JSON, without what a run does not hang on: its place and [tune]."""
+        """SHA-256 of the resolved plan as canonical JSON, without what a run does not hang on: place and ``ASIDE``."""
         plain = self.to_dict()
         del plain["run"]["out"]
-        plain.pop("tune", None)
+        for name in ASIDE:
+            plain.pop(name, None)
         return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
