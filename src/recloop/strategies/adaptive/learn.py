@@ -127,7 +127,7 @@ class Learner:
             evidence: of the users to learn from.
             profiles: (n, f) sparse, their features.
         """
-        n, m = evidence.counts.shape
+        n, m = len(evidence), len(self.items)
         prior = self.prior()
         heads = np.empty((n, self.k - 1))
         moments = np.zeros((m, self.k * (self.k + 1) // 2))  # per item, of the heads that answered
@@ -136,7 +136,7 @@ class Learner:
         doubt = np.zeros((self.k - 1, self.k - 1))
         step = max(1, BLOCK // self.k**2)
         for first in range(0, n, step):
-            block = evidence.rows(first, first + step)
+            block = evidence.rows(slice(first, first + step))
             found: Heads = prior.adapt(block, profiles[first : first + step])
             heads[first : first + step] = found.mean
             second = found.moments()
@@ -163,11 +163,9 @@ class Learner:
     def _noise(self, evidence: Evidence, moments: Floats, answers: Floats) -> None:
         """The mean squared distance of answers from b_i + v_i . w_u, expected over both."""
         second = pack(self.items[:, :, None] * self.items[:, None, :] + self.covariances)
-        counts, sums = evidence.counts.data, evidence.sums.data
-        square = (sums**2 / counts).sum() - 2 * (answers * self.items).sum()
+        square = evidence.square - 2 * (answers * self.items).sum()
         square += np.einsum("ij,ij,j->", moments, second, twice(self.k))
-        number = counts.sum() + evidence.unseen * evidence.counts.shape[0] * evidence.counts.shape[1]
-        self.noise = float((self.trust * self.start.noise + square) / (self.trust + number))
+        self.noise = float((self.trust * self.start.noise + square) / (self.trust + evidence.number))
 
     def _weights(self) -> None:
         """What features tell of items, how far items depart from it, and how much each group of features is heard."""

@@ -10,12 +10,12 @@ from recloop.strategies.adaptive.packed import inverse, pack, twice, unpack
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What n users said about m items.
+    """What n users said about m items: targets, and how much each pair counts.
 
     Attributes:
-        counts: (n, m) sparse, how much each pair counts; what is not there was not seen.
-        sums: (n, m) sparse, the same places: count times target.
-        unseen: how much every pair counts besides, with target 0; 0 where only what was seen speaks.
+        counts: (n, m) sparse, how much each pair that was seen counts, less ``unseen``.
+        sums: (n, m) sparse, the same places: how much it counts times its target.
+        unseen: how much every other pair counts, with target 0; 0 where only what was seen speaks.
     """
 
     counts: sparse.csr_array
@@ -23,17 +23,35 @@ class Evidence:
     unseen: float = 0.0
 
     @classmethod
-    def of(cls, targets: sparse.csr_array, unseen: float = 0.0) -> "Evidence":
-        """Each entry counts once."""
+    def of(cls, targets: sparse.csr_array) -> "Evidence":
+        """Each entry counts once, nothing else counts."""
         counts = sparse.csr_array((np.ones_like(targets.data), targets.indices, targets.indptr), targets.shape)
-        return cls(counts, targets, unseen)
+        return cls(counts, targets)
 
-    def rows(self, start: int, stop: int) -> "Evidence":
-        """Users ``start`` to ``stop``."""
-        return Evidence(self.counts[start:stop], self.sums[start:stop], self.unseen)
+    @classmethod
+    def taken(cls, weights: sparse.csr_array, unseen: float) -> "Evidence":
+        """Target 1 for what was taken, by weight; target 0 for every other pair."""
+        less = sparse.csr_array((weights.data - unseen, weights.indices, weights.indptr), weights.shape)
+        return cls(less, weights, unseen)
+
+    def rows(self, chosen: slice | NDArray[np.intp]) -> "Evidence":
+        """Some of the users."""
+        return Evidence(self.counts[chosen], self.sums[chosen], self.unseen)
 
     def __len__(self) -> int:
         return len(self.counts.indptr) - 1
+
+    @property
+    def number(self) -> float:
+        """How much all pairs count together."""
+        return float(self.counts.data.sum(dtype=np.float64)) + self.unseen * len(self) * int(self.counts.shape[1])
+
+    @property
+    def square(self) -> float:
+        """The sum of squared targets over all pairs, by how much they count."""
+        whole = self.counts.data + self.unseen
+        square = np.divide(self.sums.data**2, whole, out=np.zeros_like(whole), where=whole > 0)
+        return float(square.sum(dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)

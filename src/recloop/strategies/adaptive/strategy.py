@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,7 +36,7 @@ class Adaptive(Strategy):
 
     In a log with ratings the answer is the rating, and the score of an item is the expected rating less ``caution``
     standard deviations. ``predict`` foretells ratings. In a log without ratings the answer is 1 for an item that
-    was taken and 0, counting ``unseen`` as much, for all.
+    was taken and 0 for the others, each of which counts ``unseen``.
 
     With ``source``, the folder of an ``adaptive`` strategy that was learned on another catalogue, its priors start this
     one: ``rounds=0`` uses them as they are (zero-shot, no event is needed), more rounds move them by the events.
@@ -57,7 +56,7 @@ class Adaptive(Strategy):
     least: int = setting(3, "an attribute that fewer items, or users, have is not used", low=1, high=10**9)
     error: str = setting("absolute", "which error predictions make small", choices=("absolute", "squared"))
     caution: float = setting(0.5, "standard deviations that a score lies below its expectation", low=0, high=10)
-    unseen: float = setting(0.05, "without ratings: what a pair counts that was not seen", low=1e-6, high=1)
+    unseen: float = setting(0.3, "without ratings: what a pair counts that was not seen", low=1e-6, high=1)
     source: str = setting("", "folder of an adaptive strategy of another catalogue to start from")
     seed: int = setting(0, "of the first vectors and of who sets the cuts", low=0, high=2**31)
 
@@ -86,12 +85,12 @@ class Adaptive(Strategy):
         finish = min(FINISH, self.rounds // 2) if len(judges) else 0
         with progress.task("adaptive", total=self.rounds) as advance:
             for rounds, rows in ((self.rounds - finish, pupils), (finish, speak)):
-                part, theirs = _take(evidence, rows), profiles[rows]
+                part, theirs = evidence.rows(rows), profiles[rows]
                 for _ in range(rounds):
                     learner.round(part, theirs)
                     advance(1)
                 if rows is pupils and len(judges):
-                    self._cuts = self._cut(learner.prior(), _take(evidence, judges), profiles[judges])
+                    self._cuts = self._cut(learner.prior(), evidence.rows(judges), profiles[judges])
         # rounded as they are saved, so that a loaded strategy answers the same
         self._prior, self._meta = Prior.restore(learner.prior().arrays()), Meta.restore(learner.meta().arrays())
 
@@ -108,7 +107,7 @@ class Adaptive(Strategy):
         if not rated:
             self._span, self._cuts = np.array([-np.inf, np.inf]), Cuts(np.empty(0), np.empty(0))
             taken = strongest(dataset.histories())
-            return _taken(taken, self.unseen)
+            return Evidence.taken(taken, self.unseen)
         found = latest(ratings["user"].to_numpy(), ratings["item"].to_numpy(), ratings["value"].to_numpy(), shape)
         levels = np.unique(found.data) if found.nnz or source is None else source._span
         self._span = levels[[0, -1]].astype(np.float64)
@@ -129,10 +128,8 @@ class Adaptive(Strategy):
         groups = self._representation.groups
         if source is not None:
             return Learner(features, groups, source._meta, TRUST)
-        total = evidence.counts.sum() + evidence.unseen * evidence.counts.shape[0] * evidence.counts.shape[1]
-        mean = float(evidence.sums.sum() / total)
-        squares = float((evidence.sums.data**2 / evidence.counts.data).sum() / total)
-        variance = max(squares - mean**2, 1e-6)
+        mean = float(evidence.sums.sum(dtype=np.float64)) / evidence.number
+        variance = max(evidence.square / evidence.number - mean**2, 1e-6)
         return Learner(features, groups, Meta.blank(len(groups), n_profile, self.factors, mean, variance), rng=rng)
 
     def _judges(self, said: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -172,7 +169,7 @@ class Adaptive(Strategy):
             found = latest(histories.rows[told], histories.items[told], histories.ratings[told], shape)
             evidence = Evidence.of(found)
         else:
-            evidence = _taken(strongest(histories), self.unseen)
+            evidence = Evidence.taken(strongest(histories), self.unseen)
         return self._prior.adapt(evidence, profile_features(self._profiles, dict(histories.profiles), len(histories)))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
@@ -230,15 +227,6 @@ class Adaptive(Strategy):
         self._prior, self._meta = Prior.restore(arrays), Meta.restore(arrays)
         self._representation = Representation.restore(arrays)
         self._profiles = Attributes.restore("user", arrays)
-
-
-def _taken(weights: sparse.csr_array, unseen: float) -> Evidence:
-    """Target 1 for what was taken, by weight; target 0 for every pair."""
-    return Evidence(weights, weights, unseen)
-
-
-def _take(evidence: Evidence, rows: NDArray[np.intp]) -> Evidence:
-    return replace(evidence, counts=evidence.counts[rows], sums=evidence.sums[rows])
 
 
 def _kept(table: sparse.csr_array, entries: NDArray[np.bool_]) -> sparse.csr_array:
