@@ -23,6 +23,7 @@ SHORT = {
     "movielens": ("--data", "ml-100k"),
     "ratings": ("--data", "ml-100k"),
     "serving": ("--seconds", "2"),
+    "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
 }
 
