@@ -64,9 +64,9 @@ class BPR(Strategy):
         with progress.task("bpr", total=self.epochs) as advance:
             for _ in range(self.epochs):
                 for block in self._batches(X, rng):
-                    for parameter, speed, gradient in zip(parameters, speeds, self._ascent(block, rng), strict=True):
-                        speed += np.square(gradient).mean(axis=1, keepdims=True)
-                        parameter += np.float32(self.rate) * gradient / np.sqrt(speed)
+                    for place, gradient in enumerate(self._ascent(block, rng)):
+                        speeds[place] += np.square(gradient).mean(axis=1, keepdims=True)
+                        parameters[place][:] += np.float32(self.rate) * gradient / np.sqrt(speeds[place])
                 advance(1)
 
     def _batches(self, X: sparse.csr_array, rng: np.random.Generator) -> Iterator[sparse.csr_array]:

@@ -17,9 +17,12 @@ def elastic_net(gram: sparse.csr_array, first: int, last: int, l1: float, l2: fl
 
         min |x_j - X w|^2 / 2 + l2 |w|^2 / 2 + l1 |w|_1    with w >= 0, w_j = 0.
 
-    Coordinate descent with covariance updates (Friedman, Hastie & Tibshirani 2010, "Regularization paths for generalized
-    linear models via coordinate descent", section 2.2). The data is at least 0, so that products with other columns only
+    Coordinate descent with covariance updates (Friedman, Hastie & Tibshirani 2010, "Regularization paths for
+    generalized linear models via coordinate descent", section 2.2). The data is at least 0, so that other columns only
     lower a gradient that starts at g_ij: an item with g_ij <= l1 never enters, and is never looked at.
+
+    By a numba kernel with an active set for each column, else by NumPy for all columns at once; both stop within
+    ``TOLERANCE`` of the one optimum.
 
     Args:
         gram: (n, n) float32, X'X of an X of at least 0.

@@ -11,16 +11,18 @@ from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
 from recloop.strategies.interactions import strongest
 from recloop.strategies.normalised import normalise
-from recloop.strategies.prior import answer_empty, popularity
+from recloop.strategies.prior import answer_empty, popularity, share
+
+NOTHING = 1e-5  # of the greatest singular value: below it is rounding
 
 
 class Graph(Strategy):
     """A low-pass filter on the graph of users and items, in closed form: what graph networks learn, without training.
 
-    With the normalised matrix ``R = D_u^(-user_norm/2) X D_i^(-item_norm)`` and its ``factors`` greatest singular values
-    s and right singular vectors V, a history x scores ``x D_i^(-item_norm) V diag(s^power) V'``. Smooth signals on the
-    graph are those of great s; the rest is noise and is cut off. LightGCN without its training is such a filter, and
-    training it brings it nearer to one (Shen et al. 2021, "How powerful is graph convolution for recommendation?",
+    With the normalised matrix ``R = D_u^(-user_norm/2) X D_i^(-item_norm)`` and its ``factors`` greatest singular
+    values s and right singular vectors V, a history x scores ``x D_i^(-item_norm) V diag(s^power) V'``. Smooth signals
+    on the graph are those of great s; the rest is noise and is cut off. LightGCN is such a filter with learned parts
+    (Shen et al. 2021, "How powerful is graph convolution for recommendation?",
     section 4). Exponents between the usual 0 and 1/2, and a filter that falls with s where theirs is flat: Peng et al.
     2024, "How powerful is graph filtering for recommendation", sections 3 and 4.
 
@@ -51,7 +53,7 @@ class Graph(Strategy):
             advance(1)
             values, vectors = right_singular(R, self.factors)
             advance(1)
-        gain = (values / max(float(values.max(initial=0)), np.finfo(np.float32).tiny)) ** self.power
+        gain = share(values) ** self.power
         self._factors = np.ascontiguousarray(vectors * np.sqrt(gain), np.float32)
         self._prior = popularity(dataset)
 
@@ -75,16 +77,13 @@ def right_singular(X: sparse.csr_array, k: int) -> tuple[NDArray[np.float32], ND
     """
     short = min(X.shape)
     if 2 * k < short:
-        _, values, vectors = svds(X, k=k, v0=np.ones(short, np.float32), return_singular_vectors="vh")
-        return values[::-1], vectors[::-1].T
+        _, values, vectors = svds(X, k=k, v0=np.ones(short, np.float32))
+        return values[::-1].astype(np.float32), vectors[::-1].T.astype(np.float32)
     wide = X.shape[0] < X.shape[1]
     gram = (X @ X.T if wide else X.T @ X).toarray().astype(np.float64)
-    squares, vectors = np.linalg.eigh(gram)
+    squares, sides = np.linalg.eigh(gram)
     keep = slice(None, -min(k, short) - 1, -1)
-    values, vectors = np.sqrt(np.maximum(squares[keep], 0)), vectors[:, keep]
-    if wide:
-        vectors = X.T @ vectors / np.where(values > NOTHING * values[0], values, np.inf)
-    return values.astype(np.float32), vectors.astype(np.float32)
-
-
-NOTHING = 1e-5  # of the greatest singular value: below it is rounding
+    values, sides = np.sqrt(np.maximum(squares[keep], 0)), sides[:, keep]
+    if wide:  # from the left vectors to the right ones
+        sides = X.T @ sides / np.where(values > NOTHING * values[0], values, np.inf)
+    return values.astype(np.float32), sides.astype(np.float32)

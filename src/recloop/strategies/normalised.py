@@ -37,14 +37,14 @@ def normalise(X: sparse.csr_array, items: float, users: float) -> Normalised:
     >>> normalise(X, items=0, users=2).matrix.toarray().astype(float).round(2).tolist()
     [[0.71, 0.71], [1.41, 0.0]]
     """
-    rows, columns = _power(X.sum(axis=1), -users / 2), _power(X.sum(axis=0), -items)
+    rows, columns = _power(X @ np.ones(X.shape[1]), -users / 2), _power(X.T @ np.ones(X.shape[0]), -items)
     scaled = X.multiply(rows[:, None]).multiply(columns[None, :]).tocsr().astype(np.float32)
     before, after = float(np.square(X.data).sum()), float(np.square(scaled.data).sum())
     factor = np.float32(np.sqrt(before / after)) if after > 0 else np.float32(1)
     return Normalised(sparse.csr_array(scaled * factor), columns * factor)
 
 
-def _power(sums: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+def _power(sums: NDArray[np.floating], exponent: float) -> NDArray[np.float32]:
     """Sums to a power; 0 stays 0 where the exponent is negative."""
     powered: NDArray[np.float64] = np.power(sums, exponent, out=np.zeros(len(sums)), where=sums > 0, dtype=np.float64)
     return (powered if exponent else np.ones(len(sums))).astype(np.float32)

@@ -17,8 +17,8 @@ class Slim(NeighbourStrategy):
     """A linear item-to-item model of few weights, none below zero: as exact as ``ease`` and served like ``item-knn``.
 
     W minimises ``|X - X W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1`` with ``W >= 0`` and ``diag(W) = 0`` (Ning & Karypis 2011,
-    "SLIM: sparse linear methods for top-N recommender systems", equation 3). A history x scores ``x W``. X is evened out
-    first as in ``ease``. Columns are solved one by one on the sparse Gram matrix, whose entries are what is kept in
+    "SLIM: sparse linear methods for top-N recommender systems", equation 3). A history x scores ``x W``. X is evened
+    out first as in ``ease``. Columns are solved one by one on the sparse Gram matrix, whose entries are what is kept in
     memory while learning.
 
     >>> from recloop.strategies.slim import Slim
