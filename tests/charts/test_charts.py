@@ -1,13 +1,14 @@
 """Charts are well-formed, place numbers where they belong, and survive what data throws at them."""
 
 import math
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recloop.charts import Interval, Point, Series, bars, intervals, lines, scatter
+from recloop.charts import Interval, Point, Series, bars, dots, intervals, lines, scatter
 from recloop.charts.scale import Scale, number
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -91,3 +92,26 @@ def test_bars_grow_with_their_values() -> None:
 )
 def test_numbers_as_people_write_them(value: float, words: str) -> None:
     assert number(value) == words
+
+
+def test_dots_stand_where_their_values_say() -> None:
+    picture = dots([(1.0, 0.1), (10.0, 0.3), (100.0, 0.2)], "t", x_label="reg", y_label="ndcg", first=1, log=True)
+    circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)" class="mark (\w+)"', picture)
+    x = [float(circle[0]) for circle in circles]
+    assert circles[-1][2:] == ("5.5", "first"), "the one that stands out is drawn last"
+    assert x[2] - x[0] == pytest.approx(x[1] - x[2], abs=0.02), "orders of magnitude get the same room"
+    assert [words for words in ("1", "10", "100") if f">{words}</text>" in picture] == ["1", "10", "100"]
+
+
+def test_dots_over_words_and_a_staircase() -> None:
+    picture = dots(
+        [(0.0, 0.1), (1.0, 0.3)], "t", x_label="history", y_label="ndcg", names=["mean", "recency"],
+        best=[(0.0, 0.1), (1.0, 0.3)],
+    )  # fmt: skip
+    assert ">mean</text>" in picture
+    assert ">recency</text>" in picture
+    (stairs,) = re.findall(r'<polyline points="([^"]+)" class="front"', picture)
+    corners = [tuple(map(float, corner.split(","))) for corner in stairs.split()]
+    assert corners[0][1] == corners[1][1], "level until the better one"
+    assert corners[1][0] == corners[2][0]
+    assert "<circle" in dots([(5.0, 0.2)], "one", x_label="x", y_label="y")
