@@ -64,6 +64,7 @@ class Strategy(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     needs_text: ClassVar[bool] = False
+    by_default: ClassVar[bool] = True  # False: trained for minutes, or cannot guess a setting; only where it is named
 
     items: Vocabulary | None = None
     kinds: Kinds = Kinds()

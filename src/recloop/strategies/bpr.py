@@ -38,6 +38,7 @@ class BPR(Strategy):
 
     name: ClassVar[str] = "bpr"
     summary: ClassVar[str] = "item vectors learned from pairs of taken and not taken; grows with the events only"
+    by_default: ClassVar[bool] = False
 
     factors: int = setting(64, "length of an item's vectors", low=1, high=2048, search=(16, 256, "log"))
     epochs: int = setting(30, "how often every event is learned from", low=1, high=10_000, search=(10, 100, "log"))

@@ -42,6 +42,7 @@ class FactorizationMachine(Strategy):
 
     name: ClassVar[str] = "factorization-machine"
     summary: ClassVar[str] = "ratings and tastes from history and attributes, by a Bayesian factorization machine"
+    by_default: ClassVar[bool] = False
 
     factors: int = setting(20, "length of an item's vector", low=1, high=1024, search=[10, 20, 40])
     samples: int = setting(40, "draws of the model that are kept; a score is their mean", low=1, high=10_000)

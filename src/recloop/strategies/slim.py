@@ -28,6 +28,7 @@ class Slim(NeighbourStrategy):
 
     name: ClassVar[str] = "slim"
     summary: ClassVar[str] = "linear item-to-item model of few weights: served at the cost of neighbours"
+    by_default: ClassVar[bool] = False
 
     l1: float = setting(
         2.0, "makes weights sparse: the greater, the fewer remain", low=0, high=1e9, search=(0.3, 30.0, "log")

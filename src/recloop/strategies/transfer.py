@@ -32,6 +32,7 @@ class Transfer(Strategy):
     name: ClassVar[str] = "transfer"
     summary: ClassVar[str] = "a sequence network trained on another catalogue, which knows items by their text"
     needs_text: ClassVar[bool] = True
+    by_default: ClassVar[bool] = False
 
     source: str = setting("", "folder of a saved strategy 'sequence' with items_from = 'text'")
     epochs: int = setting(0, "passes over this log; 0: ranks by what was learned elsewhere", low=0, high=10_000)

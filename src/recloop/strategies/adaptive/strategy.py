@@ -48,6 +48,7 @@ class Adaptive(Strategy):
 
     name: ClassVar[str] = "adaptive"
     summary: ClassVar[str] = "few-shot users: a learned prior over text, profile and taste, moved by the first ratings"
+    by_default: ClassVar[bool] = False
 
     factors: int = setting(16, "length of a user's head", low=1, high=256, search=(8, 32))
     rounds: int = setting(15, "of learning over all users", low=0, high=1000)

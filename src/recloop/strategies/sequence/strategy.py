@@ -50,6 +50,7 @@ class SequenceTransformer(Strategy):
 
     name: ClassVar[str] = "sequence"
     summary: ClassVar[str] = "what comes next, by a causal transformer over the items of the history"
+    by_default: ClassVar[bool] = False
 
     items_from: str = setting(
         "id", "item vectors: free; free but started from text; or made from text", choices=("id", "text-start", "text")
