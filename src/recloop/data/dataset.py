@@ -11,6 +11,7 @@ from recloop.data.extra_vectors import ExtraVectors, pick, vector_columns
 from recloop.data.fingerprint import fingerprint
 from recloop.data.histories import Histories
 from recloop.data.kinds import RATING, Kinds
+from recloop.data.templates import item_texts
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError
 
@@ -160,13 +161,20 @@ class Dataset:
             if name != "user"
         }
 
-    def item_texts(self) -> list[str]:
-        """One text per item from whichever of title, category, brand, description and text the catalogue has."""
+    def item_texts(self, template: str = "") -> list[str]:
+        """One text per item, "" where there is none.
+
+        Args:
+            template: such as ``"{title} by {brand}. {description:500}"``, see ``recloop.data.templates.Template``; ""
+                for whichever of title, category, brand, description and text the catalogue has, one after the other.
+
+        Raises:
+            SettingError: the template is wrong, or names a column that the catalogue does not have.
+        """
         columns = [name for name in TEXT_COLUMNS if name in self.items.columns]
-        if not columns:
+        if not (template or columns):
             return [""] * self.n_items
-        joined = pl.concat_str([pl.col(c).cast(pl.String) for c in columns], separator=". ", ignore_nulls=True)
-        return self.items.select(joined.fill_null(""))[:, 0].to_list()
+        return item_texts(self.items, template or ". ".join(f"{{{name}}}" for name in columns))
 
     @property
     def vector_columns(self) -> tuple[str, ...]:
