@@ -85,6 +85,20 @@ class ArtifactError(RecloopError):
     status = 500
 
 
+class AnswerError(RecloopError):
+    """A language model behind HTTP gave no answer that can be used: unreachable, late, malformed, over budget.
+
+    ``reason`` says it in a word or two, for counters.
+    """
+
+    exit_code = 10
+    status = 502
+
+    def __init__(self, given: str, *, allowed: str = "", advice: str = "", reason: str = "malformed") -> None:
+        super().__init__(given, allowed=allowed, advice=advice)
+        self.reason = reason
+
+
 class AccessError(RecloopError):
     """No key, an unknown key, or a key without the scope that is needed."""
 
