@@ -31,7 +31,8 @@ class Request:
 
     ``history`` is oldest first; the service adds what it knows of the user. ``candidates`` limits the answer to these
     items, ``exclude`` removes items. ``profile`` holds attributes of the user (age, gender, country …), ``context``
-    those of the moment. ``time`` is the moment of the request; None means now.
+    those of the moment. ``time`` is the moment of the request; None means now. ``steer`` is a sentence of wishes
+    ("lighter, no horror, from the nineties"), and ``strength`` what it counts beside the history, from 0 to 1.
     """
 
     user: str | None = None
@@ -44,6 +45,8 @@ class Request:
     context: Mapping[str, str] = field(default_factory=dict)
     time: float | None = None
     id: str | None = None
+    steer: str = ""
+    strength: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ HISTORIES = Histories.of([[0, 1], [], [2]], n_items=6)
 
 def shown(rules: Rules) -> list[list[int]]:
     scores = np.zeros((3, 6), np.float32)
-    rules.hide(scores, HISTORIES)
+    rules.apply(scores, HISTORIES)
     return [np.flatnonzero(np.isfinite(row)).tolist() for row in scores]
 
 

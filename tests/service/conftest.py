@@ -38,7 +38,14 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "time": np.arange(len(users), dtype=np.float64),
         }
     )
-    shop = Dataset.of(log)
+    films = pl.DataFrame(
+        {
+            "item": [f"i{n}" for n in range(40)],
+            "category": ["Horror" if n % 4 == 0 else "Comedy|Drama" for n in range(40)],
+            "year": [1980 + n for n in range(40)],
+        }
+    )
+    shop = Dataset.of(log, films)
     strategies = {"random": Random().fit(shop), "popular": Popular().fit(shop), "item-knn": ItemKNN().fit(shop)}
     policies = {
         "random": SlateConfig(sources=["random"], fallback=""),

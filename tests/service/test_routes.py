@@ -77,6 +77,29 @@ def test_a_policy_that_fails_is_stood_in_for(service, monkeypatch) -> None:
     assert 'recloop_fallbacks_total{policy="blend"} 1.0' in client.get("/metrics").text
 
 
+def test_a_sentence_steers_the_slate(service) -> None:
+    client, _ = service
+    wish = {"user": "u1", "k": 40, "steer": "no horror, from the nineties"}
+    told = client.post("/v1/recommend", json=wish).json()
+    assert told["steer"] == ["never: horror", "year 1990 to 1999"]
+    shown = {int(item["item"][1:]) for item in told["items"]}
+    assert shown and shown <= {n for n in range(10, 20) if n % 4}
+    assert told["fallback"] == ""
+    plain = client.post("/v1/recommend", json={"user": "u1", "k": 40}).json()
+    assert plain["steer"] == [] and {int(item["item"][1:]) for item in plain["items"]} > shown
+
+
+def test_a_sentence_that_cannot_be_followed_is_told_and_not_covered_up(service) -> None:
+    client, store = service
+    answer = client.post("/v1/recommend", json={"user": "u1", "steer": "something funny"})
+    assert answer.status_code == 422
+    assert "nothing says which items are like 'funny'" in answer.json()["detail"]
+    assert store.decisions().is_empty()
+    too_much = client.post("/v1/recommend", json={"steer": "drama", "strength": 2})
+    assert too_much.status_code == 422 and "strength" in too_much.json()["detail"]
+    assert client.post("/v1/recommend", json={"steer": "x" * 501}).status_code == 422
+
+
 def test_a_batch_is_accepted_in_part(service) -> None:
     client, store = service
     good = {"user": "u", "item": "i1", "kind": "click", "id": "e1", "value": 2.5, "time": 7.0}

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from recloop.app.recent import Recent
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import reasons
+from recloop.compose.steering import Steerer, Steering
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
+from recloop.language.steer import parse as parse_steer
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Request, SlateItem
@@ -68,6 +70,11 @@ class Servable(Protocol):
     @property
     def vectors(self) -> NDArray[np.float32] | None:
         """(n_items, d), what items are like; None where nobody knows."""
+        ...
+
+    @property
+    def steerer(self) -> Steerer:
+        """What turns the wishes of a sentence into what they do to the items."""
         ...
 
     @property
@@ -183,6 +190,7 @@ class Engine:
 
         Raises:
             NotReadyError: there is no release.
+            SettingError: the request is steered by a sentence, and the release cannot follow it.
             StoreError: the decision cannot be kept.
         """
         decision, durable = self.submit(request)
@@ -206,7 +214,7 @@ class Engine:
         identity = self._ids()
         # each request has its own key: else a random policy would show a user the same slate every time
         keyed = replace(request, history=history, time=now, id=request.id or identity)
-        name, choices = self._choose(loaded, wanted, keyed)
+        name, choices = self._choose(loaded, wanted, keyed, self._steering(loaded.release, request))
         return Decision(
             id=identity,
             user=user,
@@ -234,18 +242,24 @@ class Engine:
             raise NotReadyError("no release is active", advice="promote one: POST /v1/releases/{name}/promote")
         return self._loaded
 
-    def _choose(self, loaded: _Loaded, wanted: str, request: Request) -> tuple[str, Choices]:
+    def _steering(self, release: Servable, request: Request) -> Steering | None:
+        """What the request's sentence does; here, so that a wish that cannot be followed is told, not covered up."""
+        return release.steerer.steering([parse_steer(request.steer, request.strength)]) if request.steer else None
+
+    def _choose(
+        self, loaded: _Loaded, wanted: str, request: Request, steering: Steering | None = None
+    ) -> tuple[str, Choices]:
         """The choices for one request, and the policy that made them: the wanted one, or the fallback."""
         try:
-            return wanted, self._ask(loaded, wanted, request)
+            return wanted, self._ask(loaded, wanted, request, steering)
         except Exception as error:
             if wanted == FALLBACK or FALLBACK not in loaded.release.policies:
                 raise
             # the type alone: a message may hold what a user sent
             _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
-            return FALLBACK, self._ask(loaded, FALLBACK, request)
+            return FALLBACK, self._ask(loaded, FALLBACK, request, steering)
 
-    def _ask(self, loaded: _Loaded, name: str, request: Request) -> Choices:
+    def _ask(self, loaded: _Loaded, name: str, request: Request, steering: Steering | None) -> Choices:
         release = loaded.release
         if name not in release.policies:
             raise MissingError(
@@ -260,6 +274,7 @@ class Engine:
             allowed=None if release.available.all() else release.available,
             exclude=[_known(exclude, release.items)] if exclude else None,
             candidates=[_known(candidates, release.items)] if candidates is not None else None,
+            steering=steering,
         )
 
 

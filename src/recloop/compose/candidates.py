@@ -40,7 +40,7 @@ def retrieve(
     # The greatest score of a row is NaN or +inf exactly where the row holds one
     broken = ~(scores.max(axis=1, initial=-np.inf) < np.inf)
     if not broken.any():
-        rules.hide(scores, histories)
+        rules.apply(scores, histories)
         return Candidates(top_k(scores, depth), broken)
     failure = failure or "scores that are not numbers"
     log.warning("strategy '%s' failed for %d of %d requests: %s", strategy.name, broken.sum(), n, failure)
@@ -51,7 +51,7 @@ def retrieve(
         scores[rows] = np.where(np.isfinite(others), others, -np.inf)
         if also:
             failure = f"{failure}; the fallback '{fallback.name}' failed too: {also}"
-    rules.hide(scores, histories)
+    rules.apply(scores, histories)
     return Candidates(top_k(scores, depth), broken, failure)
 
 

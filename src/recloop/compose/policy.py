@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
 from recloop.compose.rules import Items, Rules
+from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed, unit
@@ -120,6 +121,7 @@ class Policy(ABC):
         allowed: NDArray[np.bool_] | None = None,
         exclude: Sequence[Items] | None = None,
         candidates: Sequence[Items | None] | None = None,
+        steering: Steering | None = None,
         hide_seen: bool = True,
     ) -> Choices:
         """One slate per request. The size of a batch changes nothing.
@@ -132,12 +134,13 @@ class Policy(ABC):
             allowed: (n_items,) bool, what is available.
             exclude: per request, item indices never to show.
             candidates: per request, the only item indices that may be shown, None for no limit.
+            steering: what the wishes of each request do, from ``Steerer.steering``.
             hide_seen: leave out the items of each history.
 
         Raises:
             SettingError: ``k`` or a rule does not fit the requests, or the state is not one of this policy.
         """
-        rules = Rules(hide_seen=hide_seen, allowed=allowed, exclude=exclude, candidates=candidates)
+        rules = Rules(hide_seen=hide_seen, allowed=allowed, exclude=exclude, candidates=candidates, steering=steering)
         self._check(histories, k, rules)
         return self._choose(state, histories, k, rng.random(len(histories)), rules)
 

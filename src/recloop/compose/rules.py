@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
 from recloop.errors import SettingError
 
@@ -19,12 +20,13 @@ class Rules:
         allowed: (n_items,) bool, what is available at all; None means everything.
         exclude: per request, item indices never to show; None means none.
         candidates: per request, the only item indices that may be shown, or None for no limit.
+        steering: what the wishes of each request leave out, and pull up or down; None means nothing.
 
     Indices below 0 (unknown items) are ignored.
 
     >>> rules = Rules(exclude=[[2]], candidates=[[0, 2, 3]])
     >>> scores = np.zeros((1, 5), np.float32)
-    >>> rules.hide(scores, Histories.of([[0]], n_items=5))
+    >>> rules.apply(scores, Histories.of([[0]], n_items=5))
     >>> scores.tolist()
     [[-inf, -inf, -inf, 0.0, -inf]]
     """
@@ -33,12 +35,15 @@ class Rules:
     allowed: NDArray[np.bool_] | None = None
     exclude: Sequence[Items] | None = None
     candidates: Sequence[Items | None] | None = None
+    steering: Steering | None = None
 
     def check(self, n: int, n_items: int) -> None:
         """Raise SettingError where the rules do not fit n requests over n_items items."""
         for name, rows in (("exclude", self.exclude), ("candidates", self.candidates)):
             if rows is not None and len(rows) != n:
                 raise SettingError(f"'{name}' has {len(rows)} rows", allowed=f"one per request is needed: {n}")
+        if self.steering is not None and len(self.steering) != n:
+            raise SettingError(f"'steering' has {len(self.steering)} rows", allowed=f"one per request is needed: {n}")
         if self.allowed is not None and self.allowed.shape != (n_items,):
             raise SettingError(
                 f"'allowed' has the shape {self.allowed.shape}", allowed=f"one entry per item is needed: ({n_items},)"
@@ -51,6 +56,7 @@ class Rules:
             self.allowed,
             None if self.exclude is None else self.exclude[start:stop],
             None if self.candidates is None else self.candidates[start:stop],
+            None if self.steering is None else self.steering.take(slice(start, stop)),
         )
 
     def take(self, rows: NDArray[np.integer]) -> "Rules":
@@ -60,10 +66,16 @@ class Rules:
             self.allowed,
             None if self.exclude is None else [self.exclude[row] for row in rows],
             None if self.candidates is None else [self.candidates[row] for row in rows],
+            None if self.steering is None else self.steering.take(rows),
         )
 
-    def hide(self, scores: NDArray[np.float32], histories: Histories) -> None:
-        """Set the scores (n, n_items) of what may not be shown to -inf, in place."""
+    def apply(self, scores: NDArray[np.float32], histories: Histories) -> None:
+        """Steer the scores (n, n_items), and set those of what may not be shown to -inf, in place."""
+        self._hide(scores, histories)
+        if self.steering is not None:
+            self.steering.apply(scores)
+
+    def _hide(self, scores: NDArray[np.float32], histories: Histories) -> None:
         if self.candidates is not None:
             limited = np.array([row is not None for row in self.candidates], dtype=bool)
             rows, items = _pairs([() if row is None else row for row in self.candidates])

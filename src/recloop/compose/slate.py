@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class SlatePolicy(Policy):
             None,
             part,
             k,
-            Rules(limits.hide_seen, limits.allowed, exclude, limits.candidates),
+            replace(limits, exclude=exclude),
         ).rankings.items
         column = np.arange(k)[None, :] - np.array([len(row) for row in taken])[:, None]
         filler = np.where(column >= 0, np.take_along_axis(more, np.maximum(column, 0), axis=1), -1)

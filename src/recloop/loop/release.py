@@ -17,6 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recloop.compose import Policy, PolicyConfig, build, policy_config
+from recloop.compose.facets import Facets
+from recloop.compose.steering import Steerer
 from recloop.data.dataset import Dataset
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -49,9 +51,12 @@ class Release:
         default_policy: the name of the one that answers where no experiment says otherwise.
         strategies: name → fitted strategy.
         items: the ids behind the item indices.
-        catalogue: one row per item index: ``item``, ``title`` and ``available``, and ``category`` where known.
+        catalogue: one row per item index: ``item``, ``title`` and ``available``, ``year`` and ``price``
+            (null where unknown), and ``category`` where the catalogue has it.
         kinds: what each kind of event is worth.
         vectors: (n_items, d) float32, or None.
+        encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
+        fingerprint: of that encoder.
         metrics: the leaderboard at release: strategy, metric, value, low, high.
         parent: the release before, "" for the first.
         plan_hash: of the run that made it.
@@ -69,6 +74,8 @@ class Release:
     catalogue: pl.DataFrame
     kinds: Kinds
     vectors: NDArray[np.float32] | None
+    encoder: str = ""
+    fingerprint: str = ""
     metrics: Sequence[Mapping[str, Any]] = ()
     parent: str = ""
     plan_hash: str = ""
@@ -83,6 +90,12 @@ class Release:
     def available(self) -> NDArray[np.bool_]:
         """(n_items,) whether each item may be shown at all."""
         return self.catalogue["available"].to_numpy().astype(bool)
+
+    @cached_property
+    def steerer(self) -> Steerer:
+        """What turns the wishes of a sentence into what they do to the items."""
+        vectors = self.vectors if self.encoder else None
+        return Steerer(Facets.of(self.catalogue), vectors, self.encoder, self.fingerprint)
 
     @cached_property
     def checksum(self) -> str:
@@ -110,6 +123,8 @@ def build_release(
     policies: Mapping[str, PolicyConfig],
     default_policy: str,
     vectors: NDArray[np.float32] | None = None,
+    encoder: str = "",
+    fingerprint: str = "",
     metrics: Sequence[Mapping[str, Any]] = (),
     parent: str = "",
     plan_hash: str = "",
@@ -125,7 +140,9 @@ def build_release(
         strategies: fitted, by name.
         policies: by name, over these strategies.
         default_policy: one of ``policies``.
-        vectors: (n_items, d) for diversity.
+        vectors: (n_items, d) for diversity and steering.
+        encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
+        fingerprint: of that encoder.
         metrics: the leaderboard, as plain rows.
         parent: name of the release before.
         plan_hash: of the run.
@@ -152,6 +169,7 @@ def build_release(
         "policies": {key: msgspec.to_builtins(config) for key, config in policies.items()},
         "strategies": {key: {"strategy": value.name, **value.config()} for key, value in strategies.items()},
         "kinds": msgspec.to_builtins(asdict(dataset.kinds)),
+        "encoder": {"source": encoder, "fingerprint": fingerprint},
         "metrics": [dict(row) for row in metrics],
     }
     with whole_folder(folder) as draft:
@@ -267,6 +285,8 @@ def load(folder: Path) -> Release:
             catalogue=catalogue,
             kinds=Kinds(**header["kinds"]),
             vectors=vectors,
+            encoder=header["encoder"]["source"],
+            fingerprint=header["encoder"]["fingerprint"],
             metrics=header["metrics"],
             parent=header["parent"],
             plan_hash=header["plan_hash"],
@@ -302,8 +322,10 @@ def _catalogue(dataset: Dataset) -> pl.DataFrame:
         if "available" in columns
         else pl.lit(value=True)
     )
+    facets = Facets.of(items)
+    known = {name: pl.Series(getattr(facets, name)).fill_nan(None) for name in ("year", "price")}
     kept = [pl.col("category").cast(pl.String)] if "category" in columns else []
-    return items.select("item", title.alias("title"), there.alias("available"), *kept)
+    return items.select("item", title.alias("title"), there.alias("available"), *kept).with_columns(**known)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

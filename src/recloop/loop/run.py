@@ -153,23 +153,25 @@ def _make(
 ) -> Run:
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
-    vectors, origin = item_vectors(strategies.values(), split.train)
+    vectors = item_vectors(strategies.values(), split.train)
     policy = _policy(plan, split.train, left_out, progress)
     evaluation = evaluate(
         split,
-        {**strategies, COMPOSED: build(policy, strategies, vectors)},
+        {**strategies, COMPOSED: build(policy, strategies, vectors.values)},
         plan.metrics.metrics,
-        vectors=vectors,
+        vectors=vectors.values,
         ratings=HeldOutRatings.of(dataset, split),
         fit_seconds=seconds,
         progress=progress,
     )
     results = evaluation.to_dict()
-    made = replace(made, policy=policy, left_out=left_out, vectors=origin, evaluation=evaluation, results=results)
+    made = replace(
+        made, policy=policy, left_out=left_out, vectors=vectors.origin, evaluation=evaluation, results=results
+    )
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
         strategies, _, _ = _fit(plan, dataset, left_out, progress)
-        vectors, _ = item_vectors(strategies.values(), dataset)
+        vectors = item_vectors(strategies.values(), dataset)
 
     version, parent = _next(plan.out)
     release = f"{version}-{made.id}"
@@ -181,7 +183,9 @@ def _make(
         strategies=strategies,
         policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
         default_policy=COMPOSED,
-        vectors=vectors,
+        vectors=vectors.values,
+        encoder=vectors.encoder,
+        fingerprint=vectors.fingerprint,
         metrics=results["leaderboard"],
         parent=parent,
         plan_hash=made.plan_hash,
@@ -202,7 +206,7 @@ def _make(
             "release": release,
             "policy": msgspec.to_builtins(policy),
             "left_out": dict(left_out),
-            "vectors": origin,
+            "vectors": vectors.origin,
             "notes": list(made.reading.notes),
         },
     )
@@ -292,7 +296,7 @@ def _policy(plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: P
         return msgspec.structs.replace(policy, sources=sources)
     progress.note("What to fuse is learned on a part of the training events")
     strategies, _, _ = _fit(plan, validation.train, left_out, progress)
-    vectors = item_vectors(strategies.values(), validation.train)[0] if policy.diversity else None
+    vectors = item_vectors(strategies.values(), validation.train).values if policy.diversity else None
     metric = plan.metrics.metrics[0]
     return select(policy, strategies, sources, validation, metric, vectors=vectors, progress=progress)
 

@@ -188,6 +188,6 @@ def _vectors(plan: Plan, dataset: Dataset) -> NDArray[np.float32]:
     """The vectors that a run of the plan would measure diversity in."""
     fed = [name for name in plan.strategies if name not in not_fed(plan, dataset)]
     try:
-        return item_vectors([plan.strategies[name].make() for name in fed], dataset)[0]
+        return item_vectors([plan.strategies[name].make() for name in fed], dataset).values
     except (ExtraError, MissingError):
         return behaviour_vectors(dataset)

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,27 @@ from recloop.strategies import Strategy
 DIMENSIONS = 64
 
 
-def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> tuple[NDArray[np.float32], str]:
-    """Item vectors for diversity: those of the texts where a strategy reads them, else of behaviour.
+class ItemVectors(NamedTuple):
+    """What items are like.
 
-    Returns:
-        (n_items, d) float32, and where they come from.
+    Attributes:
+        values: (n_items, d) float32.
+        encoder: the source of the encoder that made them of the items' texts; "" where they are of behaviour.
+        fingerprint: of that encoder.
+    """
+
+    values: NDArray[np.float32]
+    encoder: str = ""
+    fingerprint: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where they come from, in words."""
+        return f"texts, encoder '{self.encoder}'" if self.encoder else "behaviour: who took what"
+
+
+def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> ItemVectors:
+    """Item vectors for diversity and steering: those of the texts where a strategy reads them, else of behaviour.
 
     Raises:
         ExtraError: the encoder's packages are not installed.
@@ -22,11 +39,13 @@ def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> tuple[NDAr
     """
     for strategy in strategies:
         if strategy.needs_text:
+            from recloop.language.encoder import load_encoder
             from recloop.language.item_vectors import vectors
 
-            encoder = str(strategy.config().get("encoder", "default"))
-            return vectors(dataset, encoder=encoder), f"texts, encoder '{encoder}'"
-    return behaviour_vectors(dataset), "behaviour: who took what"
+            source = str(strategy.config().get("encoder", "default"))
+            encoder = load_encoder(source)
+            return ItemVectors(vectors(dataset, encoder), source, encoder.fingerprint)
+    return ItemVectors(behaviour_vectors(dataset))
 
 
 def behaviour_vectors(dataset: Dataset, dimensions: int = DIMENSIONS) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import msgspec
 from recloop.app.engine import NotReadyError
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
+from recloop.language.steer import parse as parse_steer
 from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.problems import RejectedError
@@ -61,6 +62,8 @@ async def recommend(call: Call) -> RecommendAnswer:
             profile=wish.profile,
             context=wish.context,
             time=wish.time,
+            steer=wish.steer,
+            strength=wish.strength,
         )
     )
     if decision.fallback:
@@ -75,6 +78,7 @@ async def recommend(call: Call) -> RecommendAnswer:
         experiment=decision.experiment,
         variant=decision.variant,
         fallback=decision.fallback,
+        steer=parse_steer(wish.steer).said(),
     )
 
 

@@ -37,6 +37,12 @@ class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
     profile: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the user.")] = {}
     context: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the moment.")] = {}
     time: Time | None = None
+    steer: Annotated[
+        str, Meta(max_length=500, description="A sentence of wishes: lighter, no horror, from the nineties.")
+    ] = ""
+    strength: Annotated[
+        float, Meta(ge=0, le=1, description="What the sentence counts beside the history: 0 nothing, 1 all.")
+    ] = 0.5
 
 
 class RecommendedItem(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +66,7 @@ class RecommendAnswer(Struct, frozen=True):
     fallback: Annotated[str, Meta(description="What stood in for a strategy that failed; empty where nothing did.")] = (
         ""
     )
+    steer: Annotated[tuple[str, ...], Meta(description="How the sentence of wishes was understood.")] = ()
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
