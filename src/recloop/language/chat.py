@@ -4,6 +4,7 @@ import os
 import re
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -229,6 +230,7 @@ class Chat:
             if self._http is None:
                 # a model on this machine is not asked through a proxy
                 self._http = httpx.Client(trust_env=not self.local, follow_redirects=False)
+                weakref.finalize(self, self._http.close)
             return self._http
 
     def _enter(self) -> None:

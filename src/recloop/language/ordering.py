@@ -32,9 +32,7 @@ def read_ordering(answer: str, texts: Sequence[str]) -> list[int]:
     plain = answer.strip()
     if fenced := FENCE.match(plain):
         plain = fenced[1].strip()
-    entries = (
-        _json(plain) if plain[:1] in {"[", "{"} and not LABEL.fullmatch(plain.partition("\n")[0]) else _lines(plain)
-    )
+    entries = _json(plain) if plain[:1] in {"[", "{"} else _lines(plain)
     if not entries:
         raise AnswerError("the model's list is empty")
     named = {}
