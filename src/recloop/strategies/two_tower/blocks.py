@@ -34,26 +34,30 @@ class Block:
     values: Any
     present: NDArray[np.bool_]
 
+    @property
+    def variance(self) -> float:
+        """Mean squared distance of the items to their mean."""
+        mean = np.asarray(self.values.mean(axis=0)).ravel()
+        return float(max(_squares(self.values).mean() - (mean * mean).sum(), 0.0))
+
     def distances(self, rows: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """(rows, others) float32: squared distances between items."""
         A, B = self.values[rows], self.values[others]
-        products = A @ B.T
-        products = products.toarray() if sparse.issparse(products) else products
-        found = _squares(A)[:, None] + _squares(B)[None] - 2 * products
-        return np.maximum(found, 0).astype(np.float32)
+        found: NDArray[np.float32] = _squares(A)[:, None] + _squares(B)[None] - 2 * _plain(A @ B.T)
+        return np.maximum(found, 0).astype(np.float32, copy=False)
 
     def narrow(self, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """(n_items, <= width) float32: the strongest directions, for a network to read."""
         values = self.values
         if values.shape[1] <= width:
-            return np.asarray(values.toarray() if sparse.issparse(values) else values, np.float32)
+            return _plain(values)
         # Halko, Martinsson & Tropp 2011, "Finding structure with randomness", algorithm 4.4, two power iterations
         sample = values @ rng.standard_normal((values.shape[1], min(width + 8, *values.shape))).astype(np.float32)
         for _ in range(2):
             sample = values @ (values.T @ np.linalg.qr(sample)[0])
         basis = np.linalg.qr(sample)[0]
         left, size, _ = np.linalg.svd(np.asarray(values.T @ basis).T, full_matrices=False)
-        return ((basis @ left) * size)[:, :width].astype(np.float32)
+        return np.asarray(((basis @ left) * size)[:, :width], np.float32)
 
 
 def item_blocks(
@@ -65,9 +69,9 @@ def item_blocks(
       ``name``: the title alone, which long descriptions drown; ``facts``: all attributes (year, director, price) as one
       text, so that what an encoder knows of people and brands counts even where no two items share them.
     - columns of vectors (images, sounds): centred, at length 1.
-    - columns of numbers and dates: their rank among the items, at variance 1, so that a few giants do not hide the rest.
-    - other columns (category, brand, director): an indicator per value of at least two items, weighed by inverse document
-      frequency, so that a rare director says more than a common genre. Cells may hold several values.
+    - columns of numbers and dates: their rank among the items, at variance 1, so that a few giants hide nobody.
+    - other columns (category, brand, director): an indicator per value of at least two items, weighed by inverse
+      document frequency, so that a rare director says more than a common genre. Cells may hold several values.
 
     A column that says the same of all items is left out.
 
@@ -123,7 +127,7 @@ def _joined(dataset: Dataset, columns: list[str]) -> list[str]:
 
 
 def _dense(name: str, values: NDArray[np.float32]) -> Block:
-    return Block(name, values, values.any(axis=1))
+    return Block(name, values, np.asarray(values.any(axis=1), bool))
 
 
 def _numbers(column: pl.Series) -> Block | None:
@@ -151,9 +155,13 @@ def _values(column: pl.Series) -> Block | None:
     frequency = np.bincount(values.indices, minlength=len(known))
     values = sparse.csr_array(values * np.log(len(column) / frequency)[None, :])
     length = np.sqrt(_squares(values))
-    present = length > 0
+    present: NDArray[np.bool_] = np.greater(length, 0)
     values = sparse.csr_array(values * np.where(present, 1 / np.where(present, length, 1), 0)[:, None])
     return Block(column.name, values.astype(np.float32), present)
+
+
+def _plain(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values.toarray() if isinstance(values, sparse.csr_array) else values, np.float32)
 
 
 def _squares(values: Any) -> NDArray[np.float32]:

@@ -97,11 +97,11 @@ def foretell(
     leverage = np.zeros(n_items)
     with progress.task("reading items", total=n_items) as advance:
         for start in range(0, n_items, step):
-            rows = np.arange(start, min(start + step, n_items))
-            Z = _features(blocks, scales, rows, landmarks, root)
-            values[rows] = Z @ weights + mean
-            leverage[rows] = (solve_triangular(factor[0], Z.T, lower=True, check_finite=False) ** 2).sum(axis=0)
-            advance(len(rows))
+            here = np.arange(start, min(start + step, n_items))
+            Z = _features(blocks, scales, here, landmarks, root)
+            values[here] = Z @ weights + mean
+            leverage[here] = (solve_triangular(factor[0], Z.T, lower=True, check_finite=False) ** 2).sum(axis=0)
+            advance(len(here))
     unseen = values.copy()
     missed = (targets - values[known]) / np.maximum(1 - leverage[known], 1e-6)[:, None]
     unseen[known] = targets - missed
@@ -153,7 +153,8 @@ def _kernel(
     total = np.zeros((len(rows), len(others)), np.float32)
     for block, scale in zip(blocks, scales, strict=True):
         total += np.float32(scale) * block.distances(rows, others)
-    return np.exp(-0.5 * total)
+    kernel: NDArray[np.float32] = np.exp(-0.5 * total)
+    return kernel
 
 
 def _features(

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
+from recloop.data.histories import Histories
 from recloop.progress import SILENT, Progress
 from recloop.strategies.two_tower.blocks import Block
 from recloop.strategies.two_tower.regression import Foretold, foretell
+from recloop.strategies.two_tower.towers import Towers
 
 PRIOR_USERS = 20.0  # an item's own vector and the foretold one count alike when it has so many users
+SOME = 1000  # histories and items whose scores tell how large scores are
 SMOOTHING = 5.0  # users that each item is given before its popularity is judged
 
 
@@ -65,13 +69,16 @@ def begin(
     """
     users = np.bincount(taken.indices[taken.data > 0], minlength=n_items).astype(np.float64)
     known = np.flatnonzero(users)
+    if not len(known):
+        nothing = np.zeros((n_items, 1), np.float32)
+        return Start(nothing, nothing, users, nothing[:, 0], np.zeros(len(blocks)), 1.0)
     X = sparse.csr_array(taken[:, known].astype(np.float64) * ((users[known] + SMOOTHING) ** -damping)[None, :])
     V, size = _directions(X, factors, rng)
     level = np.log(users[known] + SMOOTHING)
     found = _foretell(blocks, np.c_[V * size, level], known, n_items, rng, progress)
     own = np.zeros((n_items, V.shape[1]), np.float32)
     own[known] = V
-    foretold = found.unseen[:, :-1] / np.maximum(size, 1e-9).astype(np.float32)
+    foretold = (found.unseen[:, :-1] / size).astype(np.float32)
     return Start(own, foretold, users, found.unseen[:, -1], found.scales, found.error)
 
 
@@ -92,6 +99,26 @@ def meet(
     level = np.where((start.users > 0) & ids, np.log(start.users + SMOOTHING), start.level)
     reach = np.exp(damping * level)[:, None]
     return (vectors / reach).astype(np.float32), (vectors * reach).astype(np.float32), level.astype(np.float32)
+
+
+def loudness(
+    events: NDArray[np.float32],
+    items: NDArray[np.float32],
+    histories: Histories,
+    known: NDArray[np.bool_],
+    half_life: float | None,
+) -> tuple[np.float32, np.float32]:
+    """Two factors for both towers, so that pooled histories have a mean square of 1 and scores one of 2.
+
+    Products keep their order; a softmax that starts from them is neither flat nor sure.
+    """
+    towers = Towers.plain(events, items, np.zeros(len(items), np.float32), half_life)
+    some = histories.take(np.flatnonzero(histories.lengths)[:SOME])
+    pooled = towers.history_vectors(some)
+    scores = pooled @ items[np.flatnonzero(known)[:SOME]].T
+    size = np.sqrt(np.mean(pooled**2)) or 1.0
+    spread = np.sqrt(np.mean((scores - scores.mean(axis=1, keepdims=True)) ** 2)) / size or 1.0
+    return np.float32(1 / size), np.float32(np.sqrt(2) / spread)
 
 
 def _foretell(
@@ -122,14 +149,17 @@ def _directions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(items, d) right singular vectors and (d,) singular values, greatest first; signs fixed."""
     most = min(X.shape)
+    size: NDArray[Any]
+    V: NDArray[Any]
     if factors < most / 2:
-        _, size, V = svds(X, k=factors, v0=rng.standard_normal(most), return_singular_vectors="vh")
-        order = np.argsort(-size)
-        size, V = size[order], V[order]
-    else:
-        _, size, V = np.linalg.svd(X.toarray(), full_matrices=False)
-        size, V = size[:factors], V[:factors]
-    firm = size > 1e-6 * max(size.max(initial=0), 1e-12)
-    size, V = size[firm], V[firm]
-    V = V * np.sign(V[np.arange(len(V)), np.abs(V).argmax(axis=1)])[:, None]
-    return V.T, size
+        _, size, rows = svds(X, k=factors, v0=rng.standard_normal(most), return_singular_vectors="vh")  # type: ignore[arg-type]
+        size, V = size.real, rows.T.real
+    else:  # by the squares of the shorter side, which is short
+        wide = X.shape[0] < X.shape[1]
+        squares, V = np.linalg.eigh((X @ X.T if wide else X.T @ X).toarray())
+        size = np.sqrt(np.maximum(squares, 0))
+        V = np.asarray(X.T @ V) / np.maximum(size, 1e-12) if wide else V
+    best = np.argsort(size)[::-1][:factors]
+    best = best[size[best] > 1e-6 * size.max()]
+    size, V = size[best], V[:, best]
+    return V * np.sign(V[np.abs(V).argmax(axis=0), np.arange(len(best))]), size

@@ -69,7 +69,7 @@ class Towers:
         """(n, D) float32, what the history tower says."""
         weights = weigh(histories, self.half_life)
         total = np.sqrt(np.maximum(weights.sum(axis=1), 1e-12)).astype(np.float32)
-        pooled = (weights @ self.events) / total[:, None]
+        pooled: NDArray[np.float32] = np.divide(weights @ self.events, total[:, None], dtype=np.float32)
         if not self.hidden.shape[1]:
             return pooled
         inner = pooled @ self.hidden[:-1] + self.hidden[-1]
@@ -79,7 +79,7 @@ class Towers:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """(n, n_items) float32."""
         own = self.history_vectors(histories)
-        scores = own @ self.items.T + self.bias
+        scores: NDArray[np.float32] = own @ self.items.T + self.bias
         if len(self.scorer_out):
             left = own @ self.scorer_history
             step = max(1, WIDE // max(1, len(self.items)))
@@ -107,7 +107,8 @@ class Towers:
     def restore(cls, arrays: dict[str, NDArray[Any]], half_life: float | None, layers: bool) -> "Towers":
         """The inverse of ``arrays``."""
         names = [entry.name for entry in fields(cls) if entry.name not in {"half_life", "layers"}]
-        return cls(*(arrays[name].astype(np.float32) for name in names), half_life=half_life, layers=layers)
+        kept: dict[str, Any] = {name: arrays[name].astype(np.float32) for name in names}
+        return cls(**kept, half_life=half_life, layers=layers)
 
 
 def weigh(histories: Histories, half_life: float | None) -> sparse.csr_array:
