@@ -48,6 +48,8 @@ class LLMRerank(Strategy):
     name: ClassVar[str] = "llm-rerank"
     summary: ClassVar[str] = "the best items of another strategy, put in order by a language model behind HTTP"
     needs_text: ClassVar[bool] = True
+    by_default: ClassVar[bool] = False
+    asks_outside: ClassVar[bool] = True
 
     base: str = setting("item-knn", "the strategy that brings candidates")
     base_settings: dict[str, Any] | None = setting(None, "its settings, as a table; null for its defaults")
