@@ -8,7 +8,7 @@ from scipy import sparse
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
-from recloop.errors import SettingError
+from recloop.errors import ExtraError, SettingError
 from recloop.strategies.two_tower.blocks import Block, item_blocks
 from recloop.strategies.two_tower.regression import foretell
 from recloop.strategies.two_tower.start import begin, meet
@@ -357,6 +357,12 @@ def test_the_linear_towers_need_no_torch(monkeypatch: pytest.MonkeyPatch) -> Non
     data, _ = two_tastes("image")
     monkeypatch.setitem(sys.modules, "torch", None)
     assert np.isfinite(TwoTower(factors=4).fit(data).score([Request()])).all()
+
+
+def test_training_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recloop.neural.extra.TRAINING", ("no_such_package",))
+    with pytest.raises(ExtraError, match=r"recloop\[lm\]"):
+        TwoTower(epochs=1).fit(small_shop())
 
 
 def test_settings() -> None:

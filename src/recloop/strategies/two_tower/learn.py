@@ -196,8 +196,8 @@ def learn(
     half_life: float | None,
     key: str,
     progress: Progress = SILENT,
-) -> Towers:
-    """Train a network and give its towers; those of before where training passes the exams no better.
+) -> tuple[Towers, bool]:
+    """Train a network and give its towers; those of before, and False, where training passes the exams no better.
 
     Args:
         network: trained in place.
@@ -222,7 +222,7 @@ def learn(
     before: Towers = network.towers(known, half_life)
     passed = mark() if plan.exams else -np.inf
     if not lessons.steps:
-        return before
+        return before, False
     network.train()
     history = train(
         network,
@@ -237,10 +237,10 @@ def learn(
     )
     if plan.exams and max(history.validations) <= passed:
         progress.note("two-tower: training ranked held-out items no better; the towers stay where they began")
-        return before
+        return before, False
     network.eval()
     after: Towers = network.towers(known, half_life)
-    return after
+    return after, True
 
 
 def _exam(

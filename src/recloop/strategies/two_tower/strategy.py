@@ -103,7 +103,7 @@ class TwoTower(Strategy):
         self._blocks = np.array([block.name for block in blocks], np.str_)
         shares = start.scales * [block.variance for block in blocks]
         shares = shares / max(shares.sum(), 1e-30)
-        self._gates = np.tile(shares, (dataset.n_items, 1)).astype(np.float32)
+        self._gates = shares[None].astype(np.float32)
         if plan is not None:
             towers = self._train(dataset, plan, blocks, start, rng, progress)
         else:
@@ -159,7 +159,7 @@ class TwoTower(Strategy):
             patience=self.patience,
             seed=self.seed,
         )
-        towers = learn(
+        towers, kept = learn(
             network,
             plan,
             known & self.ids,
@@ -170,7 +170,7 @@ class TwoTower(Strategy):
             key=json.dumps([self.name, self.config(), dataset.fingerprint]),
             progress=progress,
         )
-        if blocks:
+        if blocks and kept:
             self._gates = network.gates()
         return towers
 
