@@ -1,6 +1,5 @@
 import math
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -165,14 +164,6 @@ class Network(nn.Module):
     def start_from(self, state: Mapping[str, NDArray[np.float32]]) -> None:
         """Take weights that ``transferable`` gave."""
         self.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()}, strict=False)
-
-    def fingerprint(self) -> str:
-        """Changes with any weight: a training that starts elsewhere is another one."""
-        digest = blake2b(digest_size=16)
-        for name, value in self.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()
 
 
 class FreeItems(nn.Module):

@@ -137,6 +137,7 @@ class SequenceTransformer(Strategy):
 
     def _train(self, dataset: Dataset, network: "Network", progress: Progress) -> None:
         """Train the network on the data and keep what serves."""
+        from recloop.neural.fingerprint import fingerprint
         from recloop.neural.train import train
 
         kept, asked, truth = _hold_out(dataset.histories(), self.held_out, self.seed)
@@ -166,7 +167,7 @@ class SequenceTransformer(Strategy):
                 recipe,
                 steps=len(windows),
                 validate=validate if len(truth) else None,
-                key=json.dumps([self.name, self.config(), dataset.fingerprint, network.fingerprint()]),
+                key=json.dumps([self.name, self.config(), dataset.fingerprint, fingerprint(network)]),
                 progress=progress,
                 description="sequence",
             )
@@ -174,6 +175,7 @@ class SequenceTransformer(Strategy):
         if not len(windows):  # no event follows another: nothing was learned, and chance is no answer
             self._vectors = np.zeros((dataset.n_items, self.width), np.float32)
         self._graph = network.graph().array
+        vars(self).pop("_served", None)  # of an earlier fit
         if self.items_from == "text":
             self._adaptor = network.items.graph().array
             self._state = network.transferable()
