@@ -46,7 +46,7 @@ def test_prompts_that_cannot_be_filled_in(tmp_path: Path, text: str, said: str) 
 def test_a_prompt_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes(b"\xff\xfe\x00")
     for source in ("rerunk", str(tmp_path / "none.txt"), str(tmp_path / "p.txt"), str(tmp_path)):
-        with pytest.raises(MissingError, match=r"there is no prompt .*next, rerank, or the path"):
+        with pytest.raises(MissingError, match=r"there is no prompt .*next, .*rerank, or the path"):
             Prompt.read(source, KNOWN)
 
 
