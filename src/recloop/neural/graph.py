@@ -49,15 +49,23 @@ class Graph:
             ExtraError: the extra ``lm`` is not installed.
         """
         require_lm("quantising a network")
+        import logging
         from tempfile import TemporaryDirectory
 
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+        model = onnx.load_from_string(self.data)
+        del model.graph.value_info[:]  # shapes of weights that quantising turns round
         with TemporaryDirectory() as folder:
             before, after = f"{folder}/f32.onnx", f"{folder}/int8.onnx"
-            with open(before, "wb") as file:  # noqa: PTH123
-                file.write(self.data)
-            quantize_dynamic(before, after, weight_type=QuantType.QInt8, per_channel=True)
+            onnx.save(model, before)
+            advising = logging.getLogger().level
+            logging.getLogger().setLevel(logging.ERROR)  # it advises, on the root logger, what the exporter has done
+            try:
+                quantize_dynamic(before, after, weight_type=QuantType.QInt8, per_channel=True)
+            finally:
+                logging.getLogger().setLevel(advising)
             with open(after, "rb") as file:  # noqa: PTH123
                 return Graph(file.read(), threads=self.threads)
 
