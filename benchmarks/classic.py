@@ -80,6 +80,7 @@ def ours(frame, repeat: int) -> dict[str, float]:
     from recloop.data.dataset import Dataset
     from recloop.data.split import split
     from recloop.metrics import Judged, item_users, parse_metrics
+    from recloop.strategies.bpr import BPR
     from recloop.strategies.ials import IALS
     from recloop.strategies.item_knn import ItemKNN
 
@@ -111,6 +112,12 @@ def ours(frame, repeat: int) -> dict[str, float]:
     found["quality"] = dict(zip(METRICS, found["five metrics"], strict=True))
     print(f"{train.n_events:,} rows, {len(histories):,} users, {train.n_items:,} items; iALS:", end=" ")
     print(", ".join(f"{name} {value:.4f}" for name, value in found["quality"].items()))
+    if os.environ.get("RECLOOP_PEERS"):  # slow, and of use next to the other one only
+        bpr = BPR()
+        seconds["BPR 64x30, fit"] = median(lambda: bpr.fit(train), 1)
+        step("BPR, top-10 of everyone", lambda: bpr.rank(histories, 10))
+        judged = Judged(found["BPR, top-10 of everyone"], parted.truth, histories)
+        print(f"BPR: recall@10 {parse_metrics(['recall@10'])[0].value(judged):.4f}")
     matrix = train.matrix()
     theirs(matrix, histories, parted.truth, repeat, seconds)
     return seconds
@@ -133,7 +140,7 @@ def theirs(matrix, histories, truth, repeat: int, seconds: dict[str, float]) -> 
         print("implicit is not installed there, or failed: no ratios", file=sys.stderr)
         return
     peer = json.loads(answer.stdout.splitlines()[-1])
-    print(f"implicit {peer['version']}: recall@10 {peer['recall']:.4f}")
+    print(f"implicit {peer['version']}: recall@10 {peer['recall']:.4f}; BPR {peer['recall_bpr']:.4f}")
     seconds |= {f"implicit: {name}": value for name, value in peer["seconds"].items()}
     print()
     for mine, his in (
@@ -144,6 +151,7 @@ def theirs(matrix, histories, truth, repeat: int, seconds: dict[str, float]) -> 
         ),
         (("item-knn of 100, top-10 of everyone",), ("cosine, top-10 of everyone",)),
         (("iALS, fold-in of one history",), ("ALS, fold-in of one history",)),
+        (("BPR 64x30, fit", "BPR, top-10 of everyone"), ("BPR, fit", "BPR, top-10 of everyone")),
     ):
         ratio = sum(peer["seconds"][name] for name in his) / sum(seconds[name] for name in mine)
         print(f"implicit / recloop, {' + '.join(mine)}: {ratio:.1f}")
@@ -155,6 +163,7 @@ def peer(folder: Path, repeat: int) -> None:
 
     import implicit
     from implicit.als import AlternatingLeastSquares
+    from implicit.bpr import BayesianPersonalizedRanking
     from implicit.nearest_neighbours import CosineRecommender
     from scipy import sparse
 
@@ -165,17 +174,22 @@ def peer(folder: Path, repeat: int) -> None:
     quiet = {"show_progress": False}
     als = AlternatingLeastSquares(factors=64, iterations=PEER_ITERATIONS, num_threads=1, random_state=0)
     knn = CosineRecommender(K=100, num_threads=1)
+    bpr = BayesianPersonalizedRanking(factors=64, num_threads=1, random_state=0)
     rows = [sparse.csr_matrix(matrix[user]) for user in users[:: max(1, len(users) // 500)]]
     seconds = {
         "ALS, fit": median(lambda: als.fit(matrix, **quiet), repeat),
         "ALS, top-10 of everyone": median(lambda: als.recommend(users, matrix[users], N=10), repeat),
         "cosine, fit": median(lambda: knn.fit(matrix, **quiet), repeat),
         "cosine, top-10 of everyone": median(lambda: knn.recommend(users, matrix[users], N=10), repeat),
+        "BPR, fit": median(lambda: bpr.fit(matrix, **quiet), 1),
+        "BPR, top-10 of everyone": median(lambda: bpr.recommend(users, matrix[users], N=10), repeat),
         "ALS, fold-in of one history": median(lambda: [als.recalculate_user(0, r) for r in rows], repeat) / len(rows),
     }
-    found = als.recommend(users, matrix[users], N=10)[0]
-    recall = float((found == asked["truth"][:, None]).any(axis=1).mean())
-    print(json.dumps({"version": implicit.__version__, "recall": recall, "seconds": seconds}))
+    recalls = {
+        name: float((model.recommend(users, matrix[users], N=10)[0] == asked["truth"][:, None]).any(axis=1).mean())
+        for name, model in {"recall": als, "recall_bpr": bpr}.items()
+    }
+    print(json.dumps({"version": implicit.__version__, **recalls, "seconds": seconds}))
 
 
 def main() -> None:
