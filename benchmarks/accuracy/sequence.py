@@ -38,7 +38,7 @@ PUBLISHED = {
 SETTINGS = {
     "ml-1m": {"width": 128, "epochs": 14, "patience": None},
     "beauty": {"width": 64, "window": 50, "epochs": 30, "batch": 1024, "dropout": 0.4},
-    "games": {"width": 64, "window": 50, "epochs": 20, "batch": 2048, "dropout": 0.3},
+    "games": {"width": 64, "window": 50, "epochs": 15, "batch": 2048, "dropout": 0.3, "negatives": 2048},
 }
 
 

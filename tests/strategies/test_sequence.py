@@ -273,11 +273,9 @@ def test_transfer_says_what_it_needs(taught: Path, tmp_path: Path) -> None:
 
 
 def test_an_encoder_of_another_size_is_told(taught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recloop.language import item_vectors
+    from recloop.strategies.sequence import text
 
-    monkeypatch.setattr(
-        item_vectors, "vectors", lambda dataset, *_args, **_kw: np.eye(dataset.n_items, 7, dtype=np.float32)
-    )
+    monkeypatch.setattr(text, "vectors", lambda dataset, *_args, **_kw: np.eye(dataset.n_items, 7, dtype=np.float32))
     with pytest.raises(
         ArtifactError, match="gives vectors of 7 numbers; this strategy was trained with vectors of 384"
     ):

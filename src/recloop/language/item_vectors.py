@@ -63,8 +63,9 @@ def spread(vectors: NDArray[np.float32], whitening: float = 0.0) -> NDArray[np.f
     "Comedy") into a few strong directions; what tells items apart is the rest. So the mean is taken away (Mu &
     Viswanath 2018, "All-but-the-top", section 2.2), and along each principal axis the values are divided by
     ``s ** whitening``, s their standard deviation: 0 leaves them, 1 is full whitening (Su et al. 2021, "Whitening
-    sentence representations for better semantics and faster retrieval", section 3). The variances are drawn to their
-    mean with the weight of d texts, so that a small catalogue is not torn apart. A row at the mean becomes 0.
+    sentence representations for better semantics and faster retrieval", section 3), turned back to the encoder's own
+    axes, so that catalogues can be compared. The variances are drawn to their mean with the weight of d texts, so that a
+    small catalogue is not torn apart. A row at the mean becomes 0.
 
     >>> print(spread(np.eye(2, dtype=np.float32)).round(3))
     [[ 0.707 -0.707]
@@ -75,7 +76,7 @@ def spread(vectors: NDArray[np.float32], whitening: float = 0.0) -> NDArray[np.f
         variance, axes = np.linalg.eigh(moved.T @ moved / len(moved))
         n, d = moved.shape  # few texts say little about the axes: their variances are drawn to the mean
         shrunk = (n * np.maximum(variance, 0) + d * variance.mean()) / (n + d)
-        moved = moved @ (axes * np.maximum(shrunk, 1e-12) ** (-whitening / 2))
+        moved = moved @ (axes * np.maximum(shrunk, 1e-12) ** (-whitening / 2)) @ axes.T
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     far = length > max(length.max(), 1.0) * 1e-5  # less is rounding: a catalogue of one text has no directions
     return np.where(far, moved / np.where(far, length, 1), 0).astype(np.float32)

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
-from recloop.errors import ArtifactError, SettingError
+from recloop.errors import SettingError
 from recloop.neural.extra import require_lm
 from recloop.neural.graph import Graph
 from recloop.neural.recipe import Recipe
 from recloop.progress import SILENT, Progress
 from recloop.strategies.base import Strategy, setting
 from recloop.strategies.prior import answer_empty, fill_unreached, popularity
+from recloop.strategies.sequence.text import items_from_text
 from recloop.strategies.sequence.windows import GAPS, Windows, gap_classes, gather
 
 if TYPE_CHECKING:
@@ -97,25 +98,15 @@ class SequenceTransformer(Strategy):
             SettingError: the items are not made from text.
             ArtifactError: the encoder gives vectors of another length than the network was trained with.
         """
-        from recloop.language.item_vectors import vectors
-
         if self.items_from != "text":
             raise SettingError(
                 f"strategy 'sequence' was trained with items_from = '{self.items_from}'",
                 allowed="only items made from text are known in another catalogue",
                 advice="train it with items_from = 'text'",
             )
-        text = vectors(dataset, self.encoder, progress=progress)
-        wanted = self._state["items.adapt.0.weight"].shape[1]
-        if text.shape[1] != wanted:
-            raise ArtifactError(
-                f"the encoder '{self.encoder}' gives vectors of {text.shape[1]} numbers",
-                allowed=f"this strategy was trained with vectors of {wanted}",
-                advice="use the encoder that it was trained with, or train again",
-            )
         moved = type(self)(**self.config())
         moved._restore(self._arrays())
-        moved._vectors = self._adaptor_run(text)
+        moved._vectors = items_from_text(self._state, dataset, self.encoder, progress)
         moved._prior = popularity(dataset)
         moved.items, moved.kinds = dataset.item_ids, dataset.kinds
         return moved
@@ -177,7 +168,6 @@ class SequenceTransformer(Strategy):
         self._graph = network.graph().array
         vars(self).pop("_served", None)  # of an earlier fit
         if self.items_from == "text":
-            self._adaptor = network.items.graph().array
             self._state = network.transferable()
 
     def _batches(
@@ -201,10 +191,6 @@ class SequenceTransformer(Strategy):
     def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._state = {name.removeprefix(STATE): array for name, array in arrays.items() if name.startswith(STATE)}
         super()._restore({name: array for name, array in arrays.items() if not name.startswith(STATE)})
-
-    def _adaptor_run(self, text: NDArray[np.float32]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = Graph.of(self._adaptor).run(text=text)[0]
-        return found
 
     @cached_property
     def _served(self) -> Graph:
