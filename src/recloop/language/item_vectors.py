@@ -64,8 +64,8 @@ def spread(vectors: NDArray[np.float32], whitening: float = 0.0) -> NDArray[np.f
     Viswanath 2018, "All-but-the-top", section 2.2), and along each principal axis the values are divided by
     ``s ** whitening``, s their standard deviation: 0 leaves them, 1 is full whitening (Su et al. 2021, "Whitening
     sentence representations for better semantics and faster retrieval", section 3), turned back to the encoder's own
-    axes, so that catalogues can be compared. The variances are drawn to their mean with the weight of d texts, so that a
-    small catalogue is not torn apart. A row at the mean becomes 0.
+    axes, so that catalogues can be compared. The variances are drawn to their mean with the weight of d texts, so that
+    a small catalogue is not torn apart. A row at the mean becomes 0.
 
     >>> print(spread(np.eye(2, dtype=np.float32)).round(3))
     [[ 0.707 -0.707]

@@ -290,7 +290,7 @@ def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig
                 f"[strategies] has no setting '{name}'",
                 advice=f"{nearest(name, ['use'])}. Settings of a strategy stand in a table: [strategies.{name}]",
             )
-    names = list(dict.fromkeys([*CONTROLS, *LAST_WEEK, *(available() if use is None else use)]))
+    names = list(dict.fromkeys([*CONTROLS, *LAST_WEEK, *(_usual() if use is None else use)]))
     for name in given:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise SettingError(
@@ -311,6 +311,10 @@ def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig
         where = f"strategies.{name}"
         made[name] = _at(where, lambda k=kind, s=settings, n=name: _strategy(k, s, n, seed))
     return made
+
+
+def _usual() -> list[str]:
+    return [name for name, strategy in available().items() if strategy.by_default]
 
 
 def _strategy(kind: Any, settings: dict[str, Any], name: str, seed: int) -> StrategyConfig:
