@@ -50,9 +50,9 @@ def beam_search(
     total = np.zeros((n, 1), np.float32)
     begun = np.empty((n, 1, 0, history.shape[-1]), np.float32)
     for depth, table in enumerate(tables):
-        below = trie.children(depth, nodes.ravel()).reshape(n, nodes.shape[1], -1)
-        total = (total[..., None] + _log_softmax(np.where(below >= 0, now @ table.T, -np.inf))).reshape(n, -1)
-        below = below.reshape(n, -1)
+        below = trie.children(depth, nodes.ravel()).reshape(n, -1)
+        logits = np.where(below.reshape(n, -1, len(table)) >= 0, now @ table.T, -np.inf)
+        total = (total[..., None] + _log_softmax(logits)).reshape(n, -1)
         if depth + 1 == len(tables):
             break
         chosen = np.arange(total.shape[1])[None].repeat(n, axis=0)

@@ -114,8 +114,9 @@ class Network(nn.Module):
         width, blocks = self.tokens.shape[1], self.transformer.blocks
         assert isinstance(blocks[0], Block)
         heads = blocks[0].heads
-        past = torch.zeros(len(blocks), 2, heads, 5, width // heads)
-        inputs = {"x": torch.zeros(2, 3, 4, width), "keys": past, "values": past, "known": torch.tensor([5, 4])}
+        # two tensors: the exporter takes one that is given twice for one input
+        keys, values = (torch.zeros(len(blocks), 2, heads, 5, width // heads) for _ in range(2))
+        inputs = {"x": torch.zeros(2, 3, 4, width), "keys": keys, "values": values, "known": torch.tensor([5, 4])}
         axes = {
             "x": {0: "rows", 1: "beams", 2: "steps"},
             "keys": {1: "rows", 3: "length"},

@@ -151,7 +151,8 @@ class Generative(Strategy):
 
     def _counted(self, trie: Trie) -> NDArray[np.int64]:
         """(n_items, levels) the codes of each item, counted through all levels."""
-        return self._ids + np.cumsum((0, *trie.sizes[:-1]))
+        counted: NDArray[np.int64] = self._ids + np.cumsum((0, *trie.sizes[:-1]))
+        return counted
 
     def _keep(self, network: "Network") -> None:
         self._tokens, self._places = network.tables()
