@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "serve",
     "experiments": "experiments",
     "releases": "releases",
+    "compress": "compress",
     "rollback": "releases",
     "keys": "keys",
 }

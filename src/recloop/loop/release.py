@@ -211,6 +211,45 @@ def successor(folder: Path, target: Path, *, name: str, version: int, default_po
     return target
 
 
+def rebuilt(
+    folder: Path,
+    target: Path,
+    *,
+    name: str,
+    version: int,
+    strategies: Mapping[str, Strategy],
+    more: Mapping[str, Any],
+) -> Path:
+    """Write a release again with some of its strategies replaced, and its item vectors in two bytes a number.
+
+    Args:
+        folder: the release to start from; it becomes the parent.
+        target: must not exist.
+        name: of the new release.
+        version: of the new release.
+        strategies: those that are replaced, by name.
+        more: what else the header is to say.
+
+    Raises:
+        ArtifactError: the release to start from is damaged.
+        ConflictError: the target exists.
+        StoreError: the disk is full or cannot be written.
+    """
+    old = verify(folder)
+    header = old | {"name": name, "version": version, "parent": old["name"], **more}
+    with whole_folder(target) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        for key, strategy in strategies.items():
+            shutil.rmtree(draft / STRATEGIES / key)
+            strategy.save(draft / STRATEGIES / key)
+        if (draft / VECTORS).exists():
+            with np.load(draft / VECTORS, allow_pickle=False) as stored:
+                vectors = stored["vectors"].astype(np.float16)
+            np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors)
+        _seal(draft, header)
+    return target
+
+
 def versions(folders: Iterable[Path]) -> list[tuple[int, str]]:
     """Version and name of each folder that holds a release; others are passed over."""
     found = []
@@ -268,7 +307,7 @@ def load(folder: Path) -> Release:
         vectors = None
         if (folder / VECTORS).exists():
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
-                vectors = stored["vectors"]
+                vectors = stored["vectors"].astype(np.float32)
         policies = {
             name: build(policy_config(config, f"policies.{name}"), strategies, vectors)
             for name, config in header["policies"].items()

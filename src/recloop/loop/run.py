@@ -307,7 +307,7 @@ def _alone(name: str) -> SlateConfig:
 
 def _next(out: Path) -> tuple[int, str]:
     """The version after the greatest among the runs, and the name of that one."""
-    known = versions(out.glob(f"*/{RELEASE}"))
+    known = versions(out.glob(f"*/{RELEASE}*"))
     version, name = max(known, default=(0, ""))
     return version + 1, name
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, Literal, Self, Union, dataclass_transform, get_args, get_origin, get_type_hints
@@ -19,9 +19,11 @@ from recloop.data.rankings import Rankings, top_k
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ArtifactError, ConflictError, SettingError, nearest
 from recloop.progress import SILENT, Progress
+from recloop.strategies.compact import compact, expand
 from recloop.types import Request, Slate, SlateItem
 
 FORMAT = 1
+Shared = Mapping[str, tuple[float, frozenset[int]]]  # word → its part of a score, and the items of the history with it
 BLOCK_BYTES = 16 * 2**20  # scores are made in blocks of rows of about this size: never users x items at once
 
 
@@ -64,10 +66,12 @@ class Strategy(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     needs_text: ClassVar[bool] = False
+    asks_outside: ClassVar[bool] = False  # scores cost calls to somebody else: they are not made merely to explain
     by_default: ClassVar[bool] = True  # False: trained for minutes, or cannot guess a setting; only where it is named
 
     items: Vocabulary | None = None
     kinds: Kinds = Kinds()
+    form: str = ""  # of the saved matrices, see ``compact``
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,6 +99,13 @@ class Strategy(ABC):
         """The inverse of ``_arrays``."""
         for name, value in arrays.items():
             setattr(self, name, value)
+
+    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:  # noqa: ARG002
+        """Smaller or faster strategies that answer nearly alike, the boldest first. ``self`` stays as it is.
+
+        A strategy writes this where more can be done than rounding its matrices, which is done without it.
+        """
+        yield from ()
 
     # ---- public verbs
 
@@ -205,6 +216,44 @@ class Strategy(ABC):
             for row, request in enumerate(requests)
         ]
 
+    def shared_words(self, histories: Histories, items: NDArray[np.integer]) -> list[Shared]:  # noqa: ARG002
+        """What the words of each item's text take part in its score; nothing where the strategy reads no words.
+
+        Args:
+            histories: one row.
+            items: (k,) item indices.
+        """
+        return [{} for _ in items]
+
+    def compressed(self, dataset: Dataset, progress: Progress = SILENT) -> Iterator[Self]:
+        """Strategies that answer nearly alike from fewer bytes, or sooner; the boldest first, each made when asked for.
+
+        First what the strategy can do of its own (distilled, pruned, quantised networks; sparse instead of dense
+        weights), with matrices of one byte per number; then itself with such matrices; then with two bytes.
+
+        Args:
+            dataset: what it was trained on, for what is trained again.
+            progress: who watches.
+
+        Raises:
+            ConflictError: the strategy is not fitted.
+        """
+        self._fitted()
+        for smaller in self._compressed(dataset, progress):
+            yield smaller._in_form("int8")
+        for form in ("int8", "f16"):
+            yield self._in_form(form)
+
+    def _with(self, arrays: Mapping[str, NDArray[Any]], form: str | None = None) -> Self:
+        """A strategy of the same settings, items and kinds with other weights."""
+        made = type(self)(**self.config())
+        made.items, made.kinds, made.form = self.items, self.kinds, self.form if form is None else form
+        made._restore(expand(arrays))
+        return made
+
+    def _in_form(self, form: str) -> Self:
+        return self._with(compact(self._arrays(), form), form)
+
     def save(self, folder: Path) -> None:
         """Write ``strategy.json``, ``items.json`` and ``weights.npz`` into a new folder. Never pickle."""
         items = self._fitted()
@@ -214,10 +263,16 @@ class Strategy(ABC):
             "minimum": dict(self.kinds.minimum),
             "default": self.kinds.default,
         }
-        header = {"format": FORMAT, "strategy": self.name, "settings": self.config(), "kinds": kinds}
+        header = {
+            "format": FORMAT,
+            "strategy": self.name,
+            "settings": self.config(),
+            "kinds": kinds,
+            "matrices": self.form,
+        }
         (folder / "strategy.json").write_text(json.dumps(header, indent=2))
         (folder / "items.json").write_text(json.dumps(items.ids))
-        np.savez(folder / "weights.npz", allow_pickle=False, **self._arrays())
+        np.savez(folder / "weights.npz", allow_pickle=False, **compact(self._arrays(), self.form))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -244,7 +299,8 @@ class Strategy(ABC):
         try:
             strategy = cls(**header["settings"])
             strategy.kinds = Kinds(**header["kinds"])
-            strategy._restore(arrays)
+            strategy.form = header.get("matrices", "")
+            strategy._restore(expand(arrays))
         except (KeyError, TypeError, ValueError, SettingError) as error:
             raise ArtifactError(
                 f"{folder} holds strategy '{cls.name}' with other settings or weights than this version has ({error})",

@@ -1,4 +1,5 @@
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from recloop.strategies.base import BLOCK_BYTES, Strategy, setting
 from recloop.strategies.interactions import strongest
 from recloop.strategies.normalised import normalise
 from recloop.strategies.prior import answer_empty, popularity
+
+DENSITIES = (0.02, 0.05, 0.1, 0.2)  # shares of the weights that a smaller model keeps
 
 
 class Ease(Strategy):
@@ -83,11 +86,46 @@ class Ease(Strategy):
             np.fill_diagonal(W, 0)
             W *= scale[:, None]
             advance(1)
-        self._weights = W
+        self._weights: NDArray[np.float32] | sparse.csr_array = W
         self._prior = popularity(dataset)
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return answer_empty(strongest(histories) @ self._weights, histories, self._prior)
+        scores = strongest(histories) @ self._weights
+        return answer_empty(scores.toarray() if sparse.issparse(scores) else scores, histories, self._prior)
+
+    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:  # noqa: ARG002
+        """Only the weights that are farthest from zero (magnitude pruning: Han et al. 2015, "Learning both weights and
+        connections for efficient neural networks", section 3).
+        """
+        if sparse.issparse(self._weights):
+            return
+        size = np.abs(self._weights)
+        for density in DENSITIES:
+            count = max(1, int(density * size.size))
+            kept = sparse.csr_array(np.where(size >= np.partition(size, -count, axis=None)[-count], self._weights, 0))
+            yield self._with({**_sparse_arrays(kept), "_prior": self._prior})
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        if not sparse.issparse(self._weights):
+            return super()._arrays()
+        return {**_sparse_arrays(self._weights), "_prior": self._prior}
+
+    def _restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        if "data" not in arrays:
+            super()._restore(arrays)
+            return
+        self._prior = arrays["_prior"]
+        n = len(self._prior)
+        entries = (arrays["data"].astype(np.float32), arrays["indices"].astype(np.int32), arrays["indptr"])
+        self._weights = sparse.csr_array(entries, shape=(n, n))
+
+
+def _sparse_arrays(weights: sparse.csr_array) -> dict[str, NDArray[Any]]:
+    return {
+        "data": weights.data.astype(np.float16),
+        "indices": weights.indices.astype(np.uint16 if weights.shape[1] <= 2**16 else np.int32),
+        "indptr": weights.indptr,
+    }
 
 
 def _gram(X: sparse.csr_array, blocks: list[slice]) -> NDArray[np.float32]:

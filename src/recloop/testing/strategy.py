@@ -322,6 +322,27 @@ class StrategyContract:
         requests = [Request(user="u3", history=_events(data.item_ids.ids[2:5]), profile={"age": "old"})]
         assert loaded.recommend(requests) == strategy.recommend(requests)
 
+    def test_smaller_ones_are_whole_strategies(self) -> None:
+        """What ``compressed`` gives answers everybody, from files that load; the last of them answers nearly alike."""
+        strategy, data = self._fitted()
+        histories = data.histories(profiles=True)
+        scores = strategy.score(histories)
+        smaller = strategy
+        for smaller in strategy.compressed(data):
+            found = smaller.score(histories)
+            assert found.shape == scores.shape
+            assert not np.isnan(found).any()
+            with tempfile.TemporaryDirectory() as temporary:
+                smaller.save(Path(temporary) / "model")
+                again = type(strategy).load(Path(temporary) / "model").score(histories)
+            np.testing.assert_allclose(again, found, rtol=1e-3, atol=1e-3 * max(1e-3, float(np.abs(found).max())))
+        np.testing.assert_array_equal(strategy.score(histories), scores)
+        best, nearly = (
+            np.argsort(-table, axis=1, kind="stable")[:, :5] for table in (scores, smaller.score(histories))
+        )
+        shared = np.mean([len(set(a) & set(b)) for a, b in zip(best.tolist(), nearly.tolist(), strict=True)])
+        assert shared > 4
+
     def test_a_request_is_a_history(self) -> None:
         """Live requests and offline histories with the same events score the same."""
         strategy, data = self._fitted()

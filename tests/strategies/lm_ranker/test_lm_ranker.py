@@ -36,3 +36,26 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path):
 class TestVectors(StrategyContract):
     make = LmRanker
     settings: ClassVar[dict[str, Any]] = {"candidates": 10, "epochs": 2, "width": 8}
+
+
+def fit(tiny_encoder: Path, data: Dataset | None = None, **settings: Any) -> LmRanker:
+    usual = {"encoder": str(tiny_encoder), "candidates": 10, "epochs": 2, "width": 8, "length": 8, "events": 4}
+    return LmRanker(**{**usual, **settings}).fit(data or small_shop())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"reads": "texts", "tune": "full"}, {"reads": "texts", "tune": "lora"}, {"reads": "vectors", "tune": "top"}],
+    ids=lambda settings: " ".join(settings.values()),
+)
+def test_the_encoder_may_learn_too(settings: dict[str, str], tiny_encoder: Path, tmp_path: Path) -> None:
+    data = small_shop()
+    strategy = fit(tiny_encoder, data, **settings)
+    scores = strategy.score(data.histories())
+    assert np.isfinite(scores).all()
+    assert ((scores > 0).sum(axis=1) == 10).all()  # candidates have probabilities, all others follow below 0
+    assert scores.max() < 1
+    strategy.save(tmp_path / "model")
+    np.testing.assert_array_equal(LmRanker.load(tmp_path / "model").score(data.histories()), scores)
+    one = np.concatenate([strategy.score(data.histories().block(row, row + 1)) for row in range(5)])
+    np.testing.assert_allclose(one, scores[:5], atol=1e-4)

@@ -50,6 +50,7 @@ class LmRanker(Strategy):
     name: ClassVar[str] = "lm-ranker"
     summary: ClassVar[str] = "re-ranks candidates of another strategy by the probability of a click, from texts"
     needs_text: ClassVar[bool] = True
+    by_default: ClassVar[bool] = False
 
     encoder: str = setting("default", "what turns text into vectors: a hub id, a folder, an installed package")
     base: str = setting("ease", "the strategy that chooses candidates, with its default settings")
