@@ -108,7 +108,9 @@ def main() -> None:
         "content": make("content", history="mean"),
         "content, all text": make("content", history="mean"),
         "two-tower": make("two-tower"),
-        "two-tower, trained": make("two-tower", epochs=6, id_dropout=1.0, learning_rate=0.0003, dropout=0.5),
+        "two-tower, gradients alone": make(
+            "two-tower", start="random", epochs=15, learning_rate=0.003, id_dropout=1.0, patience=None
+        ),
     }.items():
         with Meter() as meter:
             strategy.fit(short if name == "content" else data)
