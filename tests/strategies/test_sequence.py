@@ -166,6 +166,17 @@ def test_times_are_read_where_they_are_known() -> None:
     assert SequenceTransformer(**SMALL).fit(circle())._gaps.shape == (0, 16)
 
 
+def test_fitted_again_on_other_data_nothing_is_left_of_the_first() -> None:
+    histories = circle().histories().block(0, 4)
+    twice = SequenceTransformer(**SMALL).fit(small_shop(users=20))
+    twice.score(small_shop(users=20).histories())
+    twice.fit(circle())
+    fresh = SequenceTransformer(**SMALL)
+    fresh._restore(twice._arrays())
+    fresh.items = twice.items
+    np.testing.assert_array_equal(twice.score(histories), fresh.score(histories))
+
+
 def test_only_the_window_is_read() -> None:
     learned = SequenceTransformer(**SMALL).fit(small_shop())
     long = Histories.of([[1, 2, *range(3, 11)], [9, 8, *range(3, 11)]], n_items=41)

@@ -27,9 +27,10 @@ def semantic_ids(
     Returns:
         (n, levels) ids, or (n, levels + 1) where items had to be told apart, and a code book (<= codes, d) per level.
 
-    >>> ids, books = semantic_ids(np.array([[0.0], [9.0], [8.0], [8.0]], np.float32), np.array([1, 1, 1, 2.0]), 2, 2)
-    >>> len({tuple(row) for row in ids.tolist()}), ids[3, -1], ids[2, -1], [len(book) for book in books]
-    (4, 0, 1, [2, 2])
+    >>> vectors, weight = np.array([[0.0], [9.0], [8.0], [8.0]], np.float32), np.array([1, 1, 1, 2], np.float32)
+    >>> ids, books = semantic_ids(vectors, weight, levels=2, codes=2)
+    >>> len(np.unique(ids, axis=0)), ids[2:, -1].tolist(), [len(book) for book in books]
+    (4, [1, 0], [2, 2])
     """
     rngs = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(levels)]
     rest, columns, books = vectors.astype(np.float32), [], []
