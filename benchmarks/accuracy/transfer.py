@@ -1,11 +1,12 @@
 """A sequence network before a catalogue it never met: films to games, with none, few and all of the new log.
 
-    python benchmarks/accuracy/transfer.py [--epochs 4] [--json]
+    python benchmarks/accuracy/transfer.py --target games|films [--epochs 4] [--json]
 
-The source is MovieLens-1M (title and genres), on which `sequence` with items made from text is trained. The target is
-Amazon's Video Games (titles), leave-last-out, all 16,859 items ranked, k = 10, for the last 5,000 users. Zero-shot sees no
-event of the target; few-shot goes on learning from the histories of 1,000 other users; "here" learns from the same 1,000
-without the source, and from 20,000 with and without it. `content` reads the same texts and learns nothing.
+The source is MovieLens-1M (title and genres), on which `sequence` with items made from text is trained. For the target
+``games`` that is all of it, and the target is Amazon's Video Games (titles); for ``films`` the source is half of the films
+and half of the users, and the target the other films and users. Leave-last-out, all items ranked, k = 10. Zero-shot sees
+no event of the target; few-shot goes on learning from the histories of a few other users of the target; "here" learns
+from the same few, or from many, without the source. `content` reads the same texts and learns nothing.
 """
 
 import os
@@ -17,7 +18,7 @@ from protocol import Board, Meter, data_folder, judge, options
 from sequence import METRICS, log_of
 
 NETWORK = {"items_from": "text", "width": 64, "window": 50, "batch": 2048, "negatives": 1024, "patience": None}
-JUDGED, FEW, MANY = 5_000, 1_000, 20_000
+USERS = {"games": (5_000, 1_000, 20_000), "films": (1_000, 200, 2_000)}  # judged, few, many
 
 
 def films(folder: Path):
@@ -36,21 +37,35 @@ def films(folder: Path):
     ).dataset
 
 
-def of_users(data, users: np.ndarray):
-    """The dataset with the events of these users alone; the catalogue stays whole."""
+def part(data, users: np.ndarray, items: np.ndarray | None = None):
+    """The dataset with the events of these users alone, and with these items alone; else the catalogue stays whole."""
     import polars as pl
 
     from recloop.data.dataset import Dataset
 
-    events = data.events.filter(pl.col("user").is_in(users)).select(
+    kept = pl.col("user").is_in(users) & (pl.lit(value=True) if items is None else pl.col("item").is_in(items))
+    events = data.events.filter(kept).select(
         user=pl.col("user").cast(pl.String),
         item=pl.lit(np.array(data.item_ids.ids)).gather(pl.col("item")),
     )
-    return Dataset.of(events, items=data.items)
+    return Dataset.of(events, items=data.items if items is None else data.items[items])
+
+
+def halves(data):
+    """Two logs without a common user or film."""
+    rng = np.random.default_rng(0)
+    users, items = rng.permutation(data.n_users), np.sort(rng.permutation(data.n_items)[: data.n_items // 2])
+    others = np.setdiff1d(np.arange(data.n_items), items)
+    return part(data, users[::2], items), part(data, users[1::2], others)
 
 
 def main() -> None:
-    arguments = options(__doc__, epochs={"type": int, "default": 4, "help": "on the source"})
+    words = {
+        "target": {"choices": tuple(USERS), "default": "games", "help": "what the network is moved to"},
+        "epochs": {"type": int, "default": 4, "help": "on the source"},
+    }
+    arguments = options(__doc__, **words)
+    last, few_users, many_users = USERS[arguments.target]
     folder = data_folder()
     os.environ["RECLOOP_LOGGER"] = "none"
     from recloop.data.split import split
@@ -59,14 +74,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "films"
         os.environ["RECLOOP_CACHE"] = scratch
+        if arguments.target == "games":
+            taught, target = films(folder), log_of("games", folder)
+        else:
+            taught, target = halves(films(folder))
         with Meter() as teaching:
-            make("sequence", **NETWORK, epochs=arguments.epochs).fit(films(folder)).save(source)
-        held = split(log_of("games", folder), "leave-last-out")
-        judged = held.histories.block(len(held.histories) - JUDGED, len(held.histories))
-        truth = held.truth.take(np.arange(len(held.histories) - JUDGED, len(held.histories)))
-        few, many = (of_users(held.train, np.arange(count)) for count in (FEW, MANY))
-        board = Board("films → games", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
-        rows = {
+            make("sequence", **NETWORK, epochs=arguments.epochs).fit(taught).save(source)
+        held = split(target, "leave-last-out")
+        rows = np.arange(len(held.histories) - last, len(held.histories))
+        judged, truth = held.histories.take(rows), held.truth.take(rows)
+        few, many = (part(held.train, np.arange(count)) for count in (few_users, many_users))
+        board = Board(f"films → {arguments.target}", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
+        methods = {
             "content": (make("content"), few),
             "transfer, zero-shot": (make("transfer", source=str(source)), few),
             "transfer, few-shot": (make("transfer", source=str(source), epochs=5), few),
@@ -74,7 +93,7 @@ def main() -> None:
             "transfer, many": (make("transfer", source=str(source), epochs=4), many),
             "here, many": (make("sequence", **NETWORK, epochs=4), many),
         }
-        for name, (strategy, data) in rows.items():
+        for name, (strategy, data) in methods.items():
             with Meter() as meter:
                 strategy.fit(data)
             assert strategy.items.ids == held.train.item_ids.ids

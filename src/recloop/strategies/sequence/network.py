@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OWN = "items.table"
 START = 0.02  # standard deviation of vectors before training
-LINEAR_START = 0.05  # that of vectors that are made from text: they can only move together
+TEXT_START = 0.05  # that of vectors made from text: they can only move together
 
 
 class Block(nn.Module):
@@ -187,7 +187,7 @@ class FreeItems(nn.Module):
 class TextItems(nn.Module):
     """Item vectors that are a linear function of text, so that it can be asked about other items.
 
-    On Amazon's games a linear map learned faster than one with a hidden layer, and ended better.
+    On Amazon's games a linear map learned faster than one with a hidden layer, and ended as well.
 
     Args:
         text: (n_items, d) frozen vectors.
@@ -200,9 +200,12 @@ class TextItems(nn.Module):
         super().__init__()
         self.register_buffer("text", text, persistent=False)
         self.adapt = nn.Linear(text.shape[1], width)
-        with torch.no_grad():
-            length = self.adapt(text).std(dim=0).square().mean().sqrt() if len(text) > 1 else torch.tensor(0.0)
-            self.adapt.weight *= LINEAR_START / length.clamp_min(1e-3)
+        with torch.no_grad():  # learning starts from the strongest axes of the texts, which mean something anywhere
+            axes = torch.linalg.svd(text, full_matrices=False).Vh[:width]
+            self.adapt.weight[: len(axes)] = axes
+            self.adapt.weight[len(axes) :] = 0
+            self.adapt.weight *= TEXT_START / self.adapt.weight.matmul(text.T).square().mean().sqrt().clamp_min(1e-6)
+            self.adapt.bias.zero_()
 
     def forward(self) -> torch.Tensor:
         """(n_items, width)."""
