@@ -64,7 +64,7 @@ def main() -> None:
     }
     board = Board(
         f"Games, first {len(held):,} users, {held.train.n_items:,} items, {int(new.sum())} users with a new item",
-        goal={},
+        goal={},  # nothing is published on this part of the log
         floor="transitions",
     )
     for row, strategy in rows.items():
