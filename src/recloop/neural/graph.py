@@ -42,6 +42,27 @@ class Graph:
         found = self._loaded().run(None, {name: np.ascontiguousarray(value) for name, value in inputs.items()})
         return tuple(found)
 
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The weights by the names they had in the network that was exported; a linear map's as (out, into).
+
+        The exporter turns matrices round and renames them; each is known by the bias that is added to its product.
+
+        Raises:
+            ExtraError: the extra ``lm`` is not installed.
+        """
+        require_lm("reading the weights of a network")
+        import onnx
+        from onnx import numpy_helper
+
+        graph = onnx.load_from_string(self.data).graph
+        found: dict[str, NDArray[Any]] = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+        products = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "MatMul"}
+        for node in graph.node:
+            for bias, product in (node.input[:2], node.input[1::-1]) if node.op_type == "Add" else ():
+                if bias.endswith(".bias") and products.get(product) in found:
+                    found[bias.removesuffix("bias") + "weight"] = found[products[product]].T
+        return found
+
     def quantised(self) -> "Graph":
         """The same network with weights of 8 bits and activations that are rounded as they come.
 

@@ -32,6 +32,9 @@ def save(network: SentenceNetwork, files: EncoderFiles, folder: Path, max_length
     config = json.loads(files.path("config.json").read_text(encoding="utf-8")) | {"dtype": "float32"}
     config.pop("torch_dtype", None)
     config["vocab_size"] = model.get_input_embeddings().weight.shape[0]
+    for name in ("num_hidden_layers", "intermediate_size"):  # a student has fewer
+        if name in config:
+            config[name] = getattr(model.config, name)
     state = plain(model.state_dict())
     if network.prompts is not None:
         config["vocab_size"] = _prompts_as_words(network, state, folder / "tokenizer.json")

@@ -127,7 +127,7 @@ class Tuning:
         pooling = "+".join(encoder.head.poolings)
         if pooling not in {"mean", "cls"}:
             raise SettingError(f"the encoder '{encoder.name}' pools by {pooling}", allowed="mean or cls can be trained")
-        self.network = SentenceNetwork(load_model(self.files.folder, self.files.name), pooling, _head(encoder))
+        self.network = SentenceNetwork(load_model(self.files.folder, self.files.name), pooling, head_of(encoder))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.recipe.seed)
             extend(self.network, settings)
@@ -322,7 +322,7 @@ def tokenised(tokenizer: Any, texts: Sequence[str], length: int) -> tuple[NDArra
     return ids, mask.astype(np.int64)
 
 
-def _head(encoder: TransformerEncoder) -> torch.nn.Linear | None:
+def head_of(encoder: TransformerEncoder) -> torch.nn.Linear | None:
     """The linear map on top of the encoder, where it has one."""
     if encoder.head.linear is None:
         return None

@@ -59,15 +59,24 @@ def texts(
     settings: "LmRanker", dataset: Dataset, task: Task
 ) -> tuple[ItemTokens, Graph, NDArray[np.float64], NDArray[np.int64]]:
     """Tokens, the trained graph, and the logits of the held-out lists, with which these are."""
-    door, encoder = _encoder(settings)
+    door, _ = _encoder(settings)
     tokens = ItemTokens.of(door.tokenizer, _texts(dataset), settings.length)
     judged = task.parts()[1][:MOST_READ]
+    network = cross_ranker(settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        network = CrossRanker(_prepared(encoder, settings), door.network.hidden_size, settings.width, settings.dropout)
+        _prepared(network.encoder, settings)
     logits = learn_texts(task, network, tokens, settings.events, judged)
     merge(network.encoder)
     return tokens, network.graph(), logits, judged
+
+
+def cross_ranker(settings: "LmRanker") -> CrossRanker:
+    """The network of texts, before training."""
+    door, encoder = _encoder(settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return CrossRanker(encoder, door.network.hidden_size, settings.width, settings.dropout)
 
 
 def _encoder(settings: "LmRanker") -> tuple[TransformerEncoder, SentenceNetwork]:

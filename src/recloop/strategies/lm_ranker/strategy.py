@@ -1,5 +1,6 @@
 import json
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -233,6 +234,21 @@ class LmRanker(Strategy):
         return self._ratings.predict(histories, items, self._vectors)
 
     # ---- keeping
+
+    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:
+        """Networks of whole numbers; with texts first students of a third or half of the layers, without the words that
+        the catalogue does not have.
+        """
+        if self._graph is None:
+            return
+        if self._tokens is None:
+            yield self._with({**self._arrays(), "graph": self._graph.quantised().array})
+            return
+        require_lm("compressing the strategy 'lm-ranker'")
+        from recloop.strategies.lm_ranker.student import students
+
+        for tokens, graph in students(self, dataset, progress):
+            yield self._with({**self._arrays(), **tokens.arrays(), "graph": graph.array})
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {"vectors": self._vectors.astype(np.float16), "prior": self._prior}
