@@ -113,7 +113,7 @@ def test_every_token_is_as_in_torch(saved: Callable[[str], tuple[Path, Any]], ca
         np.testing.assert_allclose(found[row, : len(text)], wanted, atol=2e-4 * np.abs(wanted).max())
         assert cosines(found[row, : len(text)], wanted).min() > 0.99999
     ours, texts = encoder.encode(TEXTS), [hidden(network, text) for text in tokens]
-    last = case.split(",")[0].split()[0] in {"llama", "mistral", "qwen2", "qwen3"}
+    last = case.split(",", maxsplit=1)[0].split(maxsplit=1)[0] in {"llama", "mistral", "qwen2", "qwen3"}
     pooled = np.stack([text[-1] if last else text.mean(axis=0) for text in texts])
     assert cosines(ours, pooled).min() > 0.99999
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)

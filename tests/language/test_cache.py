@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recloop.errors import SettingError
+from recloop.errors import ArtifactError, SettingError
 from recloop.language import CachedEncoder, cache_folder, load_encoder
 
 SCRIPT = Path(__file__).with_name("letters.py")
@@ -204,3 +204,15 @@ def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert cache_folder() == tmp_path / "local" / "recloop" / "cache"
+
+
+def test_an_encoder_whose_vectors_changed_size_is_named(tmp_path):
+    other = Letters()
+    other.dimension = 25
+    with pytest.raises(ArtifactError) as caught:
+        CachedEncoder(other, tmp_path).encode(["abc", "def"])
+    assert str(caught.value) == (
+        "the encoder 'letters' gave an array of shape (2, 26) for 2 texts; it says that its vectors have 25 numbers; "
+        "give an encoder whose vectors changed another fingerprint and dimension, and train again."
+    )
+    assert not (tmp_path / "vectors").exists()

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from recloop.errors import ArtifactError, ExtraError, MissingError, SettingError
 from recloop.language import Encoder, encoder, files, load_encoder
-from recloop.neural.precision import best_precision
 from recloop.language.transformer import batches
+from recloop.neural.precision import best_precision
 
 spec = importlib.util.spec_from_file_location("numpy_bert", Path(__file__).with_name("numpy_bert.py"))
 numpy_bert = importlib.util.module_from_spec(spec)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.data.cache_folder import cache_folder
+from recloop.errors import ArtifactError
 from recloop.language.encoder import Encoder
 from recloop.progress import SILENT, Progress
 
@@ -46,7 +47,11 @@ class CachedEncoder:
         self.path = (folder or cache_folder()) / "vectors" / f"{encoder.fingerprint[:32]}.sqlite"
 
     def encode(self, texts: Sequence[str], progress: Progress = SILENT) -> NDArray[np.float32]:
-        """(n, dimension) float32, as ``Encoder.encode``."""
+        """(n, dimension) float32, as ``Encoder.encode``.
+
+        Raises:
+            ArtifactError: the encoder gives vectors of another length than it says.
+        """
         if isinstance(texts, str):  # the encoder says what is wrong
             return self.encoder.encode(texts, progress)
         places: dict[str, int] = {}
@@ -60,9 +65,19 @@ class CachedEncoder:
             with progress.task(f"encode ({self.name})", total=len(missing)) as advance:
                 for start in range(0, len(missing), WINDOW):
                     part = missing[start : start + WINDOW]
-                    vectors[part] = self.encoder.encode([distinct[i] for i in part], _Forward(advance, progress))
+                    vectors[part] = self._encode([distinct[i] for i in part], _Forward(advance, progress))
                     self._write([keys[i] for i in part], vectors[part], progress)
         return vectors[row]
+
+    def _encode(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
+        found = self.encoder.encode(texts, progress)
+        if found.shape != (len(texts), self.dimension):
+            raise ArtifactError(
+                f"the encoder '{self.name}' gave an array of shape {found.shape} for {len(texts):,} texts",
+                allowed=f"it says that its vectors have {self.dimension} numbers",
+                advice="give an encoder whose vectors changed another fingerprint and dimension, and train again",
+            )
+        return found
 
     def _key(self, text: str) -> bytes:
         raw = text.encode("utf-8", "surrogatepass")

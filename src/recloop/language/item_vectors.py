@@ -15,6 +15,7 @@ def vectors(
     encoder: str | Encoder = "default",
     *,
     whitening: float = 0.0,
+    template: str = "",
     cache: Path | None = None,
     progress: Progress = SILENT,
 ) -> NDArray[np.float32]:
@@ -27,11 +28,13 @@ def vectors(
         dataset: its catalogue is read, see ``Dataset.item_texts``.
         encoder: a source for ``load_encoder``, or an encoder.
         whitening: see ``spread``.
+        template: of the texts, see ``Dataset.item_texts``.
         cache: folder of the cache, None for the default one.
         progress: who watches.
 
     Raises:
         DataError: no item has text.
+        SettingError: the template is wrong, or names a column that the catalogue does not have.
         ExtraError: the extra ``text`` is not installed.
 
     >>> import polars as pl
@@ -41,7 +44,7 @@ def vectors(
     >>> found.shape, bool((found[2] == 0).all())
     ((3, 384), True)
     """
-    texts = dataset.item_texts()
+    texts = dataset.item_texts(template)
     filled = np.array([bool(text.strip()) for text in texts], dtype=bool)
     if not filled.any():
         raise DataError(
