@@ -16,6 +16,17 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 SHORT = {
+    "accuracy/cold_items": (),
+    "accuracy/cold_users": ("--draws", "1"),
+    "accuracy/compression": (),
+    "accuracy/generative": ("--only", "transitions"),
+    "accuracy/ratings": (),
+    "accuracy/sequence": ("--data", "beauty", "--only", "transitions"),
+    "accuracy/sequence_peer": ("--epochs", "1"),
+    "accuracy/steering": (),
+    "accuracy/transfer": ("--target", "films", "--epochs", "1"),
+    "accuracy/warm": (),
+    "accuracy/zero_shot": ("--others", "200"),
     "classic": ("--repeat", "1"),
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
+SHARED = {"accuracy/protocol"}
+SCRIPTS = sorted({str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.py")} - SHARED)
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 

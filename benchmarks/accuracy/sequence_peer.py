@@ -1,9 +1,9 @@
 """The sequence strategy beside RecTools' SASRec on the same log in the same run: CPU seconds and accuracy.
 
-    python benchmarks/accuracy/sequence_peer.py --peer /path/to/python --data beauty [--epochs 10] [--json]
+    RECLOOP_PEERS=/path/to/python python benchmarks/accuracy/sequence_peer.py --data beauty [--epochs 10] [--json]
 
-``--peer`` is a Python in which RecTools is installed (``pip install 'rectools[torch]'``): it cannot share an environment
-with recloop, because it asks for an older NumPy. Both train with the softmax loss, two blocks, the same width, heads,
+``RECLOOP_PEERS`` is a Python in which RecTools is installed (``pip install 'rectools[torch]'``): it cannot share an
+environment with recloop, because it asks for an older NumPy. Both train with the softmax loss, two blocks, the same width, heads,
 window, dropout and number of epochs, on the same events; both then rank every item for every user, seen items left out.
 Everything else of the peer is its default.
 """
@@ -54,9 +54,12 @@ def main() -> None:
     words = {
         "data": {"choices": tuple(GOALS), "default": "beauty", "help": "which log"},
         "epochs": {"type": int, "default": 10, "help": "of both"},
-        "peer": {"required": True, "help": "a Python with RecTools"},
     }
     arguments = options(__doc__, **words)
+    peer = os.environ.get("RECLOOP_PEERS")
+    if not peer or subprocess.run([peer, "-c", "import rectools"], capture_output=True, check=False).returncode:
+        print("not measured: RECLOOP_PEERS names no Python with RecTools")
+        return
     os.environ["RECLOOP_CACHE"] = tempfile.mkdtemp()
     os.environ["RECLOOP_LOGGER"] = "none"
     from recloop.data.rankings import Rankings
