@@ -96,3 +96,23 @@ def read_pairs(path) -> pl.DataFrame:
     return pl.DataFrame(
         {"user": [row[0] for row in rows for _ in row[1:]], "item": [item for row in rows for item in row[1:]]}
     )
+
+
+def test_a_sparse_one_ranks_as_it_scores() -> None:
+    data = small_shop(users=120)
+    histories = data.histories()
+    for smaller in Ease(reg=10.0).fit(data).compressed(data):
+        scores = smaller.score(histories)
+        scores[histories.rows, histories.items] = -np.inf
+        ranked = smaller.rank(histories, 6)
+        best = np.sort(scores, axis=1)[:, ::-1][:, :6]
+        np.testing.assert_allclose(ranked.scores, best, rtol=1e-5, atol=1e-7)
+
+
+def test_fewer_weights_are_the_largest_ones() -> None:
+    data = small_shop(users=120)
+    whole = Ease(reg=10.0).fit(data)
+    kept = [np.count_nonzero(smaller._weights.toarray()) for smaller in list(whole.compressed(data))[:4]]
+    assert kept == [int(share * data.n_items**2) for share in (0.02, 0.05, 0.1, 0.2)]
+    smallest = next(whole.compressed(data))._weights.toarray()
+    assert np.abs(whole._weights)[smallest != 0].min() >= np.abs(whole._weights)[smallest == 0].max()

@@ -6,12 +6,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 
+from recloop.data.compiled import compiled
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 from recloop.errors import DataError
 from recloop.progress import Progress
 from recloop.strategies.base import BLOCK_BYTES, Strategy, setting
 from recloop.strategies.interactions import strongest
+from recloop.strategies.neighbours import KERNELS, rank_sparse
 from recloop.strategies.normalised import normalise
 from recloop.strategies.prior import answer_empty, popularity
 
@@ -92,6 +95,16 @@ class Ease(Strategy):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         scores = strongest(histories) @ self._weights
         return answer_empty(scores.toarray() if sparse.issparse(scores) else scores, histories, self._prior)
+
+    def _rank_block(
+        self, histories: Histories, k: int, *, hide_seen: bool, allowed: NDArray[np.bool_] | None
+    ) -> Rankings:
+        work = len(histories) * histories.n_items
+        weights = self._weights
+        if not sparse.issparse(weights) or not histories.lengths.all() or compiled(KERNELS, work=work) is None:
+            return super()._rank_block(histories, k, hide_seen=hide_seen, allowed=allowed)
+        seen = histories if hide_seen else None
+        return rank_sparse(strongest(histories), weights, np.zeros_like(self._prior), k, seen, allowed)
 
     def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:  # noqa: ARG002
         """Only the weights that are farthest from zero (magnitude pruning: Han et al. 2015, "Learning both weights and
