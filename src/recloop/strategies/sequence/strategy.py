@@ -192,6 +192,10 @@ class SequenceTransformer(Strategy):
         self._state = {name.removeprefix(STATE): array for name, array in arrays.items() if name.startswith(STATE)}
         super()._restore({name: array for name, array in arrays.items() if not name.startswith(STATE)})
 
+    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:  # noqa: ARG002
+        """The transformer in whole numbers."""
+        yield self._with({**self._arrays(), "_graph": self._served.quantised().array})
+
     @cached_property
     def _served(self) -> Graph:
         return Graph.of(self._graph)
