@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LAYERS = 2  # with tune = "top"
 RANK = 16  # with tune = "lora"
-MOST_READ = 150  # lists that are read whole, text by text, to validate and to calibrate
+MOST_READ = 100  # lists that are read whole, text by text, to validate and to calibrate
 
 
 def vector_ranker(settings: "LmRanker", context: int = CONTEXT, start: float = 1.0) -> VectorRanker:
