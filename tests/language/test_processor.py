@@ -1,17 +1,13 @@
 """The precision that is chosen is one that the processor multiplies fast, and every other one is still right."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from recloop.errors import SettingError
 from recloop.language import load_encoder
-from recloop.language.processor import PRECISIONS, fastest_precision, flags
+from recloop.language.processor import PRECISIONS, VNNI, fastest_precision, flags
 
 ALL = "flags\t: fpu avx2 avx512f avx512_vnni avx512_bf16 avx_vnni amx_tile amx_bf16 amx_int8\n"
 
@@ -46,26 +42,21 @@ def test_a_processor_of_which_nothing_is_known(tmp_path: Path) -> None:
     assert fastest_precision(flags(tmp_path / "cpuinfo")) == "f32"
 
 
-def test_eight_bits_are_right_without_instructions_for_them(model_folder: Callable[..., Path]) -> None:
-    folder = str(model_folder(hidden_size=24))
-    code = f"""
-import json
-from recloop.language import load_encoder
-encoder = load_encoder({folder!r}, precision="int8", threads=1)
-print(json.dumps(encoder.encode(["a red shoe", "the old lamp of the book"] * 3).tolist()))
-"""
-    narrow = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
-    done = subprocess.run([sys.executable, "-c", code], env=narrow, capture_output=True, text=True, check=True)
-    found = np.array(json.loads(done.stdout), np.float32)
-    exact = load_encoder(folder, precision="f32").encode(["a red shoe", "the old lamp of the book"] * 3)
-    assert found.shape == exact.shape
-    assert (found * exact).sum(axis=1).min() > 0.999
+def test_eight_bits_need_instructions_for_them(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    with pytest.raises(SettingError) as caught:
+        load_encoder(str(model_folder()), precision="int8").encode(["a"])
+    assert str(caught.value) == (
+        "this processor has no instructions for 8-bit products (VNNI); f32 runs anywhere; leave precision open."
+    )
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_precisions_of_the_default_agree(precision: str) -> None:
-    if precision == "bf16" and "amx_bf16" not in flags():
-        pytest.skip("this processor has no matrix units for bfloat16")
+    if {"bf16": {"amx_bf16"}, "int8": VNNI}.get(precision, flags()).isdisjoint(flags()) and precision != "f32":
+        pytest.skip(f"this processor has no instructions for {precision}")
     texts = ["a red shoe", "The Godfather (1972). Crime, Drama", "😀 猫の本", "x", "word " * 300]
     cosine = (load_encoder(precision=precision).encode(texts) * load_encoder(precision="f32").encode(texts)).sum(axis=1)
     assert cosine.min() > {"f32": 0.99999, "bf16": 0.999, "int8": 0.99}[precision]

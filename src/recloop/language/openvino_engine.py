@@ -5,7 +5,7 @@ from recloop.errors import SettingError
 from recloop.language.architecture import Architecture
 from recloop.language.blocks import Blocks
 from recloop.language.extra import load_openvino
-from recloop.language.processor import flags
+from recloop.language.processor import VNNI, flags
 from recloop.language.weights import Weights
 
 GROUP = 128  # numbers that share a scale when activations are rounded to 8 bits
@@ -15,8 +15,8 @@ class OpenVinoEngine:
     """A network on the CPU through OpenVINO, the graph built operation by operation from the weights.
 
     Neither torch nor an exported model is needed. With ``"int8"`` the matrices of linear maps are stored in 8 bits, a
-    scale for each row; processors with instructions for it (VNNI) also round what is multiplied with them, a scale for
-    each 128 numbers of each token, as they come (Dettmers et al. 2022, "LLM.int8()", section 2.1, with smaller groups).
+    scale for each row, and what is multiplied with them is rounded as it comes, a scale for each 128 numbers of a token
+    (Dettmers et al. 2022, "LLM.int8()", section 2.1, with smaller groups).
 
     Args:
         network: what to build.
@@ -36,13 +36,18 @@ class OpenVinoEngine:
     ) -> None:
         self.precision = precision
         rounded = precision == "int8"
+        if rounded and not flags() & VNNI:  # OpenVINO would crash, or be wrong in silence
+            raise SettingError(
+                "this processor has no instructions for 8-bit products (VNNI)",
+                allowed="f32 runs anywhere",
+                advice="leave precision open",
+            )
         settings = {
             "INFERENCE_PRECISION_HINT": "f32" if rounded else precision,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # other work of this process shares the cores
-            # without the instructions the products would be wrong, not only slow
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if rounded and flags() & {"avx512_vnni", "avx_vnni"} else 0,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if rounded else 0,
         }
         blocks = Blocks(weights, max_length, bits=8 if rounded else 32)
         model, core = blocks.model(network.build(blocks), type(network).__name__), load_openvino().Core()
