@@ -32,7 +32,13 @@ PUBLISHED = {
     "ml-1m": {"GPT-3.5": 0.4880, "TF-IDF of title and genre": 0.542, "SASRec, trained": 0.7889},
     "games": {"GPT-4": 0.6288, "TF-IDF of the title": 0.541, "popularity": 0.513, "SASRec, trained": 0.7592},
 }
-VARIANTS = {"content": {}, "content, meaning alone": {"lexical": 0.0}, "content, words alone": {"lexical": 100.0}}
+FLOOR = "TF-IDF, whole history"
+VARIANTS = {
+    "content": {},
+    "content, meaning alone": {"lexical": 0.0},
+    "TF-IDF, recent first": {"lexical": 100.0},
+    FLOOR: {"lexical": 100.0, "history": "mean"},
+}
 
 
 class Users(NamedTuple):
@@ -140,7 +146,7 @@ def measure(name: str, folder: Path, n: int) -> Iterator[Board]:
         truth = Truth.of(rows, users.truth, np.ones(len(rows)), n_rows=len(rows), n_items=texts.n_items)
         goal = {f"ndcg@{K}": GOALS[name]}
         known = {source: {f"ndcg@{K}": value} for source, value in PUBLISHED[name].items()}
-        board = Board(f"zero-shot, {title}", goal=goal, floor="content, words alone", published=known)
+        board = Board(f"zero-shot, {title}", goal=goal, floor=FLOOR, published=known)
         for row, strategy in fitted.items():
             rankings = rank(strategy, users, hide_seen=True)
             board.add(row, judge(rankings, truth, histories, log, METRICS), strategy.meter)

@@ -33,6 +33,7 @@ class Request:
     items, ``exclude`` removes items. ``profile`` holds attributes of the user (age, gender, country …), ``context``
     those of the moment. ``time`` is the moment of the request; None means now. ``steer`` is a sentence of wishes
     ("lighter, no horror, from the nineties"), and ``strength`` what it counts beside the history, from 0 to 1.
+    ``explain`` asks for what moved each item, which costs about as much as a few dozen slates.
     """
 
     user: str | None = None
@@ -47,16 +48,23 @@ class Request:
     id: str | None = None
     steer: str = ""
     strength: float = 0.5
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SlateItem:
-    """One place of a slate: the item, its score, which strategy brought it, and why."""
+    """One place of a slate: the item, its score, which strategy brought it, and why.
+
+    Where the request asked for an explanation, ``because`` names the items of the history that moved it, and ``words``
+    the words that it shares with them.
+    """
 
     item: str
     score: float
     source: str = ""
     reason: str = ""
+    because: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,30 @@ def test_without_a_release(store: Store, release: Release) -> None:
     assert engine.release is None
 
 
+def test_reasons(store: Store, release: Release, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    history = (Event("u", "i1", "view", 1.0), Event("u", "i2", "view", 2.0))
+    wish = Request(history=history, k=3, explain=True)
+    engine = Engine(store, release, phrase=lambda titles: lambda slate: [f"{len(titles)}: {one.item}" for one in slate])
+    told = engine.decide(wish).items
+    assert [entry.reason for entry in told] == [f"20: {entry.item}" for entry in told]  # titles are ids here
+    assert {entry.reason for entry in engine.decide(replace(wish, explain=False)).items} == {"popular with others"}
+
+    def fail(*_: object, **__: object) -> None:
+        raise FloatingPointError("u1 likes i7")
+
+    monkeypatch.setattr("recloop.app.engine.causes", fail)
+    assert {entry.reason for entry in engine.decide(wish).items} == {"popular with others"}
+    assert "a slate of policy 'popular' was not explained: FloatingPointError" in caplog.text
+    assert "i7" not in caplog.text
+
+
+def test_an_arm_is_explained_by_its_own_policy(store: Store, release: Release) -> None:
+    engine = Engine(store, replace(release, default_policy="bandit"), seed=5)
+    told = [engine.decide(Request(history=(Event("u", "i1", "view", 1.0),), k=2, explain=True)) for _ in range(20)]
+    said = {decision.arm: {entry.reason for entry in decision.items} for decision in told}
+    assert said == {"popular": {"popular with others"}, "random": {"picked at random"}}
+
+
 def test_a_random_policy_draws_anew_for_each_request(store: Store, release: Release) -> None:
     chance = replace(release, default_policy="random")
     engine = Engine(store, chance, seed=1, clock=lambda: 1000.0)

@@ -77,6 +77,28 @@ def test_a_policy_that_fails_is_stood_in_for(service, monkeypatch) -> None:
     assert 'recloop_fallbacks_total{policy="blend"} 1.0' in client.get("/metrics").text
 
 
+def test_an_explanation_names_what_moved_each_item(service) -> None:
+    client, store = service
+    seen = [{"item": f"i{n}"} for n in (3, 5, 8)]
+    wish = {"user": "new", "k": 5, "history": seen}
+    plain = client.post("/v1/recommend", json=wish).json()["items"]
+    told = client.post("/v1/recommend", json={**wish, "explain": True}).json()["items"]
+    assert [item["item"] for item in told] == [item["item"] for item in plain]
+    assert not any("because" in item for item in plain)
+    moved = [item for item in told if item.get("because")]
+    assert moved
+    for item in moved:
+        assert set(item["because"]) <= {"i3", "i5", "i8"}
+        assert item["reason"].startswith(f"because of {item['because'][0]}")
+    assert {item["reason"] for item in told} - {item["reason"] for item in moved} <= {
+        "chosen from your history",
+        "popular with others",
+    }
+    nobody = client.post("/v1/recommend", json={"k": 3, "explain": True}).json()["items"]
+    assert {item["reason"] for item in nobody} <= {"popular with others", "chosen without a history"}
+    assert store.decisions().height == 3
+
+
 def test_a_sentence_steers_the_slate(service) -> None:
     client, _ = service
     wish = {"user": "u1", "k": 40, "steer": "no horror, from the nineties"}

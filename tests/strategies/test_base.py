@@ -11,6 +11,7 @@ from recloop.strategies.ials import IALS
 from recloop.strategies.item_knn import ItemKNN
 from recloop.strategies.popular import Popular
 from recloop.testing.strategy import small_shop
+from recloop.types import Request
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,11 @@ def test_an_id_list_of_many_thousands_is_kept(tmp_path) -> None:
     data = Dataset.of(pl.DataFrame({"user": ["a", "a", "b"], "item": ids[:3]}), items=pl.DataFrame({"item": ids}))
     Popular().fit(data).save(tmp_path / "model")
     assert load(tmp_path / "model").items == data.item_ids
+
+
+def test_a_strategy_alone_follows_no_sentence() -> None:
+    popular = Popular().fit(small_shop(users=4))
+    with pytest.raises(
+        SettingError, match="steered by a sentence, and strategy 'popular' alone follows none; ask a pol"
+    ):
+        popular.recommend([Request(steer="no horror")])

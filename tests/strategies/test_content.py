@@ -115,6 +115,24 @@ def test_scores_by_the_definition(settings):
         np.testing.assert_allclose(scores[row, others], wanted[others], atol=1e-5)
 
 
+def test_shared_words_add_up_to_what_is_not_meaning():
+    dataset = small_shop(users=12)
+    content = Content(lexical=2.0).fit(dataset)
+    one = dataset.histories(np.array([4]))
+    items = np.setdiff1d(np.arange(dataset.n_items), one.items)
+    meaning = Content(lexical=0.0).fit(dataset).score(one)[0, items] / 3
+    texts = [" ".join(re.findall(r"[a-z0-9']+", text.lower())) for text in dataset.item_texts()]
+    shared = content.shared_words(one, items)
+    assert any(shared)
+    parts = [sum(part for part, _ in terms.values()) for terms in shared]
+    np.testing.assert_allclose(content.score(one)[0, items], meaning + parts, atol=1e-5)
+    for item, terms in zip(items, shared, strict=True):
+        for term, (part, having) in terms.items():
+            assert part > 0 and term in texts[item]
+            assert having == {event for event in one.items.tolist() if re.search(rf"\b{term}\b", texts[event])}
+    assert Content(lexical=0.0).fit(dataset).shared_words(one, items) == [{}] * len(items)
+
+
 def test_recent_events_count_more():
     dataset = shop()
     place = dataset.item_ids.index

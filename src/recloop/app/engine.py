@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.app.recent import Recent
+from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
-from recloop.compose.reasons import reasons
-from recloop.compose.steering import Steerer, Steering
+from recloop.compose.reasons import Facts, Phrase, plain
+from recloop.compose.rules import Rules
+from recloop.compose.steering import Steerer
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -105,6 +107,7 @@ class _Loaded:
 
     release: Servable
     states: Mapping[str, State]
+    phrase: Phrase
 
 
 class Engine:
@@ -120,6 +123,8 @@ class Engine:
         ids: makes the id of each decision.
         history_limit: events of a user that count, at most.
         users: users whose histories are kept in memory.
+        phrase: from a release's titles to what says the facts of a slate; None for a template. Where it fails, the
+            template takes its place.
     """
 
     def __init__(
@@ -132,12 +137,14 @@ class Engine:
         ids: Callable[[], str] = new_id,
         history_limit: int = 200,
         users: int = 50_000,
+        phrase: Callable[[Sequence[str]], Phrase] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._rng = np.random.default_rng(seed)
         self._assign: Assign = unassigned
+        self._phrase = phrase
         self._loaded: _Loaded | None = None
         self._recent = Recent(store.history, limit=history_limit, users=users)
         if release is not None:
@@ -165,13 +172,13 @@ class Engine:
             name: self._store.policy_states.get(release.name, name) or policy.initial_state()
             for name, policy in release.policies.items()
         }
-        self._loaded = _Loaded(release, states)
+        self._loaded = _Loaded(release, states, self._phrase(release.titles) if self._phrase else _plainly)
 
     def learn(self, policy: str, state: State) -> None:
         """Keep what a policy of the release has learned, and answer from it."""
         loaded = self._serving()
         self._store.policy_states.put(loaded.release.name, policy, state)
-        self._loaded = _Loaded(loaded.release, {**loaded.states, policy: state})
+        self._loaded = replace(loaded, states={**loaded.states, policy: state})
 
     def run_experiment(self, assign: Assign) -> None:
         """Assign users from now on with this function; ``unassigned`` ends it."""
@@ -180,8 +187,10 @@ class Engine:
     def warm(self) -> None:
         """Answer one request that is not kept, so that the first user does not wait for what loads on first use."""
         if self._loaded is not None:
-            for name in self._loaded.release.policies:
-                self._choose(self._loaded, name, Request(user="", time=self._clock()))
+            release = self._loaded.release
+            nobody = Histories.from_requests([Request(user="", time=self._clock())], release.items, release.kinds)
+            for name in release.policies:
+                self._choose(self._loaded, name, nobody, 10, Rules())
 
     # ---- the life of one request
 
@@ -214,12 +223,14 @@ class Engine:
         identity = self._ids()
         # each request has its own key: else a random policy would show a user the same slate every time
         keyed = replace(request, history=history, time=now, id=request.id or identity)
-        name, choices = self._choose(loaded, wanted, keyed, self._steering(loaded.release, request))
+        rules = self._rules(loaded.release, request)
+        histories = Histories.from_requests([keyed], loaded.release.items, loaded.release.kinds)
+        name, choices = self._choose(loaded, wanted, histories, request.k, rules)
         return Decision(
             id=identity,
             user=user,
             time=now,
-            items=_told(choices, loaded.release, history),
+            items=self._told(loaded, name, choices, histories, rules if request.explain else None),
             policy=wanted,
             experiment=assigned.experiment if assigned else "",
             variant=assigned.variant if assigned else "",
@@ -242,54 +253,72 @@ class Engine:
             raise NotReadyError("no release is active", advice="promote one: POST /v1/releases/{name}/promote")
         return self._loaded
 
-    def _steering(self, release: Servable, request: Request) -> Steering | None:
-        """What the request's sentence does; here, so that a wish that cannot be followed is told, not covered up."""
-        return release.steerer.steering([parse_steer(request.steer, request.strength)]) if request.steer else None
+    def _rules(self, release: Servable, request: Request) -> Rules:
+        """What the request allows; here, so that a wish that cannot be followed is told, not covered up."""
+        candidates, exclude, steer = request.candidates, request.exclude, request.steer
+        return Rules(
+            allowed=None if release.available.all() else release.available,
+            exclude=[_known(exclude, release.items)] if exclude else None,
+            candidates=[_known(candidates, release.items)] if candidates is not None else None,
+            steering=release.steerer.steering([parse_steer(steer, request.strength)]) if steer else None,
+        )
 
-    def _choose(
-        self, loaded: _Loaded, wanted: str, request: Request, steering: Steering | None = None
-    ) -> tuple[str, Choices]:
+    def _choose(self, loaded: _Loaded, wanted: str, histories: Histories, k: int, rules: Rules) -> tuple[str, Choices]:
         """The choices for one request, and the policy that made them: the wanted one, or the fallback."""
         try:
-            return wanted, self._ask(loaded, wanted, request, steering)
+            return wanted, self._ask(loaded, wanted, histories, k, rules)
         except Exception as error:
             if wanted == FALLBACK or FALLBACK not in loaded.release.policies:
                 raise
             # the type alone: a message may hold what a user sent
             _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
-            return FALLBACK, self._ask(loaded, FALLBACK, request, steering)
+            return FALLBACK, self._ask(loaded, FALLBACK, histories, k, rules)
 
-    def _ask(self, loaded: _Loaded, name: str, request: Request, steering: Steering | None) -> Choices:
+    def _ask(self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules) -> Choices:
         release = loaded.release
         if name not in release.policies:
             raise MissingError(
                 f"release '{release.name}' has no policy '{name}'", advice=nearest(name, release.policies)
             )
-        candidates, exclude = request.candidates, request.exclude
         return release.policies[name].choose(
             loaded.states[name],
-            Histories.from_requests([request], release.items, release.kinds),
-            max(1, min(request.k, len(release.items))),
+            histories,
+            max(1, min(k, len(release.items))),
             self._rng,
-            allowed=None if release.available.all() else release.available,
-            exclude=[_known(exclude, release.items)] if exclude else None,
-            candidates=[_known(candidates, release.items)] if candidates is not None else None,
-            steering=steering,
+            allowed=rules.allowed,
+            exclude=rules.exclude,
+            candidates=rules.candidates,
+            steering=rules.steering,
+        )
+
+    def _told(
+        self, loaded: _Loaded, name: str, choices: Choices, histories: Histories, rules: Rules | None
+    ) -> tuple[SlateItem, ...]:
+        """The slate with a reason for each item: what moved it where there are rules, else what brought it."""
+        release, personal = loaded.release, bool(len(histories.items))
+        slate = choices.slates(release.items)[0].items
+        shown = choices.rankings.items[0][: len(slate)].tolist()
+        facts = [
+            Facts(release.titles[item], entry.source, personal=personal)
+            for item, entry in zip(shown, slate, strict=True)
+        ]
+        if rules is None or not personal:
+            return tuple(replace(entry, reason=plain(one)) for entry, one in zip(slate, facts, strict=True))
+        try:
+            found = causes(release.policies[name].arm(choices.arms[0]), histories, choices, rules=rules)
+            said = loaded.phrase([Facts.of(cause, release.titles) for cause in found])
+            moved = [(tuple(release.items[event] for event in cause.events), cause.words) for cause in found]
+        except Exception as error:  # noqa: BLE001  a slate is not lost because nobody can say why
+            _log.warning("a slate of policy '%s' was not explained: %s", name, type(error).__name__)
+            said, moved = _plainly(facts), [((), ())] * len(slate)
+        return tuple(
+            replace(entry, reason=reason, because=because, words=words)
+            for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
         )
 
 
-def _told(choices: Choices, release: Servable, history: Sequence[Event]) -> tuple[SlateItem, ...]:
-    """The slate with a reason for each item."""
-    slate = choices.slates(release.items)[0].items
-    places = choices.rankings.items[0]
-    said = reasons(
-        places[places >= 0],
-        [entry.source for entry in slate],
-        _known([event.item for event in history], release.items),
-        release.vectors,
-        release.titles,
-    )
-    return tuple(replace(entry, reason=reason) for entry, reason in zip(slate, said, strict=True))
+def _plainly(slate: Sequence[Facts]) -> list[str]:
+    return [plain(facts) for facts in slate]
 
 
 def _known(names: Sequence[str], items: Vocabulary) -> NDArray[np.int32]:

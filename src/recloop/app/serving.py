@@ -10,6 +10,7 @@ from recloop.app.admission import complete, fault
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.releases import Load, Releases
+from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
@@ -65,7 +66,9 @@ class Serving:
         """
         if sentence := fault(request, self._clock()):
             raise SettingError(sentence)
-        decision, durable = self.engine.submit(request)
+        # an explanation takes as long as dozens of slates: others are served meanwhile
+        submit = self.engine.submit
+        decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
         await asyncio.wrap_future(durable)
         return decision
 
@@ -115,6 +118,7 @@ def open_serving(
     clock: Callable[[], float] = time.time,
     ids: Callable[[], str] = new_id,
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
+    phrase: Callable[[Sequence[str]], Phrase] | None = None,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -125,8 +129,10 @@ def open_serving(
         clock: seconds since 1970.
         ids: makes ids of decisions and events.
         sentiment: texts to numbers in [-1, 1], for readouts.
+        phrase: from a release's titles to what says the reasons of a slate (``recloop.compose.reasons.by_model``); None
+            for a template.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase)
     serving = Serving(
         store,
         engine,

@@ -97,6 +97,19 @@ class Policy(ABC):
         """What the policy knows before the first outcome."""
         return {}
 
+    @property
+    def asks_outside(self) -> bool:
+        """Whether a slate costs calls to somebody else, so that none is made merely to explain."""
+        return False
+
+    def arm(self, name: str) -> "Policy":  # noqa: ARG002
+        """What makes the slates of an arm: the policy itself where it has none."""
+        return self
+
+    def strategy(self, name: str) -> Strategy | None:  # noqa: ARG002
+        """A source of its slates by name; None where it has none of that name, or does not tell."""
+        return None
+
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:  # noqa: ARG002
         """(n, n_arms) float64, the probability with which each request gets each arm; rows sum to 1."""
         return np.ones((len(histories), 1))

@@ -54,6 +54,17 @@ class SlatePolicy(Policy):
                 advice="make them from the same dataset",
             )
 
+    @property
+    def asks_outside(self) -> bool:
+        """Whether one of its sources does."""
+        return any(source.asks_outside for source in self.sources)
+
+    def strategy(self, name: str) -> Strategy | None:
+        """A source, or the fallback, by name."""
+        if name in self.names:
+            return self.sources[self.names.index(name)]
+        return self.fallback if name == self.config.fallback else None
+
     def _choose(
         self,
         state: State,  # noqa: ARG002

@@ -99,6 +99,10 @@ class ThompsonPolicy(Policy):
         """No successes and no failures for any arm."""
         return {"format": FORMAT, "arms": {arm: [0.0, 0.0] for arm in self.arms}}
 
+    def arm(self, name: str) -> SlatePolicy:
+        """The slate policy of an arm."""
+        return self.policies[self.arms.index(name)]
+
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:
         """(n, n_arms), the same for every request: the probability of each arm to be the best."""
         counts = _counts(state)

@@ -64,6 +64,7 @@ async def recommend(call: Call) -> RecommendAnswer:
             time=wish.time,
             steer=wish.steer,
             strength=wish.strength,
+            explain=wish.explain,
         )
     )
     if decision.fallback:
@@ -72,7 +73,10 @@ async def recommend(call: Call) -> RecommendAnswer:
         call.observed.empty.inc()
     return RecommendAnswer(
         decision=decision.id,
-        items=tuple(RecommendedItem(entry.item, entry.score, entry.source, entry.reason) for entry in decision.items),
+        items=tuple(
+            RecommendedItem(entry.item, entry.score, entry.source, entry.reason, entry.because, entry.words)
+            for entry in decision.items
+        ),
         policy=decision.policy,
         release=decision.release,
         experiment=decision.experiment,

@@ -43,6 +43,9 @@ class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
     strength: Annotated[
         float, Meta(ge=0, le=1, description="What the sentence counts beside the history: 0 nothing, 1 all.")
     ] = 0.5
+    explain: Annotated[bool, Meta(description="Tell what of the history moved each item. Costs dozens of slates.")] = (
+        False
+    )
 
 
 class RecommendedItem(Struct, frozen=True, omit_defaults=True):
@@ -52,6 +55,10 @@ class RecommendedItem(Struct, frozen=True, omit_defaults=True):
     score: float
     source: Annotated[str, Meta(description="The strategy that brought it.")] = ""
     reason: Annotated[str, Meta(description="Why it is there.")] = ""
+    because: Annotated[
+        tuple[str, ...], Meta(description="With explain: items of the history without which it would not stand here.")
+    ] = ()
+    words: Annotated[tuple[str, ...], Meta(description="With explain: words that it shares with them.")] = ()
 
 
 class RecommendAnswer(Struct, frozen=True):

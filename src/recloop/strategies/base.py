@@ -23,7 +23,7 @@ from recloop.strategies.compact import compact, expand
 from recloop.types import Request, Slate, SlateItem
 
 FORMAT = 1
-Shared = Mapping[str, tuple[float, frozenset[int]]]  # word → its part of a score, and the items of the history with it
+Shared = Mapping[str, tuple[float, frozenset[int]]]  # term → its part of a score, and the items of the history with it
 BLOCK_BYTES = 16 * 2**20  # scores are made in blocks of rows of about this size: never users x items at once
 
 
@@ -186,11 +186,16 @@ class Strategy(ABC):
         """One slate per request, of at most ``request.k`` items; candidates, exclusions and seen items respected.
 
         Raises:
-            SettingError: a request's k is below 1.
+            SettingError: a request's k is below 1, or it is steered by a sentence, which a policy follows.
             ConflictError: the strategy is not fitted.
         """
         for request in requests:
             _check_k(request.k)
+            if request.steer:
+                raise SettingError(
+                    f"the request is steered by a sentence, and strategy '{self.name}' alone follows none",
+                    advice="ask a policy: choose(..., steering=Steerer(...).steering([parse_steer(sentence)]))",
+                )
         histories = self._histories(requests)
         assert self.items is not None
         scores = self.score(histories)
@@ -217,7 +222,7 @@ class Strategy(ABC):
         ]
 
     def shared_words(self, histories: Histories, items: NDArray[np.integer]) -> list[Shared]:  # noqa: ARG002
-        """What the words of each item's text take part in its score; nothing where the strategy reads no words.
+        """What each word, or pair of words, of an item's text adds to its score; nothing where none is read.
 
         Args:
             histories: one row.

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from recloop.data.histories import Histories
 from recloop.language.item_vectors import vectors
 from recloop.language.lexicon import Lexicon
 from recloop.progress import Progress
-from recloop.strategies.base import Strategy, setting
+from recloop.strategies.base import Shared, Strategy, setting
 from recloop.strategies.interactions import runs_as_one
 from recloop.strategies.prior import answer_empty, fill_unreached, popularity
 
@@ -63,7 +64,8 @@ class Content(Strategy):
         if lexicon is not None:
             self._postings = lexicon.matrix.T.tocsr()
 
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
+    def _taken(self, histories: Histories) -> sparse.csr_array:
+        """(n, n_items) what each event of the histories counts."""
         events = runs_as_one(histories)
         weights = events.weights
         if self.history == "recency":
@@ -72,6 +74,10 @@ class Content(Strategy):
         shape = (len(events), events.n_items)
         taken = sparse.csr_array((weights, events.items, events.indptr), shape=shape, copy=True)
         taken.sum_duplicates()
+        return taken
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        taken = self._taken(histories)
         scores = self._meaning(taken)
         if self._words is not None:
             scores += np.float32(self.lexical) * self._shared(taken, self._words)
@@ -87,11 +93,48 @@ class Content(Strategy):
 
     def _shared(self, taken: sparse.csr_array, words: Lexicon) -> NDArray[np.float32]:
         """As ``_meaning``, of the items' words."""
-        profiles = taken @ words.matrix
-        square = profiles.power(2).sum(axis=1) + taken.power(2) @ words.rest
-        length = np.sqrt(np.where(square > 0, square, 1)).astype(np.float32)
+        profiles, length = self._profile(taken, words)
         shared: NDArray[np.float32] = (sparse.diags_array(1 / length) @ profiles @ self._postings).toarray()
         return shared
+
+    @staticmethod
+    def _profile(taken: sparse.csr_array, words: Lexicon) -> tuple[sparse.csr_array, NDArray[np.float32]]:
+        """The words of histories, (n, terms), and the lengths of these rows, with those of terms not kept."""
+        profiles = taken @ words.matrix
+        square = profiles.power(2).sum(axis=1) + taken.power(2) @ words.rest
+        return profiles, np.sqrt(np.where(square > 0, square, 1)).astype(np.float32)
+
+    def shared_words(self, histories: Histories, items: NDArray[np.integer]) -> list[Shared]:
+        """For each item, the terms that it shares with a history, and what each of them adds to its score.
+
+        What the encoder makes of a text is not taken apart.
+
+        Args:
+            histories: one row.
+            items: (k,) item indices.
+
+        Returns:
+            For each item: word or pair of words → its part of the score, and the items of the history that have it.
+        """
+        words = self._words
+        if words is None:
+            return [{} for _ in items]
+        taken = self._taken(histories)
+        profile, length = self._profile(taken, words)
+        parts = words.matrix[items].multiply(profile / length).tocsr() * (self.lexical / (1 + self.lexical))
+        seen = np.unique(histories.items)
+        has = words.matrix[seen].tocsc()
+        having = {
+            term: frozenset(seen[has.indices[has.indptr[term] : has.indptr[term + 1]]].tolist())
+            for term in np.unique(parts.indices).tolist()
+        }
+        return [
+            {
+                words.terms[term]: (part, having[term])
+                for term, part in zip(parts.indices[start:stop].tolist(), parts.data[start:stop].tolist(), strict=True)
+            }
+            for start, stop in pairwise(parts.indptr.tolist())
+        ]
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         words = self._words.arrays() if self._words is not None else {}
