@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: RECLOOP_CACHE where it is set, else where the platform keeps such things."""
+    """Where what can be made again is kept: RECLOOP_CACHE where it is set, else the platform's place for caches."""
     if chosen := os.environ.get("RECLOOP_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
