@@ -53,6 +53,7 @@ class Synonyms:
         self, table: NDArray[np.float32], tokens: Sequence[str], used: NDArray[np.integer], share: float
     ) -> None:
         self.share = share
+        self.pieces = np.array([token.startswith("##") for token in tokens], dtype=bool)
         words = np.array([token.isalpha() and len(token) > 2 for token in tokens], dtype=bool)
         length = np.linalg.norm(table, axis=1, keepdims=True)
         unit = table / np.where(length > 0, length, 1)
@@ -66,7 +67,6 @@ class Synonyms:
             cosines = unit[rows] @ unit[others].T
             cosines[others[None] == rows[:, None]] = -np.inf
             self.near[rows] = others[np.argpartition(-cosines, NEAREST, axis=1)[:, :NEAREST]]
-        self.pieces = np.array([token.startswith("##") for token in tokens], dtype=bool)
 
     def __call__(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """(n, length) ids → the same with some words replaced."""
