@@ -14,7 +14,6 @@ words        places where shared words are named, too
 """
 
 import os
-import time
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -106,12 +105,10 @@ def main() -> None:
         policy = build(policy_config(config), strategies, likeness)
         slates = policy.choose({}, histories, K, rng).rankings.items
         with Meter() as meter:
-            start = time.perf_counter()
             found = []
             for row in range(len(histories)):
                 one = histories.block(row, row + 1)
                 found.append(causes(policy, one, policy.choose({}, one, K, rng)))
-            each = (time.perf_counter() - start) / len(histories)
         named = [[list(cause.events) for cause in row] for row in found]
         chance = [
             [rng.choice(np.unique(own[row]), len(out), replace=False) for out in sets] for row, sets in enumerate(named)
@@ -131,7 +128,7 @@ def main() -> None:
                 values[f"{verb}{what}"] = np.where(has.any(axis=1), share, np.nan)
         values["words"] = np.array([[bool(cause.words) for cause in row] for row in found]).mean(axis=1)
         values["events named"] = np.array([np.mean([len(out) for out in row if out] or [np.nan]) for row in named])
-        board.add(name, values, meter, ms_per_slate=1000 * each)
+        board.add(name, values, meter, cpu_ms_per_slate=1000 * meter.cpu / len(histories))
     board.show(arguments)
 
 
