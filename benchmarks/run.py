@@ -21,6 +21,7 @@ SHORT = {
     "accuracy/compression": (),
     "accuracy/generative": ("--only", "transitions"),
     "accuracy/ratings": (),
+    "accuracy/reasons": (),
     "accuracy/sequence": ("--data", "beauty", "--only", "transitions"),
     "accuracy/sequence_peer": ("--epochs", "1"),
     "accuracy/steering": (),

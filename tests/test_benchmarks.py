@@ -66,4 +66,4 @@ def test_a_failure_is_told_and_the_rest_runs(
 def test_a_misspelt_name_is_refused() -> None:
     done = script("run", "classical")
     assert done.returncode == 2
-    assert "there is no benchmark 'classical': choose from classic," in done.stderr
+    assert "there is no benchmark 'classical': choose from accuracy/cold_items," in done.stderr

@@ -76,9 +76,7 @@ def main() -> None:
         events = held.train.events
         np.savez(f"{folder}/log.npz", user=events["user"].to_numpy(), item=events["item"].to_numpy())
         settings = {name: getattr(ours, name) for name in ("width", "window", "dropout", "heads", "epochs")}
-        subprocess.run(
-            [arguments.peer, "-W", "ignore", "-c", PEER, folder, json.dumps(settings)], check=True, cwd=folder
-        )
+        subprocess.run([peer, "-W", "ignore", "-c", PEER, folder, json.dumps(settings)], check=True, cwd=folder)
         with np.load(Path(folder) / "found.npz") as found:
             (cpu, seconds, scored), peak = found["cost"], int(found["peak"])
             items = found["items"][held.users]

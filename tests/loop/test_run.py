@@ -157,7 +157,7 @@ def test_a_plan_that_asks_for_nothing_takes_what_the_data_can_feed(shop: Path) -
     )
     assert dict(made.left_out) == {"content": "the catalogue has no texts", "popular-7d": "the events have no times"}
     policy = load(made.release).policies["composed"].config
-    assert set(policy.sources) <= {"ease", "ials", "item-knn", "transitions", "popular"}
+    assert set(policy.sources) <= {"ease", "graph", "ials", "item-knn", "transitions", "popular"}
     assert max(policy.sources.values()) == 1.0  # the best on validation; the others weigh their merit
 
 
