@@ -131,9 +131,10 @@ def main() -> None:
     folds = {"u1": range(1, 2), "both": range(1, 2), "folds": range(1, 6), "ml-1m": range(0)}[arguments.data]
     sets = [*ml_100k(folder, folds), *(ml_1m(folder) if arguments.data in {"ml-1m", "both"} else ())]
     for name, train, test, users, items in sets:
+        parts = train, test
         if arguments.part == "validation":
-            train, test = validation(train, 0.1 if name == "ml-1m" else 0.2)
-        task = Task(train, test, users, items)
+            parts = validation(train, 0.1 if name == "ml-1m" else 0.2)
+        task = Task(*parts, users, items)
         known = {"bias model, measured apart": {"rmse": FLOORS[name]}} if name in FLOORS else {}
         board = Board(
             f"ratings of {name}, {arguments.part}",

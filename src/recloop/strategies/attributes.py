@@ -83,7 +83,8 @@ class Attributes:
                 continue
             own = np.flatnonzero(self.columns == name)
             steps = ~np.isnan(self.edges[own])
-            known = pl.DataFrame({"value": self.values[own[~steps]].tolist(), "place": own[~steps]})
+            schema = {"value": pl.String, "place": pl.Int64}
+            known = pl.DataFrame({"value": self.values[own[~steps]].tolist(), "place": own[~steps]}, schema=schema)
             cells = _cells(columns[name]).join(known, on="value")
             rows.append(cells["row"].to_numpy())
             places.append(cells["place"].to_numpy())

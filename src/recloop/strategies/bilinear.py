@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import log_ndtr
 
 from recloop.strategies.gibbs import TRUST, Chain, Evidence, Features, Floats, Side, posterior, scores
 
-ROUNDS = 2  # of finding a row's vector and how exact its scores are, from each other, before the first sample counts
+ROUNDS = 4  # of finding a row's vector, and how exact and how selected its scores are, before the first sample counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,30 +77,38 @@ class Bilinear:
             advance(1)
         return cls(**kept, unseen=np.empty(0, np.float32) if evidence.unseen is None else evidence.unseen)
 
-    def fold_in(self, evidence: Evidence, features: sparse.csr_array) -> Iterator[tuple[Floats, Floats]]:
+    def fold_in(
+        self, evidence: Evidence, features: sparse.csr_array, told_from: float = -np.inf
+    ) -> Iterator[tuple[Floats, Floats]]:
         """For each sample the vectors of new users, (n, 1 + d), and those of the items, (m, 1 + d).
 
         Args:
             evidence: of n users, without what is unseen.
             features: (n, f) sparse.
+            told_from: the least score that would have been told; lower ones are not in the evidence.
         """
         targets, rows, counts = evidence.targets, evidence.rows, np.diff(evidence.targets.indptr)
-        trusting = not len(self.unseen)
-        trust = np.ones(len(counts), np.float32)
+        rating = not len(self.unseen)
+        trust, surplus = np.ones(len(counts), np.float32), np.zeros_like(targets.data)
         for sample, items in enumerate(self.items):
             noise, precision = float(self.noise[sample]), self.precision[sample]
             mean = features @ self.weights[sample]
-            own = evidence.weights * self.trust[sample, targets.indices]
-            # the last sample's trust is near this one's
-            for _ in range(ROUNDS if trusting and sample == 0 else int(trusting)):
-                users, variance = posterior(Evidence(targets, own * trust[rows]), items, noise, precision, mean)
-                # mean-field: errors of the mean, and what they may yet vary because the vector does
-                errors = targets.data - scores(users, items, rows, targets.indices)
-                squares = noise * np.bincount(rows, own * errors**2, minlength=len(counts))
-                squares += (len(precision) - variance @ precision) / trust
-                trust = ((TRUST + 0.5 * counts) / (TRUST + 0.5 * squares)).astype(np.float32)
-            unseen = None if trusting else self.unseen
-            users, _ = posterior(Evidence(targets, own * trust[rows], unseen), items, noise, precision, mean)
+            weights = evidence.weights * self.trust[sample, targets.indices]
+            # trust and surplus depend on the vectors, and the other way round; those of the last sample are near
+            for more in reversed(range(1 + int(rating) * (1 if sample else ROUNDS))):
+                left = sparse.csr_array((targets.data - surplus, targets.indices, targets.indptr), targets.shape)
+                known = Evidence(left, weights * trust[rows], None if rating else self.unseen)
+                users, variance = posterior(known, items, noise, precision, mean)
+                if not more:
+                    break
+                expected = scores(users, items, rows, targets.indices)
+                if told_from > -np.inf:
+                    surplus = _surplus(expected, told_from, (noise * weights) ** -0.5)
+                else:
+                    # mean-field: errors of the mean, and what they may yet vary because the vector does
+                    squares = noise * np.bincount(rows, weights * (targets.data - expected) ** 2, len(counts))
+                    squares += (len(precision) - variance @ precision) / trust
+                    trust = ((TRUST + 0.5 * counts) / (TRUST + 0.5 * squares)).astype(np.float32)
             yield users, items
 
     def score(self, evidence: Evidence, features: sparse.csr_array) -> Floats:
@@ -112,11 +121,16 @@ class Bilinear:
         return total
 
     def score_pairs(
-        self, evidence: Evidence, features: sparse.csr_array, rows: NDArray[np.integer], columns: NDArray[np.integer]
+        self,
+        evidence: Evidence,
+        features: sparse.csr_array,
+        rows: NDArray[np.integer],
+        columns: NDArray[np.integer],
+        told_from: float = -np.inf,
     ) -> Floats:
         """(p,) the score of p pairs of a new user and an item; see ``fold_in``."""
         total = np.zeros(len(rows), np.float32)
-        for users, items in self.fold_in(evidence, features):
+        for users, items in self.fold_in(evidence, features, told_from):
             total += scores(users, items, rows, columns)
         return total / np.float32(len(self.items))
 
@@ -128,3 +142,13 @@ class Bilinear:
     def restore(cls, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> "Bilinear":
         """The inverse of ``arrays``."""
         return cls(**{entry.name: arrays[f"{prefix}_{entry.name}"] for entry in fields(cls)})
+
+
+def _surplus(expected: Floats, least: float, deviation: Floats) -> Floats:
+    """How much higher than expected a score is on average where only scores of at least ``least`` are told.
+
+    The mean of a truncated normal distribution, less that of the whole one: deviation * phi(z) / (1 - Phi(z)).
+    """
+    z = (least - expected.astype(np.float64)) / deviation
+    surplus: Floats = (deviation * np.exp(-0.5 * z**2 - log_ndtr(-z)) / np.sqrt(2 * np.pi)).astype(np.float32)
+    return surplus

@@ -16,7 +16,6 @@ from recloop.strategies.bilinear import Bilinear
 from recloop.strategies.gibbs import Evidence, Features
 from recloop.strategies.interactions import latest, strongest
 from recloop.strategies.prior import popularity
-from recloop.strategies.rating_model import usual_ratings
 
 
 class FactorizationMachine(Strategy):
@@ -44,18 +43,18 @@ class FactorizationMachine(Strategy):
     summary: ClassVar[str] = "ratings and tastes from history and attributes, by a Bayesian factorization machine"
     by_default: ClassVar[bool] = False
 
-    factors: int = setting(20, "length of an item's vector", low=1, high=1024, search=[10, 20, 40])
+    factors: int = setting(32, "length of an item's vector", low=1, high=1024, search=[16, 32, 64])
     samples: int = setting(40, "draws of the model that are kept; a score is their mean", low=1, high=10_000)
-    burn_in: int = setting(40, "draws before the first one that counts", low=0, high=1_000_000)
-    thin: int = setting(2, "keep every so many-th draw", low=1, high=10_000)
+    burn_in: int = setting(80, "draws before the first one that counts", low=0, high=1_000_000)
+    thin: int = setting(6, "keep every so many-th draw", low=1, high=10_000)
     implicit: str = setting(
-        "none",
+        "users",
         "ratings: what of the mere fact of an event is a feature: the items of a user, the users of an item",
         choices=("none", "items", "users", "both"),
-        search=["none", "both"],
+        search=["none", "users", "both"],
     )
     unseen: float = setting(
-        0.05, "ranking: weight of the pairs without an event", low=1e-6, high=10, search=(0.003, 0.3, "log")
+        0.5, "ranking: weight of the pairs without an event", low=1e-6, high=10, search=(0.03, 3, "log")
     )
     least: int = setting(3, "an attribute's value that fewer users or items have is no feature", low=1, high=10**9)
     seed: int = setting(0, "of all draws", low=0, high=2**31)
@@ -75,16 +74,14 @@ class FactorizationMachine(Strategy):
         self._ratings: Bilinear | None = None
         if log.is_empty():
             return
-        rated, known = (
-            latest(part["user"].to_numpy(), part["item"].to_numpy(), part["value"].to_numpy(), taken.shape)
-            for part in (log, log.filter(pl.col("weight") > 0))
-        )
+        values = np.unique(log["value"].to_numpy())
+        rated = latest(log["user"].to_numpy(), log["item"].to_numpy(), log["value"].to_numpy(), taken.shape)
         mean = rated.data.mean(dtype=np.float64)
-        self._span = np.array([rated.data.min(), rated.data.max()])
-        # histories may hold the high ratings only: what an item gets there, beside what it gets from everybody
-        selection = usual_ratings(known) - usual_ratings(rated) if 0 < known.nnz < rated.nnz else 0
-        self._usual = np.full(dataset.n_items, mean, np.float32) + np.float32(selection)
-        self._mean = np.array([mean])
+        # histories may hold the high ratings alone: those that round to the minimum or more
+        minimum = dataset.kinds.minimum.get(RATING, -np.inf)
+        step = np.diff(values).min(initial=np.inf)
+        hidden = values[0] < minimum
+        self._scale = np.array([mean, values[0], values[-1], minimum - step / 2 if hidden else -np.inf])
         centred = sparse.csr_array((rated.data - np.float32(mean), rated.indices, rated.indptr), rated.shape)
         if self.implicit in {"items", "both"}:
             users = users.beside(_spread(taken))
@@ -139,14 +136,16 @@ class FactorizationMachine(Strategy):
         known = latest(
             histories.rows[told], histories.items[told], histories.ratings[told], (len(histories), histories.n_items)
         )
-        departs = sparse.csr_array((known.data - self._usual[known.indices], known.indices, known.indptr), known.shape)
+        mean, lowest, highest, told_from = self._scale
+        departs = sparse.csr_array((known.data - np.float32(mean), known.indices, known.indptr), known.shape)
         users = _features(self._attributes, histories.profiles, len(histories))
         if self.implicit in {"items", "both"}:
             users = users.beside(_spread(strongest(histories)))
         rows, columns = np.nonzero(items >= 0)
         asked = items[rows, columns]
-        scores = self._ratings.score_pairs(Evidence(departs, np.ones_like(departs.data)), users.matrix, rows, asked)
-        predicted[rows, columns] = np.clip(self._mean[0] + scores, *self._span)
+        evidence = Evidence(departs, np.ones_like(departs.data))
+        scores = self._ratings.score_pairs(evidence, users.matrix, rows, asked, told_from - mean)
+        predicted[rows, columns] = np.clip(mean + scores, lowest, highest)
         return predicted
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

@@ -29,7 +29,7 @@ DECAY = 0.5  # factor f varies 1 / f^DECAY as much as the first one, so that mor
 TRUST = 10.0  # ratings that speak for a user or item being as exact as the others, before any of its own is seen
 GATHER = 2**20  # floats gathered at once
 STEPS = 30  # of conjugate gradients for the vectors of features, at most
-TOLERANCE = 0.03  # residual over right-hand side, there
+TOLERANCE = 0.1  # what is left of the right-hand side, there, over the part of it that is drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ class Side:
         residual = right - XT @ (X @ w) - ridge * w
         direction = residual / scale
         rz = np.einsum("fk,fk->k", residual, direction)
-        enough = TOLERANCE**2 * np.einsum("fk,fk->k", right, right / scale)
+        enough = TOLERANCE**2 * len(w) / self.precision  # the drawn part has the covariance X'X + ridge, over precision
         for _ in range(STEPS):
             if (rz <= enough).all():
                 break

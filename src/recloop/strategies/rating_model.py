@@ -61,8 +61,8 @@ class RatingModel:
             latest(frame["user"].to_numpy(), frame["item"].to_numpy(), frame["value"].to_numpy(), shape)
             for frame in (ratings, ratings.filter(pl.col("weight") > 0))
         )
-        usual = usual_ratings(everything)
-        usual_known = usual_ratings(known) if known.nnz else usual
+        usual = _usual(everything)
+        usual_known = _usual(known) if known.nnz else usual
         similar = nearest_items(_leanings(known, usual_known)[1], neighbours, shrinkage, advance)
         similar.sort_indices()
         return cls(usual, usual_known, similar, np.array([everything.data.min(), everything.data.max()], np.float32))
@@ -117,7 +117,7 @@ class RatingModel:
         return cls(arrays["rating_usual"], arrays["rating_usual_known"], similar, arrays["rating_span"])
 
 
-def usual_ratings(rated: sparse.csr_array) -> NDArray[np.float32]:
+def _usual(rated: sparse.csr_array) -> NDArray[np.float32]:
     """(n_items,) the mean rating of each item, freed of how its raters lean: alternating least squares."""
     n, n_items = rated.shape
     users, items = np.repeat(np.arange(n), np.diff(rated.indptr)), rated.indices
