@@ -29,7 +29,7 @@ class Content(Strategy):
 
     >>> from recloop.strategies.content import Content
     >>> Content(half_life=10).config()
-    {'encoder': 'default', 'history': 'recency', 'half_life': 10, 'whitening': 0.25, 'lexical': 1.0}
+    {'encoder': 'default', 'history': 'recency', 'half_life': 10, 'whitening': 0.25, 'lexical': 0.5}
     """
 
     name: ClassVar[str] = "content"
@@ -47,7 +47,7 @@ class Content(Strategy):
         0.25, "how far the strongest directions of the catalogue are damped", low=0, high=1, search=(0.0, 1.0)
     )
     lexical: float = setting(
-        1.0, "what shared words count beside shared meaning, which counts 1", low=0, high=100, search=(0.1, 4.0, "log")
+        0.5, "what shared words count beside shared meaning, which counts 1", low=0, high=100, search=(0.1, 4.0, "log")
     )
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
