@@ -36,7 +36,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     folder = tmp_path_factory.mktemp("wishes")
     log = pl.DataFrame({"user": list("aabbcc"), "item": ["novel", "saw", "novel", "tea", "saw", "boots"]})
     shop = Dataset.of(log, pl.DataFrame({"item": list(TITLES), "title": list(TITLES.values())}))
-    strategies = {"content": Content().fit(shop), "popular": Popular().fit(shop)}
+    strategies = {"content": Content(lexical=2.0).fit(shop), "popular": Popular().fit(shop)}
     vectors = item_vectors(strategies.values(), shop)
     assert vectors.origin == "texts, encoder 'default'"
     built = build_release(
