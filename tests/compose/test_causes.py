@@ -36,7 +36,13 @@ class Worded(Votes):
     def shared_words(self, histories, items):
         del histories
         return [
-            {"red": (0.9, frozenset({0})), "mug": (0.3, frozenset({0, 1})), "tea": (5.0, frozenset({3}))} for _ in items
+            {
+                "red": (0.9, frozenset({0})),
+                "the": (9.0, frozenset({0})),
+                "mug": (0.3, frozenset({0, 1})),
+                "tea": (5.0, frozenset({3})),
+            }
+            for _ in items
         ]
 
 

@@ -15,6 +15,10 @@ from recloop.strategies.base import Shared, Strategy
 
 EVENTS = 50  # items of the history that are tried, the latest first
 MOST = 3  # that are named
+SMALL = frozenset(  # words that tell nobody anything
+    {"a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "our", "so", "that", "the"}
+    | {"this", "to", "was", "with", "your", "de", "der", "die", "la", "le", "und"}
+)
 DEPTH = 50  # places that are looked at, at least; what falls deeper has fallen out
 
 
@@ -235,7 +239,9 @@ def _fewest(
     while left and len(taken) < MOST:
         weights = Counter[str]()
         for term, part in left.items():
-            weights.update(dict.fromkeys(term.split(" "), part))
+            weights.update(dict.fromkeys(set(term.split(" ")) - SMALL, part))
+        if not weights:
+            break
         word = max(weights, key=lambda one: (weights[one], one))
         taken.append(word)
         rest -= sum(part for term, part in left.items() if word in term.split(" "))
