@@ -120,7 +120,7 @@ def test_equal_texts_are_encoded_once_and_progress_adds_up(model_folder):
     seen, done = [], []
 
     class Watch:
-        name, precision = "watch", "f32"
+        name, precision, tile = "watch", "f32", 1
 
         def hidden(self, ids, mask, inner=tiny.engine):
             seen.append(len(ids))

@@ -25,6 +25,7 @@ class Architecture(Protocol):
 
     Attributes:
         hidden_size: length of a token's vector.
+        intermediate_size: of its vector between the wide and the narrow map of a layer.
         max_positions: tokens that it can read.
         vocabulary: token ids that it knows.
         anchor: the name of its table of words; what stands before it in a file is no part of the names.
@@ -33,6 +34,7 @@ class Architecture(Protocol):
     """
 
     hidden_size: int
+    intermediate_size: int
     max_positions: int
     vocabulary: int
     anchor: str

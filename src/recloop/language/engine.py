@@ -10,10 +10,13 @@ class Engine(Protocol):
     Attributes:
         name: the runtime, such as ``"openvino"``.
         precision: of the products, such as ``"f32"`` or ``"bf16"``.
+        tile: a text whose length lies just below a multiple of so many tokens takes longer than one of that length; 1
+            where it does not.
     """
 
     name: str
     precision: str
+    tile: int
 
     def hidden(self, ids: NDArray[np.int32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, length, hidden_size) float32 for (n, length) token ids and a mask that is 1 on tokens, 0 on padding."""

@@ -2,7 +2,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from recloop.progress import SILENT, Progress
 
 # A batch holds about so many tokens: larger ones leave the caches of the processor, smaller ones its units idle.
 BATCH_TOKENS = 1024
-# Lengths are rounded up to a multiple: padding costs a little, a shape that the runtime has not met costs more.
-ROUND_LENGTH = 4
+# A batch more costs as much as so many tokens: up to there, shorter texts are padded to fill one up.
+BATCH_COST = 48
 WINDOW = 8192  # texts that are tokenised and sorted together; what bounds memory
 # Networks that could read books are given so many tokens where nobody asks for more: the logits of attention grow with
 # the square of it.
@@ -148,7 +147,7 @@ class TransformerEncoder:
 
     def _encode(self, texts: list[str], out: NDArray[np.float32], advance: Callable[[float], None]) -> None:
         tokens = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
-        for rows, ids, mask in batches(tokens):
+        for rows, ids, mask in batches(tokens, self.engine.tile):
             hidden = self.engine.hidden(ids, mask)
             if self._prompt_tokens:
                 mask[:, : self._prompt_tokens] = 0
@@ -166,26 +165,47 @@ class TransformerEncoder:
 
 
 def batches(
-    tokens: Sequence[Sequence[int]],
+    tokens: Sequence[Sequence[int]], tile: int = 1
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]]:
     """Texts of like length together: (rows, ids (b, length) padded with 0, mask of the same shape), longest first.
 
-    >>> [(rows.tolist(), ids.shape) for rows, ids, _ in batches([[5], [6, 7, 8, 9, 10], [11]])]
-    [([1], (1, 8)), ([0, 2], (2, 4))]
+    Args:
+        tokens: of each text.
+        tile: see ``Engine``.
+
+    >>> [(rows.tolist(), ids.shape) for rows, ids, _ in batches([[5], [6] * 90, [7] * 30, [8] * 29])]
+    [([1], (1, 90)), ([2, 3, 0], (3, 30))]
+    >>> [(rows.tolist(), ids.shape) for rows, ids, _ in batches([[5], [6] * 90, [7] * 30, [8] * 29], tile=16)]
+    [([1], (1, 96)), ([2, 3, 0], (3, 32))]
     """
     lengths = np.fromiter(map(len, tokens), np.int64, count=len(tokens))
-    padded = np.maximum(-(-lengths // ROUND_LENGTH), 1) * ROUND_LENGTH
+    padded = _padded(lengths, tile)
     order = np.argsort(-padded, kind="stable")
-    firsts = np.flatnonzero(np.diff(padded[order], prepend=-1))
-    for first, last in pairwise([*firsts.tolist(), len(order)]):
-        length = int(padded[order[first]])
-        step = max(1, BATCH_TOKENS // length)
-        for start in range(first, last, step):
-            rows = order[start : min(start + step, last)]
-            mask = np.arange(length) < lengths[rows, None]
-            ids = np.zeros((len(rows), length), np.int32)
-            ids[mask] = np.concatenate([tokens[row] for row in rows])
-            yield rows, ids, mask.astype(np.float32)
+    falling = padded[order]
+    start = 0
+    while start < len(order):
+        length = int(falling[start])
+        stop = min(start + max(1, BATCH_TOKENS // length), len(order))
+        waste = np.cumsum(length - falling[start:stop])
+        if waste[-1] > BATCH_COST:  # end where the texts begin that would waste more than a batch of their own costs
+            first = falling[start + int(np.searchsorted(waste, BATCH_COST, "right"))]
+            stop = int(np.searchsorted(-falling, -first))
+        rows = order[start:stop]
+        mask = np.arange(length) < lengths[rows, None]
+        ids = np.zeros((len(rows), length), np.int32)
+        ids[mask] = np.concatenate([tokens[row] for row in rows])
+        yield rows, ids, mask.astype(np.float32)
+        start = stop
+
+
+def _padded(lengths: NDArray[np.int64], tile: int) -> NDArray[np.int64]:
+    """Lengths rounded up by a thirty-second at most, which bounds the shapes that the runtime meets; what lies just
+    below a multiple of the tile becomes it.
+    """
+    step = 1 << np.maximum(np.log2(np.maximum(lengths, 1)).astype(np.int64) - 5, 0)
+    near = np.maximum(-(-lengths // step), 1) * step
+    whole = np.maximum(-(-lengths // tile), 1) * tile
+    return np.where(whole - lengths <= 0.4 * tile, whole, near) if tile > 1 else near
 
 
 def as_utf8(text: str) -> str:
