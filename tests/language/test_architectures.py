@@ -120,6 +120,14 @@ def test_every_token_is_as_in_torch(saved: Callable[[str], tuple[Path, Any]], ca
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.skipif("amx_bf16" not in flags(), reason="this processor has no matrix units for bfloat16")
+@pytest.mark.parametrize("case", ["bert", "mpnet", "modernbert", "llama 3.1", "qwen3"])
+def test_bfloat16_stays_near(saved: Callable[[str], tuple[Path, Any]], case: str) -> None:
+    folder, _ = saved(case)
+    exact = load_encoder(str(folder), precision="f32").encode(TEXTS)
+    assert (load_encoder(str(folder), precision="bf16").encode(TEXTS) * exact).sum(axis=1).min() > 0.998
+
+
 @pytest.mark.skipif(not flags() & VNNI, reason="this processor has no instructions for 8-bit products")
 @pytest.mark.parametrize("case", ["bert", "mpnet", "modernbert", "qwen3"])
 def test_eight_bits_stay_near(saved: Callable[[str], tuple[Path, Any]], case: str) -> None:

@@ -51,7 +51,7 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # other work of this process shares the cores
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": _group(network) if rounded else 0,
         }
-        blocks = Blocks(weights, max_length, bits=8 if rounded else 32)
+        blocks = Blocks(weights, max_length, precision)
         model, core = blocks.model(network.build(blocks), type(network).__name__), load_openvino().Core()
         try:
             self._request = core.compile_model(model, "CPU", settings).create_infer_request()
