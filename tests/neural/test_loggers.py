@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("lightning", reason="needs the extra lm")
 
-from recloop.errors import ExtraError, SettingError  # noqa: E402
-from recloop.neural.loggers import logger_for  # noqa: E402
+from recloop.errors import ExtraError, SettingError
+from recloop.neural.loggers import logger_for
 
 TWO_TRAININGS = """
 import torch
@@ -35,7 +35,7 @@ def trained(logger: str, folder: Path, **variables: str) -> None:
 
 def test_an_unknown_logger_offers_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECLOOP_LOGGER", "tensorbord")
-    with pytest.raises(SettingError, match="RECLOOP_LOGGER is 'tensorbord'.*tensorboard"):
+    with pytest.raises(SettingError, match=r"RECLOOP_LOGGER is 'tensorbord'.*tensorboard"):
         logger_for("x", None)
 
 
