@@ -2,11 +2,13 @@
 
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
+from recloop.stats.lift import relative_lift
 from recloop.stats.means import Mean, mean_interval, welch
 from recloop.stats.moments import Moments
 from recloop.stats.multiplicity import benjamini_hochberg, holm
 from recloop.stats.pairs import paired
 from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
+from recloop.stats.proportions import miettinen_nurminen, newcombe, wilson
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sequences import always_valid
@@ -22,11 +24,15 @@ __all__ = [
     "detectable_change",
     "holm",
     "mean_interval",
+    "miettinen_nurminen",
+    "newcombe",
     "paired",
     "ratio",
     "relative_change",
+    "relative_lift",
     "sample_size",
     "sample_size_of_shares",
     "srm",
     "welch",
+    "wilson",
 ]
