@@ -65,7 +65,9 @@ def brute_score(t: tuple[int, int], c: tuple[int, int], delta: float) -> float:
     return (t[0] / t[1] - c[0] / c[1] - delta) / math.sqrt(variance)
 
 
-@pytest.mark.parametrize(("t", "c"), [((56, 70), (48, 80)), ((6, 7), (2, 7)), ((5, 56), (1, 29)), ((3, 4000), (9, 2000))])
+@pytest.mark.parametrize(
+    ("t", "c"), [((56, 70), (48, 80)), ((6, 7), (2, 7)), ((5, 56), (1, 29)), ((3, 4000), (9, 2000))]
+)
 def test_the_score_interval_ends_where_the_score_test_rejects(t: tuple[int, int], c: tuple[int, int]) -> None:
     e = miettinen_nurminen(share(*t), share(*c))
     assert brute_score(t, c, e.low) == pytest.approx(1.959964, abs=2e-4)

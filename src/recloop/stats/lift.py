@@ -22,14 +22,14 @@ def relative_lift(treatment: Moments, control: Moments, alpha: float = 0.05, *, 
 
     * ``fieller``: all changes that are not rejected. It is exact for normal means, and it rejects no change exactly
       where the difference is not rejected. The default, and what ``welch`` and ``ratio`` show.
-    * ``delta``: ``t / c - 1`` give or take ``sqrt(v_t + (t / c)^2 v_c) / c`` standard errors; symmetric. It is what most
+    * ``delta``: ``t / c - 1``, with the standard error ``sqrt(v_t + (t / c)^2 v_c) / c``; symmetric. It is what most
       tools show. Right where the control is many standard errors (some ten) above zero.
     * ``log``: the same on the scale of log(t / c), turned back. It never falls below -100%; for values above zero.
 
     All three share one policy: where the control is not more than the critical number of standard errors above zero (a
     baseline near zero, zero or negative) there is no relative change, its interval is (-inf, inf), and the p-value is
-    that of the difference. No interval is ever turned upside down. By ``log`` the same holds where the treatment is not
-    above zero.
+    that of the difference. No interval is ever turned upside down. By ``log`` the same holds of the
+    treatment.
 
     Source: A. Deng, U. Knoblich, J. Lu, KDD 2018, section 2 (delta); E. C. Fieller, JRSS B 16 (1954).
 
@@ -40,10 +40,10 @@ def relative_lift(treatment: Moments, control: Moments, alpha: float = 0.05, *, 
     >>> a, b = Moments.from_summary(900, 0.12, 0.1), Moments.from_summary(900, 0.10, 0.1)
     >>> for name in ("fieller", "delta", "log"):
     ...     e = relative_lift(a, b, method=name)
-    ...     print(round(e.relative, 2), round(e.relative_low, 3), round(e.relative_high, 3), round(e.p_value, 3), e.scale)
-    0.2 -0.081 0.588 0.18 absolute
-    0.2 -0.123 0.523 0.225 relative
-    0.2 -0.083 0.571 0.184 relative
+    ...     print(f"{e.relative_low:.3f} to {e.relative_high:.3f}, p = {e.p_value:.3f} ({e.scale})")
+    -0.081 to 0.588, p = 0.180 (absolute)
+    -0.123 to 0.523, p = 0.225 (relative)
+    -0.083 to 0.571, p = 0.184 (relative)
     """
     t, c = treatment.estimate(), control.estimate()
     name = "Welch" if treatment.x_mean is None else "ratio, delta method"
@@ -59,7 +59,7 @@ def difference_with_lift(
     lift: Lift,
     pairs: Estimate | None = None,
 ) -> Effect:
-    """``difference`` with its relative change by ``lift``; ``pairs`` is the difference where the arms are correlated."""
+    """``difference`` with its relative change by ``lift``; ``pairs``: the difference itself, of correlated arms."""
     if lift not in LIFTS:
         raise SettingError(f"the method of a relative change is {lift!r}", advice=nearest(str(lift), LIFTS))
     found = difference(treatment, control, alpha, df, name, pairs)
@@ -68,7 +68,8 @@ def difference_with_lift(
     t, c = treatment.value, control.value
     covariance = (treatment.variance + control.variance - pairs.variance) / 2 if pairs else 0.0
     name = f"{name}, relative by {'the delta method' if lift == 'delta' else 'logarithms'}"
-    if lift == "log" and t <= 0:
+    critical = float(stdtrit(df, 1 - alpha / 2))
+    if lift == "log" and t <= critical * math.sqrt(treatment.variance):
         return dataclasses.replace(
             found, relative=math.nan, relative_low=-math.inf, relative_high=math.inf, method=name
         )
@@ -76,7 +77,7 @@ def difference_with_lift(
     variance = (treatment.variance - 2 * r * covariance + r * r * control.variance) / (c * c)
     error = math.sqrt(max(variance, 0.0)) / (r if lift == "log" else 1.0)
     centre = math.log(r) if lift == "log" else r - 1
-    half = float(stdtrit(df, 1 - alpha / 2)) * error
+    half = critical * error
     low, high = centre - half, centre + half
     return dataclasses.replace(
         found,

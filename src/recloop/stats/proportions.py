@@ -192,7 +192,7 @@ def _score(treatment: Moments, control: Moments, delta: float) -> float:
 
 
 def _likeliest(treatment: Moments, control: Moments, delta: float) -> float:
-    """The control's share where the likelihood is largest among shares that differ by ``delta``: the root of a cubic."""
+    """The control's share at the largest likelihood of two shares that differ by ``delta``: the root of a cubic."""
     n, ones = treatment.n + control.n, treatment.n * treatment.mean + control.n * control.mean
     own = control.n * control.mean
     l3, l2 = float(n), (treatment.n + 2 * control.n) * delta - n - ones
