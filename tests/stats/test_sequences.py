@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from recloop.errors import DataError, SettingError
-from recloop.stats import Moments, always_valid, running_intersection, welch
+from recloop.stats import Moments, always_valid, running_intersection, sequential_inflation, welch
 from recloop.stats.crossing import crossing_chance
 from recloop.stats.sequences import GROWTH, boundary, height, spent
 
@@ -129,6 +129,17 @@ def test_peeking_a_hundred_times_keeps_the_error_rate() -> None:
 def share_of(users: int, ones: float) -> Moments:
     p = ones / users
     return Moments(int(users), p, users * p * (1 - p))
+
+
+def test_inflation_restores_the_power_by_simulation() -> None:
+    rng, worlds, looks = np.random.default_rng(6), 4000, 800
+    drift = math.sqrt(sequential_inflation()) * (ndtri(0.975) + ndtri(0.8))
+    shares = np.arange(1, looks + 1) / looks
+    z = rng.normal(drift / looks, looks**-0.5, (worlds, looks)).cumsum(axis=1) / np.sqrt(shares)
+    found = (z > [boundary(share, 0.05) for share in shares.tolist()]).any(axis=1).mean()
+    assert 0.77 < found < 0.815  # looks are few, not continuous: a little less
+    with pytest.raises(SettingError, match="power is 0"):
+        sequential_inflation(power=0)
 
 
 # ---- running intersection
