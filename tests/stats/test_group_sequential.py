@@ -165,6 +165,16 @@ def test_effect_at_a_look() -> None:
     assert (up.high, up.low > e.low) == (math.inf, True)
 
 
+def test_all_users_alike_and_a_look_that_cannot_end_it() -> None:
+    one, zero = Moments.of([1.0, 1.0]), Moments.of([0.0, 0.0])
+    design = GroupSequential.spend([0.01, 100], planned=100)
+    same = design.effect(one, one, look=0)
+    assert (design.boundary[0], same.low, same.high, same.p_value) == (math.inf, 0.0, 0.0, 1.0)
+    assert design.effect(one, zero, look=0).p_value == 0.0
+    early = design.effect(Moments.of([1.0, 2.0]), Moments.of([0.0, 1.0]), look=0)
+    assert (early.low, early.high, early.bounded) == (-math.inf, math.inf, False)
+
+
 def test_errors() -> None:
     with pytest.raises(SettingError, match=r"the information of the looks is \[2, 1\]; numbers above 0, each above"):
         GroupSequential.pocock([2, 1])

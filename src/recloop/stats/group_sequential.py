@@ -84,7 +84,7 @@ class GroupSequential:
         def excess(c: float) -> float:
             return replace(flat, boundary=tuple((c * shape).tolist())).power(0.0) - alpha
 
-        c = brentq(excess, 0.0, HIGHEST, xtol=1e-10)
+        c = brentq(excess, -HIGHEST if sign(alternative) else 0.0, HIGHEST, xtol=1e-10)
         return replace(flat, boundary=tuple((c * shape).tolist()))
 
     @classmethod
@@ -216,7 +216,9 @@ class GroupSequential:
         side = sign(self.alternative)
         t, c = treatment.estimate(), control.estimate()
         gap, variance = t.value - c.value, t.variance + c.variance
-        p = self.p_value(gap / math.sqrt(variance), look) if variance > 0 else float(gap == 0 or gap * side < 0)
+        if not variance > 0:
+            return one_sided(effect(t, c, 0.0, float(gap == 0 or gap * side < 0), self.alpha, "group sequential"), side)
+        p = self.p_value(gap / math.sqrt(variance), look)
         return one_sided(effect(t, c, self.boundary[look], p, self.alpha, "group sequential"), side)
 
     def p_value(self, z: float, look: int) -> float:
@@ -225,7 +227,7 @@ class GroupSequential:
         Stage-wise ordering: ending earlier is more extreme, and at one look the larger z is. It is at most alpha
         exactly where a boundary was crossed.
 
-        Source: J&T (2000), section 8.4; A. A. Tsiatis, G. L. Rosner, C. R. Mehta, Biometrics 40 (1984).
+        Source: A. A. Tsiatis, G. L. Rosner, C. R. Mehta, Biometrics 40 (1984).
         """
         self._check(look)
         side = sign(self.alternative)
