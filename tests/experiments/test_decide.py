@@ -46,7 +46,7 @@ def test_ship_needs_every_control() -> None:
     found = verdict(users(random=0.10, popular=0.20, blend=0.30))
     assert (found.verdict, found.treatment) == ("ship", "blend")
     assert found.sentence.startswith("Ship blend. Its click rate is 29.0%, against 9.7% under random (+199%, between")
-    assert " and 21.1% under popular (+37.6%, between +22.7% and +54.7%)." in found.sentence
+    assert " and 21.1% under popular (+37.6%, between +24.9% and +51.9%)." in found.sentence
     assert "Intervals at 95%, valid at every look." in found.facts
     assert "3,000 users: random 1,000, popular 1,000 and blend 1,000." in found.facts
 
