@@ -54,8 +54,8 @@ def user_table(
 
     Args:
         decisions: id, user, variant, time, items, latency, fallback; ``diversity`` where known (see
-            ``with_diversity``). Those with an empty variant are outside the experiment: they count as earlier
-            exposure, and get no row.
+            ``with_diversity``), ``session`` and ``forced`` where experiments need them. Those with an empty variant
+            are outside the experiment: they count as earlier exposure, and get no row.
         events: user, item, kind, value, time, decision.
         feedback: user, kind, time, value, text, item, decision; None where there is none.
         window: attribution window in seconds.
@@ -66,7 +66,8 @@ def user_table(
     Returns:
         variant, user, first, last (times of the first and the last slate), and the sums slates, shown, repeats,
         fallbacks, latency_sum, diversity_sum, diversity_slates, clicks (items clicked), clicked_slates, abandoned,
-        purchases, buyer (0 or 1), revenue, rating_sum, ratings, survey_sum, surveys, sentiment_sum, comments.
+        purchases, buyer (0 or 1), revenue, rating_sum, ratings, survey_sum, surveys, sentiment_sum, comments. Where
+        decisions tell them: sessions (different ones), forced (slates of a variant that was given by hand).
 
     Raises:
         DataError: a column is missing, or a decision's id comes twice.
@@ -294,6 +295,8 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
             count("surveys", when=sent.get("survey", False)),
             amount("sentiment_sum", when=sent.get("comment", False)),
             count("comments", when=sent.get("comment", False)),
+            *([pl.col("session").n_unique().cast(pl.Int64).alias("sessions")] if "session" in columns else []),
+            *([count("forced")] if "forced" in columns else []),
         )
         .sort("variant", "user")
     )
