@@ -31,7 +31,7 @@ def placed(experiment: Experiment, running: Sequence[Experiment]) -> Experiment:
         starts = [start for start, end in gaps if end - start >= experiment.traffic - ROUNDING]
         if not starts:
             raise _no_room(experiment, running, gaps)
-        return msgspec.structs.replace(experiment, offset=min(starts[0], 1.0 - experiment.traffic))
+        return msgspec.structs.replace(experiment, offset=starts[0])
     if not any(start - ROUNDING <= wanted and wanted + experiment.traffic <= end + ROUNDING for start, end in gaps):
         raise _no_room(experiment, running, gaps)
     return experiment
