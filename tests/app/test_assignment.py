@@ -109,7 +109,9 @@ def test_sessions_and_requests(shop: Shop) -> None:
 
 
 def test_targeting(shop: Shop) -> None:
-    shop.run("t", targeting=[{"attribute": "profile.age", "minimum": 18}, {"attribute": "context.device", "in": ["tv"]}])
+    shop.run(
+        "t", targeting=[{"attribute": "profile.age", "minimum": 18}, {"attribute": "context.device", "in": ["tv"]}]
+    )
     for profile, context, wanted in (
         ({"age": "20"}, {"device": "tv"}, "t"),
         ({"age": "17"}, {"device": "tv"}, ""),
@@ -135,15 +137,24 @@ def test_dates_go_by_the_time_of_the_request(shop: Shop) -> None:
 
 
 def test_none_shows_nothing_and_is_kept(shop: Shop) -> None:
-    shop.run("t", variants={"none": {"policy": "none", "control": True}, "b": {"policy": "random"}})
+    variants = {"none": {"policy": "none", "control": True}, "b": {"policy": "random"}}
+    with pytest.raises(SettingError, match="variant 'none' shows nothing, and click rate counts what is shown; under"):
+        shop.run("t", variants=variants)
+    shop.run("t", variants=variants, primary="orders_per_user", planned_users=1000)
     told = [shop.engine.recommend(Request(user=f"u{n}", k=3)) for n in range(20)]
     empty = [one for one in told if one.variant == "none"]
     assert 0 < len(empty) < 20
     assert {(one.items, one.policy, one.fallback) for one in empty} == {((), "none", "")}
     assert all(len(one.items) == 3 for one in told if one.variant == "b")
     assert shop.store.decisions(experiment="t").height == 20
-    readout = read_trial(shop.store, "t", NOW).readout
+    bought = [Event(one.user, "i7", "purchase", NOW + n, 5.0) for n, one in enumerate(told)]
+    shop.store.append_events(bought)
+    readout = read_trial(shop.store, "t", NOW + 60).readout
     assert readout.users["none"] == len(empty)
+    values = {(one.metric, one.variant): one.value for one in readout.values}
+    assert values["orders_per_user", "none"] == values["orders_per_user", "b"] == 1.0
+    assert values["spend_per_user", "none"] == 5.0
+    assert values["revenue_per_user", "none"] == 0.0  # nothing was shown, so nothing shown was bought
 
 
 def test_testers_get_what_they_ask_for_and_are_not_counted(shop: Shop) -> None:

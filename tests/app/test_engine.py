@@ -106,7 +106,9 @@ def test_what_a_policy_learned_is_served_and_kept(store: Store, release: Release
 
 
 def test_assignment_names_the_policy(engine: Engine) -> None:
-    engine.run_experiment(lambda asked: Assignment("home", f"variant of {asked.user}", "random") if asked.user else None)
+    engine.run_experiment(
+        lambda asked: Assignment("home", f"variant of {asked.user}", "random") if asked.user else None
+    )
     told = engine.decide(Request(user="u1"))
     assert (told.experiment, told.variant, told.policy) == ("home", "variant of u1", "random")
     assert engine.decide(Request()).experiment == ""

@@ -1,5 +1,7 @@
 """Several experiments at once: where each gets its place, and what is refused."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,7 +53,7 @@ def test_a_unit_is_in_one_experiment_of_a_layer_at_most(parts: list[int], unit: 
         except ConflictError:
             continue
     spans = sorted(map(span, running))
-    assert all(end <= start + 1e-12 for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start + 1e-12 for (_, end), (start, _) in pairwise(spans))
     assert spans[-1][1] <= 1 + 1e-12
     assert sum(takes_part(one, unit) for one in running) <= 1
     share = np.random.default_rng(seed).uniform(0, 1)
@@ -65,8 +67,10 @@ def test_a_unit_is_in_one_experiment_of_a_layer_at_most(parts: list[int], unit: 
         (
             {"layer": "x"},
             {"layer": "y", "surfaces": ("home",)},
-            "'two' of layer 'y' runs on 'home', and 'one' of layer 'x' on every surface; a surface belongs to one "
-            "layer, so that one experiment decides each slate; name other surfaces, or put it in layer 'x'",
+            (
+                "'two' of layer 'y' runs on 'home', and 'one' of layer 'x' on every surface; a surface belongs to one "
+                "layer, so that one experiment decides each slate; name other surfaces, or put it in layer 'x'"
+            ),
         ),
         (
             {"layer": "x", "surfaces": ("home", "mail")},

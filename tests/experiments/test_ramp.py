@@ -41,7 +41,10 @@ def moved(test: Experiment, rows: pl.DataFrame, now: float = DAY, step: int = 0,
     ("change", "message"),
     [
         ({"ramp": [{"share": 0.1, "hours": 1}, {"share": 0.1}]}, "step 2 of the ramp has share 0.1; it lies above 0.1"),
-        ({"ramp": [{"share": 0.6}], "traffic": 0.5}, "step 1 of the ramp has share 0.6; it lies above 0.0 (a ramp only"),
+        (
+            {"ramp": [{"share": 0.6}], "traffic": 0.5},
+            "step 1 of the ramp has share 0.6; it lies above 0.0 (a ramp only",
+        ),
         ({"ramp": [{"share": 0.1}, {"share": 0.2}]}, "step 1 of the ramp has no hours; only the last may"),
         ({"ramp": [{"share": 0.1, "hours": 0}]}, "step 1 of the ramp has 0.0 hours; 0 < hours < 8784"),
         ({"ramp": [{"share": 0.1, "houers": 4}]}, "Did you mean 'hours'?"),

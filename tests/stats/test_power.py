@@ -137,7 +137,11 @@ def test_a_guardrail_holds_at_its_size() -> None:
     gaps = rng.normal(0, math.sqrt(2 / arm), 4000)
     held = gaps - 1.959964 * math.sqrt(2 / arm) > -0.15
     assert held.mean() == pytest.approx(0.8, abs=0.02)
-    assert sample_size_of_margin(1.0, 0.15, loss=0.05) > sample_size_of_margin(1.0, 0.15) > sample_size_of_margin(1.0, 0.15, loss=-0.05)
+    assert (
+        sample_size_of_margin(1.0, 0.15, loss=0.05)
+        > sample_size_of_margin(1.0, 0.15)
+        > sample_size_of_margin(1.0, 0.15, loss=-0.05)
+    )
 
 
 def test_days() -> None:

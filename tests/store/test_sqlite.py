@@ -193,7 +193,12 @@ def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
         store.experiments.add("home", {"name": "home"})
         store.experiments.start("home")
     with sqlite3.connect(path) as older:  # as the first schema was
-        for table, column in (("decisions", "session"), ("decisions", "forced"), ("experiments", "step"), ("experiments", "stepped")):
+        for table, column in (
+            ("decisions", "session"),
+            ("decisions", "forced"),
+            ("experiments", "step"),
+            ("experiments", "stepped"),
+        ):
             older.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         older.execute("UPDATE recloop_schema SET version = 1")
     older.close()

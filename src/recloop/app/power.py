@@ -155,6 +155,8 @@ def _from_events(events: pl.DataFrame, metric: OutcomeMetric, *, days: int, wher
                 bought.sum().alias("purchases"),
                 bought.any().cast(pl.Int64).alias("buyer"),
                 pl.col("value").cast(pl.Float64).filter(bought).sum().alias("revenue"),
+                bought.sum().alias("orders"),
+                pl.col("value").cast(pl.Float64).filter(bought).sum().alias("spend"),
                 pl.col("value").cast(pl.Float64).filter(rated).sum().alias("rating_sum"),
                 (rated & pl.col("value").is_not_null()).sum().alias("ratings"),
             )

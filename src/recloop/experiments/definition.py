@@ -213,10 +213,17 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def check_metrics(self, catalogue: Mapping[str, OutcomeMetric]) -> None:
-        """Raises SettingError where a metric is not in the catalogue; the nearest is offered."""
+        """Raises SettingError where a metric is unknown, or the primary one says nothing of a variant that is empty."""
         for metric in (self.primary, *self.secondaries, *(guardrail.metric for guardrail in self.guardrails)):
             if metric not in catalogue:
                 raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
+        empty = [name for name, variant in self.variants.items() if variant.policy == NONE]
+        if empty and catalogue[self.primary].of_items:
+            raise SettingError(
+                f"variant '{empty[0]}' shows nothing, and {catalogue[self.primary].title} counts what is shown",
+                allowed="under such a variant it is nothing by definition",
+                advice="choose a primary metric that is not of items, such as orders_per_user or satisfaction",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ``parse`` turns them back."""
