@@ -88,8 +88,8 @@ def test_a_version_and_a_step(shell: Shell) -> None:
 def test_power_from_numbers(shell: Shell) -> None:
     numbers = ["--metric", "purchase_rate", "--baseline", "0.1", "--users-per-day", "1000", "--rule", "fixed"]
     said = shell("experiments", "power", *numbers, "--change", "5%")
-    assert "purchase rate: 10.0%. As given." in said
-    assert "one comparison, error rate 0.05, power 80%, one look." in said
+    assert "Purchase rate: 10.0%. As given." in said
+    assert "One comparison, error rate 0.05, power 80%, one look." in said
     assert "To find +0.50 points (+5.0%): 114,000 users, which takes 114 days." in said
     found = shell.json("experiments", "power", *numbers, "--days", "3", "--change", "-0.005")
     assert [day["day"] for day in found["days"]] == [1, 2, 3]

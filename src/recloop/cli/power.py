@@ -159,7 +159,11 @@ def _sentences(sizing: "Sizing") -> list[str]:
             if needed
             else f"To find {wanted} takes more than ten years: ask for a larger change, or for more users."
         )
-    return said
+    if sizing.needed and 1 < len(pilot.new_users) < sizing.needed.day:
+        said.append(
+            f"Beyond the {len(pilot.new_users)} days that are known, each counts as the mean of their last week."
+        )
+    return [sentence[0].upper() + sentence[1:] for sentence in said]
 
 
 def _show(sizing: "Sizing", sentences: list[str]) -> None:
