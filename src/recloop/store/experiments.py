@@ -10,6 +10,7 @@ from recloop.store.audit import Audit
 from recloop.store.database import Database
 
 DRAFT, RUNNING, STOPPED = "draft", "running", "stopped"
+DECIDED = "decide experiment"
 
 
 class ExperimentRecord(NamedTuple):
@@ -66,6 +67,35 @@ class ExperimentRecords:
         """
         return self._move(name, RUNNING, STOPPED, "stopped", actor)
 
+    def decide(self, name: str, entry: Mapping[str, Any], *, stop: bool, actor: str = "") -> ExperimentRecord:
+        """Keep a line of the decision log and, with ``stop``, end the experiment: both, or neither.
+
+        Ending one that has stopped already changes nothing more, so that a decision may be repeated.
+
+        Args:
+            name: of the experiment.
+            entry: JSON values of the line.
+            stop: whether it ends.
+            actor: who or what decided.
+
+        Raises:
+            ConflictError: it is a draft.
+            MissingError: there is none of that name.
+        """
+
+        def work(connection: Connection) -> ExperimentRecord:
+            record = self._get(connection, name)
+            if record.state == DRAFT:
+                raise ConflictError(f"experiment '{name}' is a draft", advice="start it before there is a decision")
+            self._audit.record(connection, actor, DECIDED, name, json.dumps(dict(entry), allow_nan=False))
+            return self._moved(connection, record, STOPPED, "stopped", actor) if stop else record
+
+        return self._database.write(work)
+
+    def decisions(self, name: str) -> list[dict[str, Any]]:
+        """The decision log of one experiment, oldest first."""
+        return [json.loads(line.detail) for line in self._audit.about(DECIDED, name)]
+
     def get(self, name: str) -> ExperimentRecord:
         """One experiment.
 
@@ -88,12 +118,19 @@ class ExperimentRecords:
                 raise ConflictError(
                     f"experiment '{name}' is {record.state}", allowed=f"only one that is {before} can become {after}"
                 )
-            change: dict[str, Any] = {"state": after, column: self._database.clock()}
-            connection.execute(update(tables.experiments).where(tables.experiments.c.name == name).values(change))
-            self._audit.record(connection, actor, f"experiment {after}", name)
-            return record._replace(**change)
+            return self._moved(connection, record, after, column, actor)
 
         return self._database.write(work)
+
+    def _moved(
+        self, connection: Connection, record: ExperimentRecord, after: str, column: str, actor: str
+    ) -> ExperimentRecord:
+        if record.state == after:
+            return record
+        change: dict[str, Any] = {"state": after, column: self._database.clock()}
+        connection.execute(update(tables.experiments).where(tables.experiments.c.name == record.name).values(change))
+        self._audit.record(connection, actor, f"experiment {after}", record.name)
+        return record._replace(**change)
 
     def _get(self, connection: Connection, name: str) -> ExperimentRecord:
         row = connection.execute(select(tables.experiments).where(tables.experiments.c.name == name)).first()
