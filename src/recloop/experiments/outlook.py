@@ -5,7 +5,7 @@ from scipy.special import ndtri
 
 from recloop.experiments.definition import Experiment
 from recloop.experiments.readout import Comparison, Readout
-from recloop.stats.sequences import boundary, rho_square
+from recloop.stats.sequences import boundary
 
 POWER = 0.8
 
@@ -32,7 +32,7 @@ def outlook(experiment: Experiment, readout: Readout) -> Outlook:
     return Outlook(
         users_left=max(experiment.planned_users - readout.total_users, 0),
         seconds_left=readout.seconds_left,
-        detectable=max(found, default=math.nan),
+        detectable=float(f"{max(found, default=math.nan):.6g}"),  # the order of rows changes no figure that counts
     )
 
 
@@ -40,8 +40,7 @@ def _detectable(experiment: Experiment, readout: Readout, one: Comparison) -> fl
     """From the standard error so far, which falls with the root of the users; the rule's own multiple of it decides."""
     assert one.sequential is not None
     planned = experiment.planned_for(one.treatment, one.control)
-    users = readout.users[one.treatment] + readout.users[one.control]
-    square, alpha = rho_square(planned, experiment.alpha), experiment.alpha
-    error = (one.sequential.high - one.sequential.low) / 2 / boundary(users, square, alpha)
-    critical = float(ndtri(1 - alpha / 2)) if experiment.rule == "fixed" else boundary(planned, square, alpha)
-    return (critical + float(ndtri(POWER))) * error * math.sqrt(users / planned)
+    share = (readout.users[one.treatment] + readout.users[one.control]) / planned
+    error = (one.sequential.high - one.sequential.low) / 2 / boundary(share, experiment.alpha)
+    critical = float(ndtri(1 - experiment.alpha / 2)) if experiment.rule == "fixed" else boundary(1.0, experiment.alpha)
+    return (critical + float(ndtri(POWER))) * error * math.sqrt(share)

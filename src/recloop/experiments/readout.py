@@ -156,18 +156,18 @@ def read_out(
     """
     experiment.check_metrics(catalogue)
     require_users(table)
-    counted = split(experiment, table)
     kept, crossovers = without_crossovers(table)
+    users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
+    over = sum(users.values()) >= experiment.planned_users
+    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
+    counted = split(experiment, table, basis)
     found = [traffic(counted), crossover(crossovers, table["user"].n_unique())]
     if segment_columns:
-        found.append(traffic_by_slice(experiment, table, segment_columns))
+        found.append(traffic_by_slice(experiment, table, segment_columns, basis))
     if covariates:
         found.append(balance(experiment, kept, covariates))
     if aa_p_values is not None:
         found.append(aa_history(aa_p_values, experiment.alpha))
-    users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
-    over = sum(users.values()) >= experiment.planned_users
-    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
     agreed = dict.fromkeys([experiment.primary, *(g.metric for g in experiment.guardrails)])
     wanted = [catalogue[id_] for id_ in dict.fromkeys([*agreed, *catalogue])]
     # while it is not known who is counted, nothing is computed of what they did

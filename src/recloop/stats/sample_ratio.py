@@ -63,6 +63,22 @@ def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 
     >>> round(found.p_value, 4), found.red
     (0.0086, False)
     """
+    seen, expected, strangers = against_plan(counts, weights)
+    p = float("nan")
+    if len(expected) > 1 and min(expected.values()) >= MINIMUM_EXPECTED:
+        statistic = sum((seen[name] - e) ** 2 / e for name, e in expected.items())
+        p = float(chdtrc(len(expected) - 1, statistic))
+    return SRM(p, seen, expected, strangers, alpha)
+
+
+def against_plan(
+    counts: Mapping[str, int], weights: Mapping[str, float]
+) -> tuple[dict[str, int], dict[str, float], tuple[str, ...]]:
+    """Users of every arm, expected users of the planned ones, and the arms that have users without a plan.
+
+    Raises:
+        SettingError: a weight or a count is negative, or all weights are zero.
+    """
     total_weight = sum(weights.values())
     if total_weight <= 0 or min(weights.values()) < 0:
         raise SettingError(f"weights are {dict(weights)}", allowed="none is negative, and one is above zero")
@@ -73,8 +89,4 @@ def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 
     total = sum(counts.get(name, 0) for name in planned)
     expected = {name: total * weight / total_weight for name, weight in planned.items()}
     seen = {**dict.fromkeys(weights, 0), **counts}
-    p = float("nan")
-    if len(planned) > 1 and min(expected.values()) >= MINIMUM_EXPECTED:
-        statistic = sum((seen[name] - e) ** 2 / e for name, e in expected.items())
-        p = float(chdtrc(len(planned) - 1, statistic))
-    return SRM(p, seen, expected, strangers, alpha)
+    return seen, expected, strangers
