@@ -8,7 +8,7 @@ from scipy import stats
 from recloop.errors import DataError
 from recloop.experiments import Experiment, Variant, read_out
 from recloop.experiments.checks import aa_history, balance, crossover, split, traffic, traffic_by_slice
-from recloop.stats import holm, srm
+from recloop.stats import holm, sequential_srm, srm
 
 AB = Experiment(
     name="t", variants={"a": Variant(policy="popular", control=True), "b": Variant(policy="blend")}, planned_users=4000
@@ -52,8 +52,9 @@ def test_a_slice_that_lost_users_is_red_though_the_whole_is_not() -> None:
     assert "where country = DE (b has " in found.sentence
     assert "after Holm over 6 slices. Something decides who is counted there." in found.sentence
     assert "(unknown)" not in found.sentence
-    readout = read_out(AB, kept, now=0.0, segment_columns=["country", "phone"])
-    assert readout.hidden.startswith("Traffic was not split as planned where country = DE (b has ")
+    once = Experiment(name="t", variants=AB.variants, rule="fixed", planned_users=3000)
+    readout = read_out(once, kept, now=0.0, segment_columns=["country", "phone"])
+    assert readout.hidden == found.sentence
     assert (readout.comparisons, readout.segments.effects) == ((), ())
 
 
@@ -152,3 +153,21 @@ def test_aa_history() -> None:
     assert "Of 100 A/A experiments 3" in found.sentence
     hidden = read_out(AB, people(), now=0.0, aa_p_values=rng.uniform(size=100) ** 3).hidden
     assert hidden.startswith("Of 100 A/A experiments")
+
+
+def test_where_every_look_counts_the_split_raises_few_false_alarms() -> None:
+    """A/A: 40 looks at 2,000 users; ever red in about one of a hundred experiments, by chi-square in more."""
+    rng, runs, looks = np.random.default_rng(5), 300, 40
+    arms = rng.integers(0, 2, (runs, 2000)).cumsum(axis=1)[:, 2000 // looks - 1 :: 2000 // looks]
+    seen = 2000 // looks * np.arange(1, looks + 1)
+    ever = sum(
+        any(
+            sequential_srm({"a": int(n - b), "b": int(b)}, AB.weights, 0.01, concentration=250).red
+            for n, b in zip(seen, row, strict=True)
+        )
+        for row in arms
+    )
+    assert ever / runs <= 0.01 + 2 * np.sqrt(0.01 * 0.99 / runs)
+    table = people(1000)
+    assert split(AB, table, "always valid").alpha == 0.01
+    assert split(AB, table).alpha == 0.001
