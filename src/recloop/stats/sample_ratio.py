@@ -5,6 +5,7 @@ from scipy.special import chdtrc
 
 from recloop.errors import SettingError
 
+SUSPECT = 10  # times alpha
 MINIMUM_EXPECTED = 5  # below, chi-square is not to be trusted
 
 
@@ -28,6 +29,11 @@ class SRM:
         return bool(self.strangers) or self.p_value < self.alpha
 
     @property
+    def suspect(self) -> bool:
+        """Whether it is not red, and still rarer than ten times alpha: a reason to look, not to hide."""
+        return not self.red and self.p_value < SUSPECT * self.alpha
+
+    @property
     def sentence(self) -> str:
         """What was found, in words."""
         if self.strangers:
@@ -43,7 +49,8 @@ class SRM:
         chance = "p < 0.0001" if self.p_value < 0.0001 else f"p = {self.p_value:.2g}"
         if self.red:
             return f"Traffic was not split as planned: {shares}; {chance}. Something decides who is counted."
-        return f"Traffic was split as planned: {shares}; {chance}."
+        doubt = "may not have been split" if self.suspect else "was split"
+        return f"Traffic {doubt} as planned: {shares}; {chance}."
 
 
 def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 0.001) -> SRM:

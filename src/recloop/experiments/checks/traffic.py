@@ -31,7 +31,7 @@ def traffic(found: SRM) -> Check:
     """The split over all users, with its practical size beside the p-value."""
     tested = found.p_value <= 1 and not found.strangers
     sentence = f"{found.sentence} {gap(found)}." if tested else found.sentence
-    return Check("traffic", "red" if found.red else "green", sentence)
+    return Check("traffic", "red" if found.red else "yellow" if found.suspect else "green", sentence)
 
 
 def gap(found: SRM) -> str:
