@@ -17,7 +17,7 @@ from recloop.stats.quantiles_sequential import quantile_difference, quantile_seq
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sample_ratio_sequential import sequential_srm
-from recloop.stats.sequences import always_valid
+from recloop.stats.sequences import always_valid, sequential_inflation
 from recloop.stats.spending import hwang_shih_decani_spending, obrien_fleming_spending, pocock_spending, power_spending
 from recloop.stats.sprt import SPRT, Characteristic
 from recloop.stats.uniformity import Uniformity, uniformity
@@ -58,6 +58,7 @@ __all__ = [
     "running_intersection",
     "sample_size",
     "sample_size_of_shares",
+    "sequential_inflation",
     "sequential_srm",
     "srm",
     "uniformity",

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtri
 
 from recloop.errors import SettingError
+from recloop.stats.crossing import crossing_chance
 from recloop.stats.effect import Effect, check_alpha, effect, one_sided
 from recloop.stats.mixture import Alternative, sign
 from recloop.stats.moments import Moments
@@ -107,6 +108,30 @@ def boundary(share: float, alpha: float, *, one_sided: bool = False) -> float:
     """
     c = _height_of(alpha if one_sided else alpha / 2)
     return c / math.sqrt(math.sqrt(share)) if share <= 1 else math.sqrt(c * c + GROWTH * math.log(share))
+
+
+def sequential_inflation(alpha: float = 0.05, power: float = 0.8, *, alternative: Alternative = "two-sided") -> float:
+    """Planned users of ``always_valid`` over those of a test with a single look, for the same power by then.
+
+    Multiply ``sample_size`` by it. The experiment then ends sooner on average: most end before the planned size.
+
+    Raises:
+        SettingError: power is not between alpha and 1.
+
+    >>> round(sequential_inflation(), 2)
+    1.28
+    """
+    check_alpha(alpha)
+    if not alpha < power < 1:
+        raise SettingError(f"power is {power}", allowed="it lies between alpha and 1", advice="use 0.8")
+    sides = 1 if sign(alternative) else 2
+    c, times = _height_of(alpha / sides), np.geomspace(1e-3, 1.0, 60)
+
+    def short(drift: float) -> float:
+        return crossing_chance(lambda t: c * np.sqrt(np.sqrt(t)) - drift * t, times) - power
+
+    once = float(ndtri(1 - alpha / sides) + ndtri(power))
+    return (float(brentq(short, once, 2 * once + 2, xtol=1e-3)) / once) ** 2
 
 
 def height(z: float, share: float) -> float:
