@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recloop.experiments.decide import Verdict
-from recloop.experiments.definition import Experiment
+from recloop.experiments.definition import NONE, Experiment
 
 Kind = Literal["stop", "promote", "none"]
 
@@ -35,8 +35,11 @@ def act(experiment: Experiment, verdict: Verdict, *, promote: bool, stop: bool) 
     'blend won; a person promotes it, since auto_promote is false.'
     """
     if verdict.verdict == "ship":
+        policy = experiment.variants[verdict.treatment].policy
+        if policy == NONE:
+            return Action("none", f"{verdict.treatment} won by showing nothing; a person takes the slates away.")
         if promote:
-            return Action("promote", verdict.sentence, experiment.variants[verdict.treatment].policy)
+            return Action("promote", verdict.sentence, policy)
         return Action("none", f"{verdict.treatment} won; a person promotes it, since auto_promote is false.")
     if verdict.verdict == "roll_back":
         if stop:

@@ -61,7 +61,7 @@ def decide(experiment: Experiment, readout: Readout, *, stopped: bool = False) -
     >>> test = Experiment(name="home", planned_users=400, variants={
     ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
     >>> print(decide(test, read_out(test, table, now=0.0)).sentence)
-    Ship blend. Its click rate is 75.0%, against 25.0% under popular (+200%, between +143% and +286%).
+    Ship blend. Its click rate is 75.0%, against 25.0% under popular (+200%, between +151% and +270%).
     """
     return _Case(experiment, readout, stopped).verdict()
 

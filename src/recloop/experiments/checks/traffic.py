@@ -14,17 +14,18 @@ from recloop.stats import SRM, holm, sequential_srm, srm
 
 SEQUENTIAL_ALPHA = 0.01  # over the whole life of an experiment
 INFORMATION = 8.0  # planned users over the concentration of the mixture: near the best at the planned size
+UNITS = {"session": "sessions", "request": "slates"}  # column of the user table that counts them
 NAMED = 3  # slices that a sentence names
 
 
 def split(experiment: Experiment, table: pl.DataFrame, basis: Basis = "fixed") -> SRM:
-    """Users per variant against the planned weights; a user of several variants counts where it was seen first.
+    """Units per variant against the planned weights; a user of several variants counts where it was seen first.
 
     Chi-square is right at one look, and red below 0.001. Where every look counts (``always valid``) the test is the one
     by a Dirichlet mixture, sharpest at the planned size and red below 0.01: a false alarm in one of a hundred
     experiments, however often it is looked at. Chi-square, looked at that often, raises more at 0.001.
     """
-    return _split(experiment, once(table), basis)
+    return _split(experiment, _units(experiment, table), basis)
 
 
 def traffic(found: SRM) -> Check:
@@ -42,7 +43,7 @@ def gap(found: SRM) -> str:
     """
     gaps = {name: found.counts[name] / planned - 1 for name, planned in found.expected.items()}
     name = max(gaps, key=lambda one: abs(gaps[one]))
-    return f"{name} has {abs(gaps[name]):.2%} {'fewer' if gaps[name] <= 0 else 'more'} users than planned"
+    return f"{name} has {abs(gaps[name]):.2%} {'fewer' if gaps[name] <= 0 else 'more'} {found.unit} than planned"
 
 
 def traffic_by_slice(
@@ -55,11 +56,11 @@ def traffic_by_slice(
     Raises:
         DataError: a column is missing, or cannot be one of segments.
     """
-    users = once(sliced(table, columns))
+    users = _units(experiment, sliced(table, columns))
     found = {
         (column, value): _split(experiment, part, basis)
         for column in columns
-        for (value,), part in users.select(column, "variant").partition_by(column, as_dict=True).items()
+        for (value,), part in users.partition_by(column, as_dict=True).items()
     }
     adjusted = dict(zip(found, holm([one.p_value for one in found.values()]).tolist(), strict=True))
     tested = sorted((p, slice_) for slice_, p in adjusted.items() if p <= 1)
@@ -85,9 +86,18 @@ def traffic_by_slice(
     )
 
 
-def _split(experiment: Experiment, users: pl.DataFrame, basis: Basis) -> SRM:
-    counts = {**dict.fromkeys(experiment.variants, 0), **dict(users["variant"].value_counts().iter_rows())}
+def _units(experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame:
+    """The rows with how many units each stands for."""
+    column = UNITS.get(experiment.unit)
+    if column in table.columns:
+        return table.with_columns(units=pl.col(column))
+    return once(table).with_columns(units=1)
+
+
+def _split(experiment: Experiment, rows: pl.DataFrame, basis: Basis) -> SRM:
+    sums = dict(rows.group_by("variant").agg(pl.col("units").sum()).iter_rows())
+    counts, unit = {**dict.fromkeys(experiment.variants, 0), **sums}, f"{experiment.unit}s"
     if basis == "fixed":
-        return srm(counts, experiment.weights)
+        return srm(counts, experiment.weights, unit=unit)
     near = max(experiment.planned_users / INFORMATION, 1.0)
-    return sequential_srm(counts, experiment.weights, SEQUENTIAL_ALPHA, concentration=near)
+    return sequential_srm(counts, experiment.weights, SEQUENTIAL_ALPHA, concentration=near, unit=unit)
