@@ -34,7 +34,7 @@ def people(users: int = 4000, seed: int = 0) -> pl.DataFrame:
 def test_the_split_says_how_far_it_is_from_the_plan() -> None:
     found = traffic(srm({"a": 1030, "b": 970}, {"a": 1, "b": 1}))
     assert found.level == "green"
-    assert found.sentence.endswith("p = 0.18. a has 3.00% more users than planned.")
+    assert found.sentence.endswith("p = 0.18. b has 3.00% fewer users than planned.")
     strange = traffic(srm({"a": 50, "b": 50, "c": 4}, {"a": 1, "b": 1, "c": 0}))
     assert (strange.level, strange.sentence) == (
         "red", "Users were shown variants that have no traffic: 'c' (4 users)."
@@ -171,3 +171,22 @@ def test_where_every_look_counts_the_split_raises_few_false_alarms() -> None:
     table = people(1000)
     assert split(AB, table, "always valid").alpha == 0.01
     assert split(AB, table).alpha == 0.001
+
+
+def test_sessions_are_counted_where_sessions_are_assigned() -> None:
+    """Users of both variants are as planned; the sessions of one country are not."""
+    rng = np.random.default_rng(1)
+    visits = people(1000).drop("variant").join(pl.DataFrame({"variant": ["a", "b"]}), how="cross")
+    lost = (pl.col("country") == "DE") & (pl.col("variant") == "b")
+    visits = visits.with_columns(sessions=pl.Series(rng.poisson(4, visits.height) + 1))
+    visits = visits.with_columns(sessions=pl.when(lost).then(pl.col("sessions") // 2).otherwise("sessions"))
+    test = Experiment(name="t", variants=AB.variants, unit="session", planned_users=1000)
+    found = traffic_by_slice(test, visits, ["country"])
+    assert found.level == "red"
+    assert "fewer sessions than planned" in found.sentence
+    assert "of sessions (planned 50.0%)" in split(test, visits).sentence
+    even = visits.with_columns(sessions=5)
+    readout = read_out(test, even, now=0.0, segment_columns=["country"])
+    assert not readout.hidden
+    assert readout.segments.effects == ()  # the same users are in both arms
+    assert len([one for one in readout.checks if one.name == "crossover"]) == 1

@@ -42,7 +42,7 @@ def gap(found: SRM) -> str:
     'gate_30 has 0.87% fewer users than planned'
     """
     gaps = {name: found.counts[name] / planned - 1 for name, planned in found.expected.items()}
-    name = max(gaps, key=lambda one: abs(gaps[one]))
+    name = max(gaps, key=lambda one: (round(abs(gaps[one]), 9), gaps[one] < 0))  # of two alike, the one that lost
     return f"{name} has {abs(gaps[name]):.2%} {'fewer' if gaps[name] <= 0 else 'more'} {found.unit} than planned"
 
 
