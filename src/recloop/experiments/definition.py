@@ -108,6 +108,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         rule: ``sequential`` may be looked at and ended any time; ``fixed`` is decided once, at the planned users.
         salt: text that the split hangs on; empty means name and version.
         version: counts the revisions.
+        auto_stop: whether ``recloop experiments decide --apply`` may end it where every treatment does harm.
+        auto_promote: whether it may put the winner in charge of all users.
 
     >>> test = Experiment(name="home", variants={
     ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
@@ -142,6 +144,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rule: Literal["sequential", "fixed"] = "sequential"
     salt: str = ""
     version: int = 1
+    auto_stop: bool = True
+    auto_promote: bool = False
 
     def __post_init__(self) -> None:
         variants = (("variant", name) for name in self.variants)

@@ -1,32 +1,66 @@
 """Inference from sums: pure functions, no rows where moments do, no input or output."""
 
+from recloop.stats.bayes import Belief, Beta, Normal, beliefs
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
+from recloop.stats.group_sequential import GroupSequential
+from recloop.stats.heterogeneity import Heterogeneity, heterogeneity
+from recloop.stats.intersection import Intersection, running_intersection
 from recloop.stats.means import Mean, mean_interval, welch
+from recloop.stats.mixture import confidence_sequence
 from recloop.stats.moments import Moments
+from recloop.stats.msprt import msprt
 from recloop.stats.multiplicity import benjamini_hochberg, holm
 from recloop.stats.pairs import paired
 from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
+from recloop.stats.quantiles_sequential import quantile_difference, quantile_sequence
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
-from recloop.stats.sequences import always_valid
+from recloop.stats.sample_ratio_sequential import sequential_srm
+from recloop.stats.sequences import always_valid, sequential_inflation
+from recloop.stats.spending import hwang_shih_decani_spending, obrien_fleming_spending, pocock_spending, power_spending
+from recloop.stats.sprt import SPRT, Characteristic
+from recloop.stats.uniformity import Uniformity, uniformity
 
 __all__ = [
+    "SPRT",
     "SRM",
+    "Belief",
+    "Beta",
+    "Characteristic",
     "Effect",
     "Estimate",
+    "GroupSequential",
+    "Heterogeneity",
+    "Intersection",
     "Mean",
     "Moments",
+    "Normal",
+    "Uniformity",
     "always_valid",
+    "beliefs",
     "benjamini_hochberg",
+    "confidence_sequence",
     "detectable_change",
+    "heterogeneity",
     "holm",
+    "hwang_shih_decani_spending",
     "mean_interval",
+    "msprt",
+    "obrien_fleming_spending",
     "paired",
+    "pocock_spending",
+    "power_spending",
+    "quantile_difference",
+    "quantile_sequence",
     "ratio",
     "relative_change",
+    "running_intersection",
     "sample_size",
     "sample_size_of_shares",
+    "sequential_inflation",
+    "sequential_srm",
     "srm",
+    "uniformity",
     "welch",
 ]
