@@ -100,6 +100,8 @@ def test_power_from_numbers(shell: Shell) -> None:
     )
     assert more["alpha_each"] == pytest.approx(0.0188, abs=1e-4)
     assert more["design"]["pair"] == 0.5
+    looks = shell("experiments", "power", *numbers[:-1], "group-sequential", "--looks", "4")
+    assert "4 planned looks, for 1.02 times the users of one look." in looks
 
 
 def test_power_of_an_experiment(shell: Shell) -> None:
