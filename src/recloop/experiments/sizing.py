@@ -90,8 +90,8 @@ class Design:
         share: the treatment's share of the users of its pair.
         pair: the pair's share of the users who take part.
         traffic: share of all users that takes part.
-        rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned ones with
-            O'Brien-Fleming spending.
+        rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned looks
+            with O'Brien-Fleming spending.
         looks: of the group-sequential rule, evenly spread.
         correlation: of the metric with a covariate from before the start.
         adjustment: how the comparisons share alpha. Experiments are decided by Holm, of which ``bonferroni`` is the
