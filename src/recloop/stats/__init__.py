@@ -9,6 +9,7 @@ from recloop.stats.cupac import cross_fitted
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
 from recloop.stats.group_sequential import GroupSequential
+from recloop.stats.heterogeneity import Heterogeneity, heterogeneity
 from recloop.stats.intersection import Intersection, running_intersection
 from recloop.stats.lift import relative_lift
 from recloop.stats.means import Mean, mean_interval, welch
@@ -29,6 +30,7 @@ from recloop.stats.sequences import always_valid, sequential_inflation
 from recloop.stats.spending import hwang_shih_decani_spending, obrien_fleming_spending, pocock_spending, power_spending
 from recloop.stats.sprt import SPRT, Characteristic
 from recloop.stats.strata import stratified
+from recloop.stats.uniformity import Uniformity, uniformity
 from recloop.stats.winsor import Winsorised, cap, winsorised
 
 __all__ = [
@@ -42,10 +44,12 @@ __all__ = [
     "Effect",
     "Estimate",
     "GroupSequential",
+    "Heterogeneity",
     "Intersection",
     "Mean",
     "Moments",
     "Normal",
+    "Uniformity",
     "Winsorised",
     "always_valid",
     "beliefs",
@@ -55,6 +59,7 @@ __all__ = [
     "cross_fitted",
     "cuped",
     "detectable_change",
+    "heterogeneity",
     "holm",
     "hwang_shih_decani_spending",
     "impute",
@@ -81,6 +86,7 @@ __all__ = [
     "sequential_srm",
     "srm",
     "stratified",
+    "uniformity",
     "welch",
     "wilson",
     "winsorised",

@@ -9,7 +9,12 @@ from recloop.stats.sample_ratio import SRM, against_plan
 
 
 def sequential_srm(
-    counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 0.001, *, concentration: float = 1000.0
+    counts: Mapping[str, int],
+    weights: Mapping[str, float],
+    alpha: float = 0.001,
+    *,
+    concentration: float = 1000.0,
+    unit: str = "users",
 ) -> SRM:
     """Sample ratio mismatch by a p-value that may be looked at after every user, exact from the first one on.
 
@@ -23,6 +28,7 @@ def sequential_srm(
         alpha: below this p-value the result is red.
         concentration: how near the plan the averaged splits lie: about as many users as a mismatch is found after.
             Small finds gross faults soon, large finds small ones in the end. Fixed before the start.
+        unit: what is counted, as the sentence names it.
 
     Source: M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022.
 
@@ -37,11 +43,11 @@ def sequential_srm(
         raise SettingError(f"concentration is {concentration}", allowed="it is above 0", advice="use 1000")
     seen, expected, strangers = against_plan(counts, weights)
     if len(expected) < 2 or not sum(expected.values()):
-        return SRM(math.nan, seen, expected, strangers, alpha)
+        return SRM(math.nan, seen, expected, strangers, alpha, unit)
     n = np.array([seen[name] for name in expected], dtype=np.float64)
     shares = np.array([weights[name] for name in expected], dtype=np.float64)
     shares /= shares.sum()
     prior = concentration * shares
     averaged = gammaln(concentration) - gammaln(concentration + n.sum()) + (gammaln(prior + n) - gammaln(prior)).sum()
     log_ratio = float(averaged - n @ np.log(shares))
-    return SRM(math.exp(min(-log_ratio, 0.0)), seen, expected, strangers, alpha)
+    return SRM(math.exp(min(-log_ratio, 0.0)), seen, expected, strangers, alpha, unit)
