@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from recloop.errors import DataError, SettingError
@@ -46,8 +46,8 @@ def prediction_powered(answered: Moments, others: Moments, tuning: float | None 
     """The mean answer, where those who answered are a random draw of the users.
 
     With y the answers, f the predictions and a tuning t: ``t * mean(f of the others) + mean(y - t f of the answered)``.
-    The second part mends what is wrong with the predictions, so the value is right whatever the predictions are, as long
-    as they were made without these answers: by a model trained on other users, or cross-fitted.
+    The second part mends what is wrong with the predictions, so the value is right whatever the predictions are, as
+    long as they were made without these answers: by a model trained on other users, or cross-fitted.
 
     Args:
         answered: moments of the answers y, with the predictions f for the same users as the second column.
@@ -65,7 +65,7 @@ def prediction_powered(answered: Moments, others: Moments, tuning: float | None 
     >>> answered = Moments.of([4.0, 2.0, 5.0, 1.0, 3.0], x=[3.8, 2.5, 4.6, 1.5, 2.6])
     >>> found = prediction_powered(answered, Moments.of([3.5, 2.5, 4.0, 1.5, 3.0, 2.9, 4.1, 2.2]))
     >>> round(found.estimate.value, 3), round(found.tuning, 3), round(found.width, 2)
-    (2.949, 1.009, 0.57)
+    (2.955, 1.208, 0.58)
     """
     if answered.x_mean is None or others.x_mean is not None:
         raise DataError(
@@ -76,10 +76,8 @@ def prediction_powered(answered: Moments, others: Moments, tuning: float | None 
     if n < 4 or rest < 2:
         raise DataError(f"{n} answers and {rest} predictions are too few", allowed="at least 4 and 2 are wanted")
     everyone = Moments(n, answered.x_mean, answered.x_m2) + others
-    if tuning is None:
-        t = answered.cov / ((1 + n / rest) * everyone.var) if everyone.m2 > 0 else 0.0
-    else:
-        t = tuning
+    best = answered.cov / ((1 + n / rest) * everyone.var) if everyone.m2 > 0 else 0.0
+    t = best if tuning is None else tuning
     mended = max(answered.var - 2 * t * answered.cov + t * t * answered.x_var, 0.0) / n
     guessed = t * t * others.var / rest
     value = t * others.mean + answered.mean - t * answered.x_mean
@@ -127,8 +125,8 @@ def survey_sums(answers: ArrayLike, predictions: ArrayLike, chances: ArrayLike) 
 def weighted_prediction_powered(sums: Comoments) -> PredictionPowered:
     """The mean answer of all users, where each answers independently with a known chance of its own.
 
-    The inverse-chance mean of the answers, less the best linear guess of its error from two columns that are known to be
-    zero on average: predictions against weighted predictions, and one against the weights. Useless predictions cost
+    The inverse-chance mean of the answers, less the best linear guess of its error from two columns that are known to
+    be zero on average: predictions against weighted predictions, and one against the weights. Useless predictions cost
     nothing but a degree of freedom. With equal chances it agrees with ``prediction_powered`` up to terms that vanish.
 
     Source: C.-E. Särndal, B. Swensson, J. Wretman, "Model assisted survey sampling" (1992), the difference and
@@ -144,7 +142,7 @@ def weighted_prediction_powered(sums: Comoments) -> PredictionPowered:
     >>> found = weighted_prediction_powered(survey_sums(answers, truth + rng.normal(0, 0.5, 5000), chance))
     >>> low, high = found.interval()
     >>> round(float(np.nanmean(answers)), 1), bool(low < 3 < high), found.width < 0.7
-    (3.3, True, True)
+    (3.2, True, True)
     """
     if sums.n < 2 or len(sums.means) != 3:
         raise DataError(f"sums of {sums.n} users and {len(sums.means)} columns", allowed="those of survey_sums")
@@ -156,8 +154,8 @@ def weighted_prediction_powered(sums: Comoments) -> PredictionPowered:
     if not s[2, 2] > 0:
         raise DataError("everybody answered", advice="use the plain mean: stats.mean_interval")
 
-    def adjusted(columns: list[int]) -> tuple[Estimate, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-        slopes = np.linalg.lstsq(s[np.ix_(columns, columns)], s[columns, 0], rcond=None)[0]
+    def adjusted(columns: list[int]) -> tuple[Estimate, NDArray[np.float64]]:
+        slopes = np.asarray(np.linalg.lstsq(s[np.ix_(columns, columns)], s[columns, 0], rcond=None)[0], np.float64)
         left = max(float(s[0, 0] - slopes @ s[columns, 0]), 0.0)
         value = float(sums.means[0] - slopes @ sums.means[columns])
         return Estimate(value, left / sums.n, round(answers)), slopes
@@ -176,7 +174,7 @@ def prediction_powered_difference(
     >>> arm = prediction_powered(answered, Moments.of([3.5, 2.5, 4.0, 1.5, 3.0, 2.9, 4.1, 2.2]))
     >>> e = prediction_powered_difference(arm, arm)
     >>> e.estimate, round(e.high, 2)
-    (0.0, 1.35)
+    (0.0, 1.22)
     """
     df = _df((treatment.estimate.variance, treatment.df), (control.estimate.variance, control.df))
     return difference(treatment.estimate, control.estimate, alpha, df, "prediction-powered")
@@ -188,8 +186,8 @@ def answers_needed(
     """Answers that make the interval of the mean answer ``half_width`` wide on either side.
 
     Without predictions (a correlation of 0): ``(z deviation / half_width)^2``. With them, n answers and N predictions
-    for others have the variance ``deviation^2 / n * (1 - correlation^2 N / (N + n))``. For the difference of two arms of
-    equal size, give ``half_width / sqrt(2)`` and read the answer per arm.
+    for others have the variance ``deviation^2 / n * (1 - correlation^2 N / (N + n))``. For the difference of two arms
+    of equal size, give ``half_width / sqrt(2)`` and read the answer per arm.
 
     Args:
         half_width: what is wanted.
@@ -204,7 +202,7 @@ def answers_needed(
         SettingError: a number is out of range.
 
     >>> answers_needed(0.1, 1.2), answers_needed(0.1, 1.2, correlation=0.7, predictions=10_000)
-    (554, 291)
+    (554, 290)
     """
     check_alpha(alpha)
     if not (half_width > 0 and deviation > 0 and -1 <= correlation <= 1 and predictions >= 0):

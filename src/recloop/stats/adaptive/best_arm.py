@@ -1,5 +1,6 @@
 """Allocation by belief: how probable it is that each arm is the best, by quadrature, and a floor under it."""
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -68,15 +69,16 @@ def probability_best_mean(
     [0.158655254, 0.841344746]
     """
     m, s = np.asarray(means, dtype=np.float64), np.asarray(deviations, dtype=np.float64)
-    _check(tuple(m), tuple(s), "means", "deviations")
+    _check(tuple(m.tolist()), tuple(s.tolist()), "means", "deviations")
     m, s = (-m if lower_is_better else m)[:, None], s[:, None]
     if len(m) == 1:
         return np.ones(1)
     t, weight = _nodes(m, s)
     z = (t - m) / s
-    density = np.exp(-0.5 * z * z) / (s * np.sqrt(2 * np.pi))
+    density = np.exp(-0.5 * z * z) / (s * math.sqrt(2 * math.pi))
     counts = (density * weight).max(axis=0) > _NEGLIGIBLE
-    return _shares(density[:, counts], special.ndtr(z[:, counts]), weight[counts])
+    below = np.asarray(special.ndtr(z[:, counts]), dtype=np.float64)
+    return _shares(density[:, counts], below, weight[counts])
 
 
 def with_floor(allocation: ArrayLike, floor: float) -> Array:
@@ -115,7 +117,8 @@ def _best_rate(successes: tuple[float, ...], failures: tuple[float, ...]) -> Arr
     t, weight, density = t[counts], weight[counts], density[:, counts]
     left = np.searchsorted(t, 0.0)  # on either side the smaller of x and 1 − x keeps its digits
     below = np.hstack(
-        [special.betainc(a, b, special.expit(t[:left])), special.betaincc(b, a, special.expit(-t[left:]))]
+        [special.betainc(a, b, special.expit(t[:left])), special.betaincc(b, a, special.expit(-t[left:]))],
+        dtype=np.float64,
     )
     return _shares(density, below, weight)
 

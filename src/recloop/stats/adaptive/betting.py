@@ -16,9 +16,9 @@ def betting(scores: BoundedScores, alpha: float = 0.05, *, grid: int = 500) -> B
     """An interval after each round that holds at all rounds at once, exactly: the values against which nobody got rich.
 
     For each candidate m of a grid, somebody starts with 1 and bets in every round that the value is above m: the
-    capital is multiplied by ``1 + b (score - m)``, which is never negative. If m were the value, or above it, a capital of
-    2 / alpha would be seen with a chance of alpha / 2 at most: so m is ruled out once it is. The same from above. Both
-    are kept apart (hedged), and what was ruled out stays so.
+    capital is multiplied by ``1 + b (score - m)``, which is never negative. If m were the value, or above it, a capital
+    of 2 / alpha would be seen with a chance of alpha / 2 at most: so m is ruled out once it is. The same from above.
+    Both are kept apart (hedged), and what was ruled out stays so.
 
     Ends lie on the grid, rounded outwards. Time grows with rounds times grid.
 

@@ -1,6 +1,6 @@
 """Scores of bounded rewards that never fall below a known floor, for intervals that hold from the first round on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def bounded_value(
     low: float = 0.0,
     high: float = 1.0,
     predictions: Array | None = None,
-    floor: float = 1.0,
+    floor: float = 2.0,
 ) -> BoundedScores:
     """Scores for the value of one arm.
 
@@ -51,7 +51,7 @@ def bounded_value(
         low: no reward is below.
         high: no reward is above.
         predictions: (..., T, K) from the rounds before, in the unit of the rewards; running means by default.
-        floor: at least 0.
+        floor: at least 0. A larger one trusts predictions more where propensities are small, and starts slower.
 
     Source: I. Waudby-Smith, L. Wu, A. Ramdas, N. Karampatziakis, P. Mineiro, "Anytime-valid off-policy inference for
     contextual bandits", ACM/IMS Journal of Data Science (2024), the doubly robust pseudo-outcomes.
@@ -78,7 +78,7 @@ def bounded_contrast(
     low: float = 0.0,
     high: float = 1.0,
     predictions: Array | None = None,
-    floor: float = 1.0,
+    floor: float = 2.0,
 ) -> BoundedScores:
     """Scores for one arm's value minus another's.
 
@@ -106,9 +106,7 @@ def _score(log: AdaptiveLog, arm: int, rewards: Array, guess: Array, floor: floa
     return m + np.where(log.arms == arm, (rewards - m) / chance, 0.0)
 
 
-def _to_unit(
-    log: AdaptiveLog, low: float, high: float, predictions: Array | None, floor: float
-) -> tuple[Array, Array]:
+def _to_unit(log: AdaptiveLog, low: float, high: float, predictions: Array | None, floor: float) -> tuple[Array, Array]:
     if not low < high or not 0 <= floor < np.inf:
         raise SettingError(
             f"rewards lie between {low} and {high}, and the floor is {floor}",
@@ -120,5 +118,7 @@ def _to_unit(
             allowed=f"{low:g} to {high:g} was promised",
             advice="give bounds that are known before the start, or use lyapunov",
         )
-    guess = running_means(log) if predictions is None else predictions
-    return (log.rewards - low) / (high - low), np.clip((guess - low) / (high - low), 0.0, 1.0)
+    rewards = (log.rewards - low) / (high - low)
+    if predictions is None:
+        return rewards, running_means(replace(log, rewards=rewards))
+    return rewards, np.clip((predictions - low) / (high - low), 0.0, 1.0)

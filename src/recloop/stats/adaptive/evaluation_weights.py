@@ -13,8 +13,8 @@ Weighting = Literal["uniform", "constant", "two-point"]
 def evaluation_weights(propensities: Array, weighting: Weighting = "two-point", *, decay: float = 0.7) -> Array:
     """(..., T, K): the weight h of each round in the value of each arm, up to a constant factor.
 
-    A score of an arm with a propensity e has a variance of about 1 / e. Where e wanders, the plain mean of the scores is
-    not normal in the limit. All but "uniform" make the share of the variance that each round adds foreseeable:
+    A score of an arm with a propensity e has a variance of about 1 / e. Where e wanders, the plain mean of the scores
+    is not normal in the limit. All but "uniform" make the share of the variance that each round adds foreseeable:
 
     - "uniform": 1, the plain mean. Right only where propensities settle at a fixed value.
     - "constant": the square root of e. Each round adds the same share of the variance.
@@ -42,7 +42,7 @@ def evaluation_weights(propensities: Array, weighting: Weighting = "two-point", 
 
 
 def stick_breaking(rates: Array, propensities: Array) -> Array:
-    """Weights whose squares over the propensities share out a variance of one: each round takes its rate of what is left.
+    """Weights whose squares over the propensities share out a variance of one: each takes its rate of what is left.
 
     ``h[t]^2 / e[t] = rate[t] * (1 - the sum of h^2 / e over the rounds before)``. Rates may hang on the past, lie
     between 0 and 1, and end with 1.
@@ -55,13 +55,15 @@ def stick_breaking(rates: Array, propensities: Array) -> Array:
     """
     left = np.cumprod(1.0 - rates, axis=-2)
     before = np.concatenate([np.ones_like(left[..., :1, :]), left[..., :-1, :]], axis=-2)
-    return np.sqrt(rates * before * propensities)
+    weights: Array = np.sqrt(rates * before * propensities)
+    return weights
 
 
 def two_point_rates(propensities: Array, decay: float = 0.7) -> Array:
     """Allocation rates that mix two futures by the propensity of now: the arm stays, or falls with the floor.
 
-    With the propensity ``e``, the rate is ``e / (T - t + 1) + (1 - e) t^-d / (t^-d + the integral of x^-d from t to T)``.
+    With the propensity ``e`` and the decay ``d``, the rate is ``e / (T - t + 1)`` plus ``1 - e`` times
+    ``t^-d / (t^-d + the integral of x^-d from t to T)``.
 
     Source: Hadad and others 2021, as above.
     """
@@ -71,4 +73,5 @@ def two_point_rates(propensities: Array, decay: float = 0.7) -> Array:
     t = np.arange(1, rounds + 1, dtype=np.float64)[:, None]
     stays = 1.0 / (rounds - t + 1)
     falls = (1 - decay) / ((1 - decay) + rounds * (t / rounds) ** decay - t)
-    return np.clip(propensities * stays + (1 - propensities) * falls, 0.0, 1.0)
+    rates: Array = np.clip(propensities * stays + (1 - propensities) * falls, 0.0, 1.0)
+    return rates

@@ -31,9 +31,7 @@ def clock(scores: Array, *, centred: bool = True) -> Clock:
     return Clock(shift + sums / rounds, elapsed)
 
 
-def lyapunov(
-    scores: Array, alpha: float = 0.05, *, planned: int, variance: float = 1.0, centred: bool = True
-) -> Band:
+def lyapunov(scores: Array, alpha: float = 0.05, *, planned: int, variance: float, centred: bool = True) -> Band:
     """The mean of the conditional means of the scores, with an interval after each round that holds at all rounds.
 
     For an arm, give its column of ``aipw``; for a contrast, the difference of two. With V the sum of the variances so
@@ -50,7 +48,8 @@ def lyapunov(
         alpha: chance that the sequence ever leaves out the truth.
         planned: rounds at which the interval shall be narrowest; fixed before the start.
         variance: a guess, made before the start, of the variance of one score: for an arm that is given a share e of
-            the rounds about ``variance of a reward / e``; for a contrast the sum of two. Only the width hangs on it.
+            the rounds about ``variance of a reward / e``; for a contrast the sum of two. Guess high rather than low:
+            a low guess makes the first intervals too narrow for what is known then.
         centred: whether variances are taken around the mean of the scores. If not, the interval also holds for a
             value that moves with time: it is about the mean over the rounds so far.
 
@@ -63,7 +62,7 @@ def lyapunov(
         SettingError: a setting is out of range.
 
     >>> scores = np.random.default_rng(1).normal(0.3, 1.0, 1000)
-    >>> band = lyapunov(scores, planned=1000)
+    >>> band = lyapunov(scores, planned=1000, variance=1.0)
     >>> band.low[-1].round(3).item(), band.high[-1].round(3).item()
     (0.151, 0.34)
     """
@@ -76,13 +75,14 @@ def lyapunov(
 
 
 def lyapunov_p_values(
-    scores: Array, alpha: float = 0.05, *, planned: int, variance: float = 1.0, centred: bool = True
+    scores: Array, alpha: float = 0.05, *, planned: int, variance: float, centred: bool = True
 ) -> Array:
     """(..., T): after each round the smallest error rate, with rho as it is, at which the interval leaves out zero.
 
     Below ``alpha`` exactly where ``lyapunov`` leaves out zero; it too may be looked at any time.
 
-    >>> lyapunov_p_values(np.full(100, 1.0) + np.tile([0.5, -0.5], 50), planned=100)[[0, 9, 99]].round(4).tolist()
+    >>> scores = np.tile([1.5, 0.5], 50)
+    >>> lyapunov_p_values(scores, planned=100, variance=1.0)[[0, 9, 99]].round(4).tolist()
     [0.9118, 0.0364, 0.0]
     """
     square = _rho_square(planned, variance, alpha)

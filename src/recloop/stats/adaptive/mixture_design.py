@@ -68,7 +68,7 @@ def average_effect(
     alpha: float = 0.05,
     *,
     planned: int,
-    variance: float = 1.0,
+    variance: float,
     design_based: bool = False,
 ) -> Band:
     """The effect of one arm against another, with an interval after each round that holds at all rounds.
@@ -90,7 +90,7 @@ def average_effect(
     >>> e = mixture(np.tile([0.1, 0.9], (3000, 1)), np.arange(1, 3001))
     >>> arms = (rng.random(3000) < e[:, 1]).astype(int)
     >>> log = AdaptiveLog.of(arms, (rng.random(3000) < 0.3 + 0.2 * arms).astype(float), e)
-    >>> band = average_effect(log, 1, 0, planned=3000)
+    >>> band = average_effect(log, 1, 0, planned=3000, variance=2.0)
     >>> bool(band.low[-1] > 0), bool(band.covers(0.2))
     (True, True)
     """

@@ -72,5 +72,6 @@ def ridge(log: AdaptiveLog, *, refit_every: int = 100, penalty: float = 1.0) -> 
 
 def _before(column: Array) -> Array:
     """Sums over the rounds before each round."""
-    sums: Array = np.cumsum(column, axis=-2) - column
+    sums = np.zeros_like(column)
+    np.cumsum(column[..., :-1, :], axis=-2, out=sums[..., 1:, :])
     return sums

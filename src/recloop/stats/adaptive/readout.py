@@ -13,8 +13,8 @@ from recloop.stats.effect import Effect, check_alpha, effect
 from recloop.stats.estimate import Estimate
 
 NAIVE = (
-    "The plain mean of an arm is biased here, mostly towards the worse: the allocation followed the rewards, so an arm that "
-    "began with bad luck was pulled less, and its bad luck was never averaged out. It is shown to be compared, not used."
+    "The plain mean of an arm is biased here, mostly towards the worse: the allocation followed the rewards, so an arm "
+    "that began with bad luck was pulled less, and its bad luck was never averaged out. It is here to be compared only."
 )
 
 
@@ -32,7 +32,7 @@ class ArmReadout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveReadout:
-    """What a bandit's log says of its arms: values, their differences to the control, and the warning on plain means."""
+    """What a bandit's log says of its arms: values, differences to the control, and the warning on plain means."""
 
     arms: tuple[ArmReadout, ...]
     contrasts: dict[str, Effect]

@@ -29,7 +29,8 @@ def aipw(log: AdaptiveLog, predictions: Array | None = None) -> Array:
     m = running_means(log) if predictions is None else np.asarray(predictions, dtype=np.float64)
     if m.shape != log.propensities.shape:
         raise DataError(
-            f"predictions have the shape {m.shape}", allowed=f"one per round and arm is wanted: {log.propensities.shape}"
+            f"predictions have the shape {m.shape}",
+            allowed=f"one per round and arm is wanted: {log.propensities.shape}",
         )
     scores: Array = m + np.where(log.pulled, (log.rewards[..., None] - m) / log.propensities, 0.0)
     return scores
