@@ -37,6 +37,7 @@ SHORT = {
     "serving": ("--seconds", "2"),
     "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
+    "validity_adaptive": ("--worlds", "100"),
 }
 
 

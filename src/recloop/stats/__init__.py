@@ -7,6 +7,14 @@ from recloop.stats.moments import Moments
 from recloop.stats.multiplicity import benjamini_hochberg, holm
 from recloop.stats.pairs import paired
 from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
+from recloop.stats.prediction_powered import (
+    PredictionPowered,
+    answers_needed,
+    prediction_powered,
+    prediction_powered_difference,
+    survey_sums,
+    weighted_prediction_powered,
+)
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sequences import always_valid
@@ -17,16 +25,22 @@ __all__ = [
     "Estimate",
     "Mean",
     "Moments",
+    "PredictionPowered",
     "always_valid",
+    "answers_needed",
     "benjamini_hochberg",
     "detectable_change",
     "holm",
     "mean_interval",
     "paired",
+    "prediction_powered",
+    "prediction_powered_difference",
     "ratio",
     "relative_change",
     "sample_size",
     "sample_size_of_shares",
     "srm",
+    "survey_sums",
+    "weighted_prediction_powered",
     "welch",
 ]

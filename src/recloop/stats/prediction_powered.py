@@ -157,6 +157,7 @@ def weighted_prediction_powered(sums: Comoments) -> PredictionPowered:
     def adjusted(columns: list[int]) -> tuple[Estimate, NDArray[np.float64]]:
         slopes = np.asarray(np.linalg.lstsq(s[np.ix_(columns, columns)], s[columns, 0], rcond=None)[0], np.float64)
         left = max(float(s[0, 0] - slopes @ s[columns, 0]), 0.0)
+        left *= answers / (answers - 1 - len(columns))  # what the fit itself took away
         value = float(sums.means[0] - slopes @ sums.means[columns])
         return Estimate(value, left / sums.n, round(answers)), slopes
 

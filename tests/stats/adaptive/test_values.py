@@ -132,9 +132,7 @@ def test_contextual_weights_against_loops(versions, weighting, power) -> None:
     log, policy, allocation, version = versions
     gains = (policy * aipw(log)).sum(axis=1)
     # h[t, s]: the weight that round t gives to the context of round s
-    h = np.array(
-        [[sum(policy[s] ** 2 / allocation[version[t], s]) ** power for s in range(80)] for t in range(80)]
-    )
+    h = np.array([[sum(policy[s] ** 2 / allocation[version[t], s]) ** power for s in range(80)] for t in range(80)])
     z = h.sum(axis=0)
     value = sum(h[t, t] * gains[t] / z[t] for t in range(80))
     variance = 0.0

@@ -10,7 +10,7 @@ from recloop.stats.adaptive.log import Array
 Weighting = Literal["uniform", "constant", "two-point"]
 
 
-def evaluation_weights(propensities: Array, weighting: Weighting = "two-point", *, decay: float = 0.7) -> Array:
+def evaluation_weights(propensities: Array, weighting: Weighting = "two-point", *, decay: float = 0.2) -> Array:
     """(..., T, K): the weight h of each round in the value of each arm, up to a constant factor.
 
     A score of an arm with a propensity e has a variance of about 1 / e. Where e wanders, the plain mean of the scores
@@ -24,7 +24,8 @@ def evaluation_weights(propensities: Array, weighting: Weighting = "two-point", 
     Args:
         propensities: (..., T, K) as recorded.
         weighting: one of the three.
-        decay: between 0 and 1, the rate at which the floor of the allocation falls; only for "two-point".
+        decay: at least 0 and below 1, the rate at which the least propensity falls: that of ``mixture``, or of your
+            floor; only for "two-point".
 
     Source: V. Hadad, D. A. Hirshberg, R. Zhan, S. Wager, S. Athey, "Confidence intervals for policy evaluation in
     adaptive experiments", PNAS 118 (2021), on variance-stabilizing weights.
@@ -59,7 +60,7 @@ def stick_breaking(rates: Array, propensities: Array) -> Array:
     return weights
 
 
-def two_point_rates(propensities: Array, decay: float = 0.7) -> Array:
+def two_point_rates(propensities: Array, decay: float = 0.2) -> Array:
     """Allocation rates that mix two futures by the propensity of now: the arm stays, or falls with the floor.
 
     With the propensity ``e`` and the decay ``d``, the rate is ``e / (T - t + 1)`` plus ``1 - e`` times

@@ -57,7 +57,7 @@ def read_adaptive(
     control: str,
     *,
     weighting: Weighting = "two-point",
-    decay: float = 0.7,
+    decay: float = 0.2,
     alpha: float = 0.05,
     predictions: Array | None = None,
 ) -> AdaptiveReadout:
