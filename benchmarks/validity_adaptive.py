@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from validity import ALPHA, Row
 
-from recloop.stats import Moments
+from recloop.stats import (
+    Moments,
+    prediction_powered,
+    prediction_powered_difference,
+    survey_sums,
+    weighted_prediction_powered,
+)
 from recloop.stats.adaptive import (
     AdaptiveLog,
     Weighted,
@@ -33,12 +39,6 @@ from recloop.stats.adaptive import (
     mixture,
     policy_value,
     with_floor,
-)
-from recloop.stats.prediction_powered import (
-    prediction_powered,
-    prediction_powered_difference,
-    survey_sums,
-    weighted_prediction_powered,
 )
 
 Array = NDArray[np.float64]

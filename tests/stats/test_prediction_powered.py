@@ -14,9 +14,9 @@ from recloop.stats.prediction_powered import (
     answers_needed,
     prediction_powered,
     prediction_powered_difference,
-    survey_sums,
-    weighted_prediction_powered,
+    prediction_powered_ratio,
 )
+from recloop.stats.weighted_survey import survey_sums, weighted_prediction_powered
 
 SLACK = 3 * (0.05 * 0.95 / 1000) ** 0.5
 
@@ -115,6 +115,39 @@ def test_the_difference_of_two_arms_is_covered() -> None:
     assert effect.method == "prediction-powered"
 
 
+def sessions(rng, n: int, noise: float):
+    """Users answer one to five questions, the content more; the points per question are 3.2 over all answers."""
+    taste, asked = rng.normal(size=n), rng.integers(1, 6, n).astype(float)
+    points = asked * (3 + 0.4 * taste) + 0.1 * asked**2 + rng.normal(0, 0.5, n)
+    return points, asked, asked * (0.5 * taste) + rng.normal(0, noise, n)
+
+
+def test_a_ratio_is_the_mean_of_what_is_linear_in_it() -> None:
+    y, x, f = sessions(np.random.default_rng(8), 900, 0.3)
+    found = prediction_powered_ratio(Comoments.of(np.column_stack([y, x, f])[:100]), Moments.of(f[100:]))
+    ratio = y[:100].sum() / x[:100].sum()
+    u = (y[:100] - ratio * x[:100]) / x[:100].mean()
+    linear = prediction_powered(Moments.of(u, x=f[:100]), Moments.of(f[100:]))
+    assert found.estimate.value == pytest.approx(ratio + linear.estimate.value)
+    assert found.estimate.variance == pytest.approx(linear.estimate.variance)
+    assert found.plain.value == pytest.approx(ratio)
+    assert found.plain.variance == pytest.approx(Moments.of(y[:100], x=x[:100]).estimate().variance)
+
+
+@pytest.mark.parametrize(("noise", "narrower"), [(0.1, 0.75), (1e3, 1.05)])
+def test_a_ratio_is_covered(noise, narrower) -> None:
+    rng, hits, widths = np.random.default_rng(9), 0, []
+    truth = (3 * 3 + 0.1 * 11) / 3  # E x = 3, E x^2 = 11
+    for _ in range(1000):
+        columns = np.column_stack(sessions(rng, 600, noise))
+        found = prediction_powered_ratio(Comoments.of(columns[:60]), Moments.of(columns[60:, 2]))
+        low, high = found.interval()
+        hits += low <= truth <= high
+        widths.append(found.width)
+    assert abs(hits / 1000 - 0.95) < SLACK
+    assert np.mean(widths) < narrower
+
+
 # ---- unequal chances
 
 
@@ -199,5 +232,9 @@ def test_errors() -> None:
         weighted_prediction_powered(survey_sums(np.arange(9.0), np.arange(9.0), np.ones(9)))
     with pytest.raises(DataError, match="those of survey_sums"):
         weighted_prediction_powered(Comoments.of(np.zeros((4, 2))))
+    with pytest.raises(DataError, match="2 columns are given"):
+        prediction_powered_ratio(Comoments.of(np.zeros((9, 2))), y)
+    with pytest.raises(DataError, match="the denominator of the ratio sums to zero"):
+        prediction_powered_ratio(Comoments.of(np.zeros((9, 3))), y)
     with pytest.raises(SettingError, match="half_width 0"):
         answers_needed(0, 1.0)

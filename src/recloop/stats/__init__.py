@@ -12,12 +12,12 @@ from recloop.stats.prediction_powered import (
     answers_needed,
     prediction_powered,
     prediction_powered_difference,
-    survey_sums,
-    weighted_prediction_powered,
+    prediction_powered_ratio,
 )
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sequences import always_valid
+from recloop.stats.weighted_survey import survey_sums, weighted_prediction_powered
 
 __all__ = [
     "SRM",
@@ -35,6 +35,7 @@ __all__ = [
     "paired",
     "prediction_powered",
     "prediction_powered_difference",
+    "prediction_powered_ratio",
     "ratio",
     "relative_change",
     "sample_size",
