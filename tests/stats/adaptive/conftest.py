@@ -1,6 +1,7 @@
 """Logs of bandits in many worlds at once: two arms of the same value, the allocation renewed every ten rounds."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from recloop.stats.adaptive import AdaptiveLog, mixture, with_floor
 Simulate = Callable[..., AdaptiveLog]
 
 
+@lru_cache(maxsize=4)
 def simulate(seed: int, worlds: int, rounds: int, *, greedy: bool = False, mixed: bool = False, value=0.3):
     """Yes-or-no rewards of two equal arms under Thompson sampling or epsilon-greedy, with a floor or the mixture."""
     rng = np.random.default_rng(seed)

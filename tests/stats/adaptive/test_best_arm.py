@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
@@ -40,6 +40,7 @@ def test_lower_is_better() -> None:
     )
 
 
+@settings(max_examples=40, deadline=None)
 @given(counts, st.booleans())
 def test_rates_always_share_out_one(pairs, lower) -> None:
     share = probability_best(*zip(*pairs, strict=True), lower_is_better=lower)
@@ -47,6 +48,7 @@ def test_rates_always_share_out_one(pairs, lower) -> None:
     assert share.sum() == pytest.approx(1.0, abs=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
 @given(beliefs, st.booleans(), st.floats(-100, 100))
 def test_means_share_out_one_and_do_not_hang_on_the_origin(pairs, lower, shift) -> None:
     m, s = (np.array(column) for column in zip(*pairs, strict=True))
@@ -56,6 +58,14 @@ def test_means_share_out_one_and_do_not_hang_on_the_origin(pairs, lower, shift) 
     np.testing.assert_allclose(probability_best_mean(m + shift, s, lower_is_better=lower), share, atol=1e-7)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.01, 30)), min_size=2, max_size=2))
+def test_any_two_normal_arms_against_the_closed_form(pairs) -> None:
+    (a, b), (s, t) = zip(*pairs, strict=True)
+    assert probability_best_mean([a, b], [s, t])[0] == pytest.approx(ndtr((a - b) / np.hypot(s, t)), abs=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
 @given(counts, st.floats(0, 1))
 def test_the_floor_keeps_sum_and_order(pairs, part) -> None:
     share = probability_best(*zip(*pairs, strict=True))

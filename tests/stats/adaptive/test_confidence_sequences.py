@@ -81,8 +81,8 @@ def test_the_mixture_may_not_fade_too_fast() -> None:
         mixture([0.5, 0.2], 3)
 
 
-@pytest.mark.parametrize("greedy", [False, True])
 @pytest.mark.parametrize("design_based", [False, True])
+@pytest.mark.parametrize("greedy", [False, True])
 def test_the_average_effect_is_covered_at_all_rounds(worlds, greedy, design_based) -> None:
     log = worlds(31, 400, 1500, greedy=greedy, mixed=True)
     band = average_effect(log, 1, 0, planned=1500, variance=2.0, design_based=design_based)
