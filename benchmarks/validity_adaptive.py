@@ -248,7 +248,10 @@ def floors(rng: np.random.Generator, worlds: int, bandit: Bandit, rounds: int = 
 
 
 def surveys(rng: np.random.Generator, worlds: int, answers: int = 60, users: int = 600) -> Iterator[Row]:
-    """Answers from a tenth of the users; predictions that explain much, some or nothing of them."""
+    """Answers from a tenth of the users; predictions that explain much, some or nothing of them.
+
+    With unequal chances the content answer twice as often, and 2,000 users are asked.
+    """
     for name, noise in (("good predictions", 0.2), ("fair predictions", 1.0), ("useless predictions", 1e3)):
         covered, apart, widths, weighted, ratio = 0, 0, [], 0, []
         for _ in range(worlds):
@@ -262,8 +265,10 @@ def surveys(rng: np.random.Generator, worlds: int, answers: int = 60, users: int
             widths.append(arms[0].width)
             effect = prediction_powered_difference(*arms, ALPHA)
             apart += effect.low <= 0 <= effect.high
+            taste = rng.normal(size=2000)
+            y, f = 3 + taste + rng.normal(0, 0.5, 2000), 2.5 + 0.8 * taste + rng.normal(0, noise, 2000)
             chance = np.where(y > 3, 0.15, 0.07)
-            found = weighted_prediction_powered(survey_sums(np.where(rng.random(users) < chance, y, np.nan), f, chance))
+            found = weighted_prediction_powered(survey_sums(np.where(rng.random(2000) < chance, y, np.nan), f, chance))
             low, high = found.interval(ALPHA)
             weighted += low <= 3 <= high
             ratio.append(found.width)

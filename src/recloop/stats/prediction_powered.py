@@ -64,7 +64,7 @@ def prediction_powered(answered: Moments, others: Moments, tuning: float | None 
     >>> answered = Moments.of([4.0, 2.0, 5.0, 1.0, 3.0], x=[3.8, 2.5, 4.6, 1.5, 2.6])
     >>> found = prediction_powered(answered, Moments.of([3.5, 2.5, 4.0, 1.5, 3.0, 2.9, 4.1, 2.2]))
     >>> round(found.estimate.value, 3), round(found.tuning, 3), round(found.width, 2)
-    (2.955, 1.208, 0.58)
+    (2.955, 1.208, 0.59)
     """
     if answered.x_mean is None or others.x_mean is not None:
         raise DataError(
@@ -75,16 +75,17 @@ def prediction_powered(answered: Moments, others: Moments, tuning: float | None 
     if n < 4 or rest < 2:
         raise DataError(f"{n} answers and {rest} predictions are too few", allowed="at least 4 and 2 are wanted")
     everyone = Moments(n, answered.x_mean, answered.x_m2) + others
-    best = answered.cov / ((1 + n / rest) * everyone.var) if everyone.m2 > 0 else 0.0
-    t = best if tuning is None else tuning
-    mended = max(answered.var - 2 * t * answered.cov + t * t * answered.x_var, 0.0) / n
+    fitted = tuning is None and everyone.m2 > 0
+    t = answered.cov / ((1 + n / rest) * everyone.var) if fitted else tuning or 0.0
+    df = n - 1 - fitted  # a tuning that was fitted took a degree of freedom
+    mended = max(answered.var - 2 * t * answered.cov + t * t * answered.x_var, 0.0) / n * (n - 1) / df
     guessed = t * t * others.var / rest
     value = t * others.mean + answered.mean - t * answered.x_mean
     return PredictionPowered(
         estimate=Estimate(value, mended + guessed, n),
         plain=Estimate(answered.mean, answered.var / n, n),
         tuning=t,
-        df=_df((mended, n - 1 - (tuning is None)), (guessed, rest - 1)),
+        df=_df((mended, df), (guessed, rest - 1)),
     )
 
 
@@ -138,7 +139,7 @@ def prediction_powered_difference(
     >>> arm = prediction_powered(answered, Moments.of([3.5, 2.5, 4.0, 1.5, 3.0, 2.9, 4.1, 2.2]))
     >>> e = prediction_powered_difference(arm, arm)
     >>> e.estimate, round(e.high, 2)
-    (0.0, 1.22)
+    (0.0, 1.24)
     """
     df = _df((treatment.estimate.variance, treatment.df), (control.estimate.variance, control.df))
     return difference(treatment.estimate, control.estimate, alpha, df, "prediction-powered")
