@@ -65,6 +65,17 @@ def test_weights_are_found_by_the_names_of_the_network(network: Network, graph: 
         np.testing.assert_array_equal(found[name], value.numpy(), err_msg=name)
 
 
+def test_inputs_whose_examples_are_one_tensor_stay_apart() -> None:
+    class Minus(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x - 2 * y
+
+    one = torch.ones(2, 3)
+    made = export(Minus(), {"x": one, "y": one}, ["z"], {"x": {0: "n"}, "y": {0: "n"}})
+    x, y = np.full((4, 3), 5, np.float32), np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(made.run(x=x, y=y)[0], np.full((4, 3), 3, np.float32))
+
+
 def test_biases_that_are_equal_are_found_by_both_names() -> None:
     """The exporter keeps one of two equal arrays."""
 

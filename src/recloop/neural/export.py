@@ -37,7 +37,7 @@ def export(
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             network,
-            tuple(inputs.values()),
+            tuple(value.clone() for value in inputs.values()),  # of one tensor given twice, one input would be left
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_shapes=shapes,

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra lm")
+torch = pytest.importorskip("torch", reason="needs the extra lm")
 pytest.importorskip("onnxscript", reason="needs the extra lm")
 pytest.importorskip("openvino", reason="needs the extra text")
 
@@ -81,8 +81,14 @@ def test_students_are_smaller_and_answer_like_their_teacher(
     histories = data.histories()
     lists = strategy._lists(strategy._base._score(histories), histories)
     served = strategy._logits(lists, histories, np.arange(20))
-    again = student.teacher_of(strategy).graph()
+    teacher = student.teacher_of(strategy)
     assert strategy._graph is not None
+    ids = np.random.default_rng(0).integers(5, 20, size=(3, 6))
+    given = {"ids": ids, "mask": np.array([[1] * 6, [1] * 6, [1] * 4 + [0] * 2]), "context": np.zeros((3, 5), np.float32)}
+    with torch.no_grad():
+        trained = teacher(*map(torch.from_numpy, given.values())).numpy()
+    np.testing.assert_allclose(strategy._graph.run(**given)[0], trained, atol=1e-5)  # serves what was trained
+    again = teacher.graph()
     for name, value in strategy._graph.weights().items():
         if name.endswith("weight"):
             np.testing.assert_allclose(again.weights()[name], value, atol=1e-6, err_msg=name)
