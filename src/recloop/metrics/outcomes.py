@@ -40,6 +40,8 @@ def user_table(
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     kinds: OutcomeKinds = OutcomeKinds(),
     session: float = SESSION,
+    users: pl.DataFrame | None = None,
+    daily: bool = False,
 ) -> pl.DataFrame:
     """One row per (variant, user) with the sums of what the user was shown and did.
 
@@ -62,6 +64,9 @@ def user_table(
         sentiment: texts to numbers from -1 to 1.
         kinds: which kinds of events count as what.
         session: a slate is followed in the same session where the user's next one comes within so many seconds.
+        users: user and what is known of them from before (country, device, what they bought last month): further
+            columns of the table, null for users that it lacks.
+        daily: one row per (variant, user, day) instead, ``day`` counting from the user's first slate in the variant.
 
     Returns:
         variant, user, first, last (times of the first and the last slate), and the sums slates, shown, repeats,
@@ -69,7 +74,8 @@ def user_table(
         purchases, buyer (0 or 1), revenue, rating_sum, ratings, survey_sum, surveys, sentiment_sum, comments.
 
     Raises:
-        DataError: a column is missing, or a decision's id comes twice.
+        DataError: a column is missing, a decision's id or a user of ``users`` comes twice, or ``users`` has a column
+            of the table.
         SettingError: the window is not above zero.
 
     >>> decisions = pl.DataFrame({
@@ -106,7 +112,8 @@ def user_table(
         sent["comment"] = sentiment is not None and bool((feedback["text"] != "").any())
     for part in parts:
         slates = slates.join(part, on="decision", how="left")
-    return _sums(slates, sent, session).collect()
+    table = _sums(slates, sent, session, daily=daily).collect()
+    return table if users is None else _joined(table, users)
 
 
 def with_diversity(decisions: pl.DataFrame, item_ids: Vocabulary, vectors: NDArray[np.floating]) -> pl.DataFrame:
@@ -236,7 +243,19 @@ def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | 
     )
 
 
-def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.LazyFrame:
+def _joined(table: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    _require(users, "users", ("user",))
+    twice = users.height - users["user"].n_unique()
+    if twice:
+        raise DataError(f"{twice:,} rows of the users repeat a user", allowed="one row per user")
+    same = sorted(set(users.columns) & set(table.columns) - {"user"})
+    if same:
+        raise DataError(f"the users have the columns {', '.join(same)}, which the table makes", advice="rename them")
+    known = users.with_columns(pl.col("user").cast(pl.String))
+    return table.join(known, on="user", how="left", maintain_order="left")
+
+
+def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily: bool) -> pl.LazyFrame:
     columns = set(slates.collect_schema())
     diverse = sent["diversity"]
 
@@ -267,9 +286,13 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
         ),
     )
     columns = set(slates.collect_schema())
+    slates = slates.filter(pl.col("variant").fill_null("") != "")
+    keys = ["variant", "user"]
+    if daily:
+        since = pl.col("time") - pl.col("time").min().over("variant", "user")
+        slates, keys = slates.with_columns(day=(since // DAY).cast(pl.Int64)), [*keys, "day"]
     return (
-        slates.filter(pl.col("variant").fill_null("") != "")
-        .group_by("variant", "user")
+        slates.group_by(keys)
         .agg(
             pl.col("time").min().alias("first"),
             pl.col("time").max().alias("last"),
@@ -295,5 +318,5 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
             amount("sentiment_sum", when=sent.get("comment", False)),
             count("comments", when=sent.get("comment", False)),
         )
-        .sort("variant", "user")
+        .sort(keys)
     )

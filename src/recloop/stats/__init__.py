@@ -2,6 +2,7 @@
 
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
+from recloop.stats.heterogeneity import Heterogeneity, heterogeneity
 from recloop.stats.means import Mean, mean_interval, welch
 from recloop.stats.moments import Moments
 from recloop.stats.multiplicity import benjamini_hochberg, holm
@@ -10,16 +11,20 @@ from recloop.stats.power import detectable_change, sample_size, sample_size_of_s
 from recloop.stats.ratios import ratio
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sequences import always_valid
+from recloop.stats.uniformity import Uniformity, uniformity
 
 __all__ = [
     "SRM",
     "Effect",
     "Estimate",
+    "Heterogeneity",
     "Mean",
     "Moments",
+    "Uniformity",
     "always_valid",
     "benjamini_hochberg",
     "detectable_change",
+    "heterogeneity",
     "holm",
     "mean_interval",
     "paired",
@@ -28,5 +33,6 @@ __all__ = [
     "sample_size",
     "sample_size_of_shares",
     "srm",
+    "uniformity",
     "welch",
 ]

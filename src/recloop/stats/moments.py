@@ -91,6 +91,25 @@ class Moments:
             found.append(cls(n, whole.mean + y1 / per, max(y2 - y1 * y1 / per, 0.0), *pair))
         return found
 
+    @classmethod
+    def grouped(cls, y: Values, x: Values | None, codes: NDArray[np.integer], groups: int) -> "list[Moments]":
+        """The moments of the units of each group 0 … ``groups`` - 1, ``codes`` saying whose each unit is, in one pass.
+
+        >>> [part.mean for part in Moments.grouped([1.0, 2.0, 6.0], None, np.array([0, 1, 1]), 2)]
+        [1.0, 4.0]
+        """
+        n = np.bincount(codes, minlength=groups)
+        per = np.maximum(n, 1)
+        columns = [_column(y)] if x is None else [_column(y), _column(x)]
+        means = [np.bincount(codes, column, groups) / per for column in columns]
+        apart = [column - mean[codes] for column, mean in zip(columns, means, strict=True)]
+        squares = [np.bincount(codes, one * one, groups) for one in apart]
+        if x is None:
+            return [cls(*one) for one in zip(n.tolist(), means[0].tolist(), squares[0].tolist(), strict=True)]
+        products = np.bincount(codes, apart[0] * apart[1], groups)
+        parts = (n, means[0], squares[0], means[1], squares[1], products)
+        return [cls(*one) for one in zip(*(part.tolist() for part in parts), strict=True)]
+
     def __add__(self, other: "Moments") -> "Moments":
         if not other.n:
             return self
