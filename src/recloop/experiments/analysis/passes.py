@@ -34,7 +34,7 @@ class Answer:
     """The rows of one pass, as arrays by cell."""
 
     keys: list[Row]
-    n: NDArray[np.float64]
+    n: NDArray[np.int64]
     counts: NDArray[np.float64]
     lowest: NDArray[np.float64]
     first: NDArray[np.float64]
@@ -42,6 +42,11 @@ class Answer:
 
 
 def ask(source: Source, plan: AnalysisPlan, units: Units, way: Pass) -> Answer:
+    """Make a pass.
+
+    Raises:
+        DataError: the engine cannot compute it, or there are more than a million cells.
+    """
     numbers, columns, pairs = way.layout.numbers, way.layout.columns, way.layout.pairs
     wary = [place for place, number in enumerate(numbers) if number in _wary(plan, way.layout)]
     inner = [*units.keys, *(f"q{i}" for i in range(len(numbers)))]
@@ -52,8 +57,8 @@ def ask(source: Source, plan: AnalysisPlan, units: Units, way: Pass) -> Answer:
     outer += [f"SUM(e{j}) AS t{j}" for j in range(len(columns))]
     outer += [f"SUM(e{i} * e{j}) AS p{i}_{j}" for i, j in pairs]
     sql = (
-        f"{units.ahead}SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {units.body}{_where(way)}) AS rows_ "
-        f"GROUP BY {', '.join(units.keys)}"
+        f"{units.ahead}SELECT {', '.join(outer)} FROM "
+        f"(SELECT {', '.join(inner)} FROM {units.body}{_where(way)}) AS rows_ GROUP BY {', '.join(units.keys)}"
     )
     rows = source.rows(sql)
     if len(rows) > MOST_CELLS:

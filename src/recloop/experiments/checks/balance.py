@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from recloop.stats import Moments, holm, welch
 
 SUSPECT, BROKEN = 0.05, 0.001  # adjusted p-values below which a difference is yellow, and red
 NAMED = 3
+Side = tuple[str, Mapping[str, tuple[Moments, Moments]]]
 
 
 def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[str]) -> Check:
@@ -30,7 +31,22 @@ def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[st
     Raises:
         DataError: a covariate is missing, holds text, NaN or infinite values.
     """
-    found = [one for covariate in covariates for pair in experiment.pairs for one in _compared(table, covariate, *pair)]
+    arms = {name for pair in experiment.pairs for name in pair}
+    sides = {name: table.filter(variant=name) for name in arms}
+    return alike(
+        experiment,
+        {name: {c: _moments(_numbers(side, c)) for c in covariates} for name, side in sides.items()},
+        covariates,
+    )
+
+
+def alike(
+    experiment: Experiment, arms: Mapping[str, Mapping[str, tuple[Moments, Moments]]], covariates: Sequence[str]
+) -> Check:
+    """The same from moments: arm → covariate → those of the known values, and those of 1 where there is one, else 0."""
+    found = [
+        one for name in covariates for t, c in experiment.pairs for one in _compared(name, (t, arms[t]), (c, arms[c]))
+    ]
     adjusted = holm([p for _, p in found])
     tested = sorted((p, said) for p, (said, _) in zip(adjusted.tolist(), found, strict=True) if p <= 1)
     if not tested:
@@ -46,17 +62,20 @@ def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[st
     return Check("balance", "yellow", f"{differed} It may be chance: adjust for it.")
 
 
-def _compared(table: pl.DataFrame, covariate: str, treatment: str, control: str) -> Iterator[tuple[str, float]]:
+def _moments(values: NDArray[np.float64]) -> tuple[Moments, Moments]:
+    unknown = np.isnan(values)
+    return Moments.of(values[~unknown]), Moments.of(~unknown)
+
+
+def _compared(covariate: str, treatment: Side, control: Side) -> Iterator[tuple[str, float]]:
     """What two arms differ by, in words, with the p-value: in the mean, and in how many users have a value."""
-    sides = [_numbers(table.filter(variant=name), covariate) for name in (treatment, control)]
-    t, c = (Moments.of(side[~np.isnan(side)]) for side in sides)
+    (treated, (t, t_known)), (other, (c, c_known)) = ((name, arm[covariate]) for name, arm in (treatment, control))
     spread = math.sqrt((t.m2 + c.m2) / max(t.n + c.n - 2, 1))
     apart = f", {(t.mean - c.mean) / spread:+.2f} standard deviations" if spread > 0 else ""
-    yield f"{covariate} is {t.mean:.4g} under {treatment} and {c.mean:.4g} under {control}{apart}", _p_value(t, c)
-    if any(np.isnan(side).any() for side in sides):
-        t, c = (Moments.of(~np.isnan(side)) for side in sides)
-        said = f"{covariate} is known of {t.mean:.1%} of users under {treatment} and {c.mean:.1%} under {control}"
-        yield said, _p_value(t, c)
+    yield f"{covariate} is {t.mean:.4g} under {treated} and {c.mean:.4g} under {other}{apart}", _p_value(t, c)
+    if min(t_known.mean, c_known.mean) < 1:
+        shares = f"{t_known.mean:.1%} of users under {treated} and {c_known.mean:.1%} under {other}"
+        yield f"{covariate} is known of {shares}", _p_value(t_known, c_known)
 
 
 def _p_value(t: Moments, c: Moments) -> float:

@@ -1,6 +1,6 @@
 """Whether the variants got the users that were planned, over all and in every slice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -47,15 +47,22 @@ def traffic_by_slice(experiment: Experiment, table: pl.DataFrame, columns: Seque
         DataError: a column is missing, or cannot be one of segments.
     """
     users = once(sliced(table, columns))
-    found = {
-        (column, value): srm(dict(part["variant"].value_counts().iter_rows()), experiment.weights)
+    counts = {
+        (column, str(value)): dict(part["variant"].value_counts().iter_rows())
         for column in columns
         for (value,), part in users.select(column, "variant").partition_by(column, as_dict=True).items()
     }
+    return traffic_of_slices(experiment, counts)
+
+
+def traffic_of_slices(experiment: Experiment, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> Check:
+    """The same from counts: (column, value) → users per variant."""
+    columns = list(dict.fromkeys(column for column, _ in counts))
+    found = {slice_: srm(users, experiment.weights) for slice_, users in counts.items()}
     adjusted = dict(zip(found, holm([one.p_value for one in found.values()]).tolist(), strict=True))
     tested = sorted((p, slice_) for slice_, p in adjusted.items() if p <= 1)
     if not tested:
-        return Check("traffic by slice", "green", f"{listed(list(columns))}: too few users to check how slices split.")
+        return Check("traffic by slice", "green", f"{listed(columns)}: too few users to check how slices split.")
     broken = [(p, slice_) for p, slice_ in tested if p < found[slice_].alpha]
     over = f"after Holm over {len(tested)} slices"
     if not broken:
@@ -63,7 +70,7 @@ def traffic_by_slice(experiment: Experiment, table: pl.DataFrame, columns: Seque
         return Check(
             "traffic by slice",
             "green",
-            f"Traffic was split as planned in each slice of {listed(list(columns))} (smallest {smallest} {over}).",
+            f"Traffic was split as planned in each slice of {listed(columns)} (smallest {smallest} {over}).",
         )
     named = listed(
         [f"{column} = {value} ({gap(found[column, value])}; {probability(p)})" for p, (column, value) in broken[:NAMED]]
