@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from scipy.special import stdtr, stdtrit
 
@@ -15,7 +16,9 @@ class Effect:
 
     ``relative`` and its interval are fractions of the control's value (0.1 is +10%). Where the control is not clearly
     above zero, a relative change has no bounds: ``relative`` is NaN and its interval is (-inf, inf). The relative
-    interval leaves out zero exactly where the absolute one does, so that one p-value serves both.
+    interval leaves out zero exactly where the absolute one does, so that one p-value serves both. The one exception is
+    a relative change by the delta method or by logarithms (``relative_lift``): there ``scale`` is "relative", and the
+    p-value belongs to the relative interval alone.
     """
 
     estimate: float
@@ -29,6 +32,7 @@ class Effect:
     control: float
     alpha: float
     method: str
+    scale: Literal["absolute", "relative"] = "absolute"
 
     @property
     def bounded(self) -> bool:

@@ -71,6 +71,21 @@ class Moments:
         return cls(n, mean, var * max(n - 1, 0))
 
     @classmethod
+    def of_share(cls, ones: int, n: int) -> "Moments":
+        """The moments of a column of n zeros and ones.
+
+        Raises:
+            DataError: more ones than units, or fewer than none.
+
+        >>> Moments.of_share(1, 4) == Moments.of([0.0, 0.0, 1.0, 0.0])
+        True
+        """
+        if not 0 <= ones <= n:
+            raise DataError(f"{ones} of {n} users", allowed="a share counts between none and all of the users")
+        share = ones / n if n else 0.0
+        return cls(n, share, ones * (1 - share))
+
+    @classmethod
     def running(cls, y: Values, x: Values | None, ends: NDArray[np.integer]) -> "list[Moments]":
         """The moments of the first ``ends[i]`` units, for each i, in one pass.
 
