@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 
-from recloop.experiments.analysis.plan import AnalysisPlan, EventSum, MetricPlan
+from recloop.experiments.analysis.metric_plan import EventSum, MetricPlan
+from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import FromColumn, FromEvents, Number
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recloop.experiments.analysis.plan import EventSum
+from recloop.experiments.analysis.metric_plan import EventSum
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -36,6 +37,20 @@ class Scan:
     crossovers: int = 0
     incomplete: frozenset[Number] = frozenset()
     notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Self) -> Self:
+        """What is known of the users of both; no user may be in both.
+
+        Raises:
+            DataError: they were made by different plans, or capped at different values.
+        """
+        return type(self)(
+            self.sums + other.sums,
+            self.findings + other.findings,
+            self.crossovers + other.crossovers,
+            self.incomplete,
+            tuple(dict.fromkeys(self.notes + other.notes)),
+        )
 
     @property
     def caps(self) -> Mapping[str, float]:
