@@ -19,11 +19,13 @@ class Before:
     Attributes:
         conditions: which rows of exposures count, as SQL.
         crossovers: users left out since they were seen in several variants.
+        counted: whether it is known that no user comes twice.
         notes: what a reader should know.
     """
 
     conditions: tuple[str, ...] = ()
     crossovers: int = 0
+    counted: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -38,9 +40,9 @@ def before(source: Source, plan: AnalysisPlan, shape: Shape, findings: Findings)
         _kinds(source, plan, findings)
         return Before(conditions)
     if shape.user is None:
-        return Before(conditions, notes=("Each row is taken for one user: the data name no users.",))
+        return Before(conditions, counted=False, notes=("Each row is taken for one user: the data name no users.",))
     if plan.columns.unique:
-        return Before(conditions, notes=("Each row is taken for one user, as the plan says.",))
+        return Before(conditions, counted=False, notes=("Each row is taken for one user, as the plan says.",))
     return _repeated(source, plan, shape, conditions, findings)
 
 

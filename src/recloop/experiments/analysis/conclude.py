@@ -52,7 +52,9 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     users = {name: sums.users(sums.of(name)) for name in plan.variants}
     experiment = plan.experiment(sum(users.values()))
     split = srm(users, experiment.weights)
-    found = [traffic(split), crossover(scan.crossovers, sum(users.values()) + scan.crossovers)]
+    found = [traffic(split)]
+    if scan.counted:
+        found.append(crossover(scan.crossovers, sum(users.values()) + scan.crossovers))
     found += [Check(one.name, "yellow", one.sentence) for one in scan.findings if one.name != "crossover"]
     found += _slices(experiment, sums)
     reader = Reader.of(plan, sums, layout)

@@ -83,7 +83,7 @@ def _engine(url: str) -> sa.Engine:
     # the driver that the extra brings, where the URL names none
     address = url.replace("postgres://", "postgresql://", 1).replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        return sa.create_engine(address)
+        return sa.create_engine(address, poolclass=sa.NullPool)  # nothing stays open once it was read
     except sa.exc.ArgumentError:
         raise SettingError("the database's URL cannot be read", allowed="postgresql://user@host/name") from None
     except ModuleNotFoundError as error:

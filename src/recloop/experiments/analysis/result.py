@@ -104,12 +104,12 @@ class Analysis:
 
         yield Text(self.verdict.sentence, style="bold")
         for one in tables(self):
-            shown = Table(title=one.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+            shown = Table(box=None, pad_edge=False)
             for place, name in enumerate(one.head):
                 shown.add_column(name, justify="right" if place else "left", header_style="dim")
             for row in one.rows:
                 shown.add_row(*map(Text, row))
-            yield Text()
+            yield Text(f"\n{one.title}", style="bold")
             yield shown
             if one.note:
                 yield Text(one.note, style="dim")

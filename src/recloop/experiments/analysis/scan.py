@@ -29,6 +29,7 @@ class Scan:
         findings: kinds of bad data that were counted.
         crossovers: users seen in several variants; they are left out.
         incomplete: covariates that some users lack.
+        counted: whether it is known that no user comes twice.
         notes: what a reader should know of how the data were taken.
     """
 
@@ -36,6 +37,7 @@ class Scan:
     findings: tuple[Finding, ...] = ()
     crossovers: int = 0
     incomplete: frozenset[Number] = frozenset()
+    counted: bool = True
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: Self) -> Self:
@@ -49,6 +51,7 @@ class Scan:
             self.findings + other.findings,
             self.crossovers + other.crossovers,
             self.incomplete,
+            self.counted and other.counted,
             tuple(dict.fromkeys(self.notes + other.notes)),
         )
 
@@ -96,4 +99,11 @@ def scan(source: Source, plan: AnalysisPlan, *, like: Scan | None = None) -> Sca
         second=answer.second[rows],
         caps=way.caps,
     )
-    return Scan(sums, tuple(findings.found), crossovers + start.crossovers, way.layout.incomplete, start.notes)
+    return Scan(
+        sums,
+        tuple(findings.found),
+        crossovers + start.crossovers,
+        way.layout.incomplete,
+        start.counted,
+        start.notes,
+    )
