@@ -117,7 +117,9 @@ def readout(name: str, store: str, as_json: bool) -> None:
     epilog="Example: recloop experiment analyze exposures.parquet --events events.parquet --plan exp.toml"
 )
 @click.argument("data")
-@click.option("--plan", "plan", type=click.Path(path_type=Path), required=True, help="What is read, by which rule: TOML.")
+@click.option(
+    "--plan", "plan", type=click.Path(path_type=Path), required=True, help="What is read, by which rule: TOML."
+)
 @click.option("--events", help="What users did: user, kind, time, value. Without it DATA has one row per user.")
 @click.option("--database", help="Read tables of this database (a URL); DATA and --events are tables or queries.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page here.")

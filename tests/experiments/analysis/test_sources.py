@@ -1,5 +1,6 @@
 """The same answer from wherever the rows lie, every time."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,7 @@ def test_exposures_and_events(
             pytest.importorskip("duckdb", reason="needs the extra duckdb")
             exposures.write_parquet(tmp_path / "exposures.parquet")
             events.write_csv(tmp_path / "events.csv")
-            found = analyze(
-                tmp_path / "exposures.parquet", events=tmp_path / "events.csv", plan=events_plan, now=0.0
-            )
+            found = analyze(tmp_path / "exposures.parquet", events=tmp_path / "events.csv", plan=events_plan, now=0.0)
         case _:
             engine = sa.create_engine(f"sqlite:///{tmp_path}/data.db")
             fill(engine, {"exposures": exposures, "events": events})
@@ -184,9 +183,7 @@ def test_numbers_are_those_of_the_rows(users: pl.DataFrame, plan: Plan) -> None:
         assert part.effect.p_value == pytest.approx(oracle.pvalue, rel=1e-8)
 
 
-def test_events_are_attributed_as_by_hand(
-    exposures: pl.DataFrame, events: pl.DataFrame, events_plan: Plan
-) -> None:
+def test_events_are_attributed_as_by_hand(exposures: pl.DataFrame, events: pl.DataFrame, events_plan: Plan) -> None:
     """A loop over users and events, against the query."""
     day = 86400.0
     sums: dict[tuple[str, str], list[list[float]]] = {}
@@ -227,12 +224,12 @@ def test_what_cannot_be_read(users: pl.DataFrame, plan: Plan, tmp_path: Path, mo
         analyze(users, events="events.parquet", plan=plan)
     with pytest.raises(SettingError, match="the database's URL cannot be read; postgresql://user@host/name"):
         analyze("users", plan=plan, database="nonsense")
-    with pytest.raises(ExtraError, match="needs the extra 'postgres', which is not installed; pip install"):
-        monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-        analyze("users", plan=plan, database="postgresql://host/name")
-    with pytest.raises(ExtraError, match=r"reading files where they lie needs the extra 'duckdb'.*recloop\[duckdb\]"):
-        with monkeypatch.context() as patch:
-            patch.setitem(__import__("sys").modules, "duckdb", None)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "psycopg", None)
+        patch.setitem(sys.modules, "duckdb", None)
+        with pytest.raises(ExtraError, match="needs the extra 'postgres', which is not installed; pip install"):
+            analyze("users", plan=plan, database="postgresql://host/name")
+        with pytest.raises(ExtraError, match=r"where they lie needs the extra 'duckdb'.*recloop\[duckdb\]"):
             analyze("users.parquet", plan=plan)
     pytest.importorskip("duckdb", reason="needs the extra duckdb")
     with pytest.raises(MissingError, match=r"there is no file .*users.parquet; name a Parquet or CSV file"):

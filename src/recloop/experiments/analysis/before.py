@@ -58,7 +58,7 @@ def _dates(source: Source, plan: AnalysisPlan, shape: Shape, findings: Findings)
         findings.add(
             "date",
             int(outside),
-            f"{counted(int(outside), 'exposure')} lie outside {since} to {until}",
+            f"the dates {since} to {until} leave out {counted(int(outside), 'exposure')}",
             "they are left out",
         )
     return (inside,)
@@ -90,7 +90,7 @@ def _repeated(
         f"SELECT COUNT(*) AS n, COUNT({user}) AS named, COUNT(DISTINCT {user}) AS users FROM {table}{where}"
     )
     if nameless := rows - named:
-        findings.add("no user", nameless, f"{counted(nameless, 'row')} name no user", "they are left out")
+        findings.add("no user", nameless, f"no user is named in {counted(nameless, 'row')}", "they are left out")
         conditions = (*conditions, f"{user} IS NOT NULL")
     if named == distinct:
         return Before(conditions)
@@ -107,7 +107,7 @@ def _repeated(
         findings.add(
             "repeated user",
             twice,
-            f"{counted(twice, 'user')} have more than one row",
+            f"more than one row is there for {counted(twice, 'user')}",
             "they are left out",
             allowed="one row per user, since rows of one user are not independent",
             advice="sum up per user first, or pass events",

@@ -14,7 +14,6 @@ from recloop.experiments.analysis.quantity import Number
 from recloop.experiments.analysis.source import Row, Source, literal
 from recloop.experiments.analysis.units import Units
 
-LARGEST = literal(1.7976931348623157e308)
 MOST_CELLS = 1_000_000
 
 
@@ -73,6 +72,14 @@ def ask(source: Source, plan: AnalysisPlan, units: Units, way: Pass) -> Answer:
     return Answer([row[: ends[0]] for row in rows], n[:, 0].astype(np.int64), counts, lowest, first, second)
 
 
+def finite(place: int) -> str:
+    """The condition that a number per user is neither NaN nor infinite, as SQL.
+
+    No comparison with a bound: DuckDB answers such from the file's statistics, which know nothing of NaN.
+    """
+    return f"q{place} - q{place} = 0"
+
+
 def _wary(plan: AnalysisPlan, layout: Layout) -> set[Number]:
     """The numbers that must not be below zero."""
     return {
@@ -101,7 +108,7 @@ def _value(column: Column, way: Pass, numbers: Sequence[Number]) -> str:
 def _where(way: Pass) -> str:
     if not way.finite:
         return ""
-    tests = (f"(q{i} IS NULL OR ABS(q{i}) <= {LARGEST})" for i in range(len(way.layout.numbers)))
+    tests = (f"(q{i} IS NULL OR {finite(i)})" for i in range(len(way.layout.numbers)))
     return f" WHERE {' AND '.join(tests)}"
 
 

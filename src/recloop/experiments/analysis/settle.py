@@ -7,7 +7,7 @@ import numpy as np
 from recloop.errors import DataError
 from recloop.experiments.analysis.findings import Findings, counted
 from recloop.experiments.analysis.layout import Layout
-from recloop.experiments.analysis.passes import LARGEST, Answer, Pass, ask, capped
+from recloop.experiments.analysis.passes import Answer, Pass, ask, capped, finite
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import Number
 from recloop.experiments.analysis.source import Source
@@ -69,7 +69,7 @@ def _centre(way: Pass, answer: Answer, n: int) -> tuple[float, ...]:
 
 def _tell_infinite(source: Source, units: Units, way: Pass, findings: Findings) -> None:
     tests = ", ".join(
-        f"SUM(CASE WHEN NOT (ABS(q{i}) <= {LARGEST}) THEN 1 ELSE 0 END) AS b{i}" for i in range(len(way.layout.numbers))
+        f"SUM(CASE WHEN NOT ({finite(i)}) THEN 1 ELSE 0 END) AS b{i}" for i in range(len(way.layout.numbers))
     )
     (bad,) = source.rows(f"{units.ahead}SELECT {tests} FROM {units.body}")
     for number, count in zip(way.layout.numbers, bad, strict=True):

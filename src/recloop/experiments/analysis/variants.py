@@ -54,7 +54,7 @@ def known(
     if crossovers:
         tell_crossovers(crossovers, findings)
     if unnamed:
-        findings.add("no variant", unnamed, f"{counted(unnamed, 'user')} have no variant", "they are left out")
+        findings.add("no variant", unnamed, f"no variant is given for {counted(unnamed, 'user')}", "they are left out")
     if strangers:
         most = sorted(strangers, key=lambda name: (-strangers[name], name))
         listed = ", ".join(f"'{name}' ({strangers[name]:,})" for name in most[:5]) + (", …" if len(most) > 5 else "")
@@ -62,7 +62,7 @@ def known(
         findings.add(
             "unknown variant",
             total,
-            f"{counted(total, 'user')} have a variant that the plan does not name: {listed}",
+            f"the plan does not name the variant of {counted(total, 'user')}: {listed}",
             "they are left out",
             advice=nearest(most[0], plan.values),
         )
@@ -82,6 +82,4 @@ def known(
 
 def tell_crossovers(users: int, findings: Findings) -> None:
     """Users who saw more than one variant have no variant that their outcome belongs to."""
-    findings.add(
-        "crossover", users, f"{counted(users, 'user')} were seen in more than one variant", "they are left out"
-    )
+    findings.add("crossover", users, f"more than one variant was seen by {counted(users, 'user')}", "they are left out")
