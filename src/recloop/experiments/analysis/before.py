@@ -85,16 +85,16 @@ def _repeated(
 ) -> Before:
     assert shape.user is not None
     user, table = quoted(shape.user), source.tables["exposures"]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    ((rows, named, distinct),) = source.rows(
-        f"SELECT COUNT(*) AS n, COUNT({user}) AS named, COUNT(DISTINCT {user}) AS users FROM {table}{where}"
-    )
-    if nameless := rows - named:
+    nobody = " AND ".join([*conditions, f"{user} IS NULL"])
+    ((nameless,),) = source.rows(f"SELECT COUNT(*) AS n FROM {table} WHERE {nobody}")
+    if nameless:
         findings.add("no user", nameless, f"no user is named in {counted(nameless, 'row')}", "they are left out")
-        conditions = (*conditions, f"{user} IS NOT NULL")
-    if named == distinct:
-        return Before(conditions)
     inside = f" WHERE {' AND '.join([*conditions, f'{user} IS NOT NULL'])}"
+    conditions = (*conditions, f"{user} IS NOT NULL") if nameless else conditions
+    again = f"SELECT {user} FROM {table}{inside} GROUP BY {user} HAVING COUNT(*) > 1"
+    ((repeated,),) = source.rows(f"SELECT COUNT(*) AS n FROM ({again}) AS again")
+    if not repeated:
+        return Before(conditions)
     variant = arm(plan.columns.variant, shape.exposures)
     ((users, several),) = source.rows(
         f"SELECT COUNT(*) AS users, SUM(CASE WHEN lo <> hi THEN 1 ELSE 0 END) AS several FROM "
@@ -112,5 +112,4 @@ def _repeated(
             allowed="one row per user, since rows of one user are not independent",
             advice="sum up per user first, or pass events",
         )
-    again = f"SELECT {user} FROM {table}{inside} GROUP BY {user} HAVING COUNT(*) > 1"
     return Before((*conditions, f"{user} NOT IN ({again})"), int(several))

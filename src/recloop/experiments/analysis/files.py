@@ -1,11 +1,14 @@
 """Parquet and CSV files, summed up by DuckDB without being loaded."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
 from recloop.errors import DataError, ExtraError, MissingError, SettingError
 from recloop.experiments.analysis.source import Kind, Row, literal
 
+MEMORY = 128  # MB for each thread, as DuckDB advises; more only where a query needs it
 READERS = {".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}
 KINDS: Mapping[str, Kind] = {
     "BOOLEAN": "boolean",
@@ -34,9 +37,12 @@ class Files:
             import duckdb
         except ImportError:
             raise ExtraError.of("reading files where they lie", "duckdb") from None
-        self._failures = duckdb.Error
-        self._connection = duckdb.connect()
-        self._connection.execute("SET preserve_insertion_order = false")
+        self._failures, self._full = duckdb.Error, duckdb.OutOfMemoryException
+        spill = Path(tempfile.gettempdir()) / f"recloop-{uuid4().hex}"  # made only where it is needed, and removed
+        self._connection = duckdb.connect(config={"preserve_insertion_order": "false", "temp_directory": str(spill)})
+        # users are counted on disk rather than in memory: no slower, and memory does not grow with them
+        ((threads,),) = self.rows("SELECT current_setting('threads')")
+        self._connection.execute(f"SET memory_limit = '{MEMORY * int(threads)}MB'")
         self.tables = {name: _reader(path) for name, path in (("exposures", exposures), ("events", events)) if path}
 
     def columns(self, table: str) -> dict[str, Kind]:
@@ -51,7 +57,11 @@ class Files:
             DataError: a file is damaged, or a value cannot be read.
         """
         try:
-            return self._connection.execute(sql).fetchall()
+            try:
+                return self._connection.execute(sql).fetchall()
+            except self._full:
+                self._connection.execute("RESET memory_limit")
+                return self._connection.execute(sql).fetchall()
         except self._failures as error:
             raise DataError(f"DuckDB cannot read the data: {str(error).splitlines()[0]}") from error
 
