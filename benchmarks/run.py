@@ -38,6 +38,7 @@ SHORT = {
     "serving": ("--seconds", "2"),
     "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
+    "validity_fixed": ("--worlds", "200"),
 }
 
 

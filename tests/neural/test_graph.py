@@ -54,7 +54,7 @@ def test_whole_numbers_are_smaller_and_near(graph: Graph) -> None:
     level = logging.getLogger().level
     small = graph.quantised()
     assert logging.getLogger().level == level
-    assert np.abs(small.run(ids=IDS)[0] - graph.run(ids=IDS)[0]).max() < 0.05
+    assert np.abs(small.run(ids=IDS)[0] - graph.run(ids=IDS)[0]).max() < 0.01  # on any processor
     weights = {name: value.dtype for name, value in small.weights().items()}
     assert np.dtype("int8") in weights.values()
 

@@ -1,10 +1,10 @@
 """Inference from sums: pure functions, no rows where moments do, no input or output."""
 
 from recloop.stats.adjusted import Adjusted
+from recloop.stats.adjustment import cuped
 from recloop.stats.comoments import Comoments
 from recloop.stats.covariates import impute
 from recloop.stats.cupac import cross_fitted
-from recloop.stats.cuped import cuped
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
 from recloop.stats.heterogeneity import Heterogeneity, heterogeneity
@@ -17,7 +17,7 @@ from recloop.stats.power import detectable_change, sample_size, sample_size_of_s
 from recloop.stats.proportions import miettinen_nurminen, newcombe, wilson
 from recloop.stats.quantiles import quantile, quantile_difference
 from recloop.stats.ratios import ratio
-from recloop.stats.ridge import ridge
+from recloop.stats.ridge_regression import ridge
 from recloop.stats.sample_ratio import SRM, srm
 from recloop.stats.sequences import always_valid
 from recloop.stats.strata import stratified

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recloop.errors import DataError, SettingError
-from recloop.stats.ridge import Predict, ridge
+from recloop.stats.ridge_regression import Predict, ridge
 
 Fit = Callable[[NDArray[np.floating], NDArray[np.float64]], Predict]
 

@@ -23,7 +23,7 @@ def relative_lift(treatment: Moments, control: Moments, alpha: float = 0.05, *, 
     * ``fieller``: all changes that are not rejected. It is exact for normal means, and it rejects no change exactly
       where the difference is not rejected. The default, and what ``welch`` and ``ratio`` show.
     * ``delta``: ``t / c - 1``, with the standard error ``sqrt(v_t + (t / c)^2 v_c) / c``; symmetric. It is what most
-      tools show. Right where the control is many standard errors (some ten) above zero.
+      tools show. Where the control is less than some twenty standard errors above zero, its misses lie on one side.
     * ``log``: the same on the scale of log(t / c), turned back. It never falls below -100%; for values above zero.
 
     All three share one policy: where the control is not more than the critical number of standard errors above zero (a

@@ -12,7 +12,7 @@ from recloop.experiments.arms import Arms, Effects
 from recloop.stats import Moments
 from recloop.stats.adjusted import Adjusted
 from recloop.stats.comoments import Comoments
-from recloop.stats.cuped import cuped
+from recloop.stats.adjustment import cuped
 
 Where = NDArray[np.bool_]
 

@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
@@ -59,45 +61,65 @@ def cuped(
     >>> f"{found.effect.estimate:.2f} rather than {found.plain.estimate:.2f}, variance {-found.variance_reduction:.0%}"
     '0.31 rather than 0.08, variance -89%'
     """
+    t, c = (arm.moments(0, 1 if ratio else None).estimate() for arm in (treatment, control))
+    name = "ratio, delta method" if ratio else "Welch"
+    plain = difference(t, c, alpha, satterthwaite(t, c), name)
+    found = adjust(treatment, control, ratio=ratio)
+    effect = difference_with_lift(
+        found.treatment, found.control, alpha, found.df, f"CUPED, {name}", lift, found.difference
+    )
+    return Adjusted.of(effect, plain, (found.difference.variance, t.variance + c.variance), found.theta)
+
+
+class Adjustment(NamedTuple):
+    """What ``cuped`` makes its interval of: both values, which are correlated, and their difference."""
+
+    treatment: Estimate
+    control: Estimate
+    difference: Estimate
+    df: float
+    theta: tuple[float, ...]
+
+
+def adjust(treatment: Comoments, control: Comoments, *, ratio: bool = False) -> Adjustment:
+    """The adjusted values of both arms with their variances, for any interval that an estimate can have.
+
+    All three are sums of weighted means of the columns of both arms, so that their variances follow from the
+    covariances of the columns.
+
+    Raises:
+        DataError: see ``cuped``.
+    """
     own = 2 if ratio else 1
     if len(treatment.means) != len(control.means):
         raise DataError(f"the arms have {len(treatment.means)} and {len(control.means)} columns", allowed="the same")
     if len(treatment.means) <= own:
         raise DataError("there is no covariate", allowed="at least one column after the outcome's")
-    moments = [arm.moments(0, 1 if ratio else None) for arm in (treatment, control)]
-    t, c = (one.estimate() for one in moments)
-    name = "ratio, delta method" if ratio else "Welch"
-    plain = difference(t, c, alpha, satterthwaite(t, c), name)
-
-    parts = [arm.covariance / arm.n for arm in (treatment, control)]
-    outcomes = [_outcome(arm, ratio=ratio) for arm in (treatment, control)]
-    gap = (treatment.means - control.means)[own:]
-    inverse, rank = _inverse((parts[0] + parts[1])[own:, own:], _known(treatment, control, own))
-    theta = inverse @ (parts[0] @ outcomes[0] + parts[1] @ outcomes[1])[own:]
+    t, c = (arm.moments(0, 1 if ratio else None).estimate() for arm in (treatment, control))
+    of_t, of_c = treatment.covariance / treatment.n, control.covariance / control.n  # of the means
+    y_t, y_c = (_outcome(arm, ratio=ratio) for arm in (treatment, control))
+    inverse, rank = _inverse((of_t + of_c)[own:, own:], _known(treatment, control, own))
     n = treatment.n + control.n
     if n - 2 - rank < 1:
         raise DataError(f"{n} users are too few for {rank} covariates", allowed="at least 3 more than covariates")
+    theta = inverse @ (of_t @ y_t + of_c @ y_c)[own:]
+    gap = (treatment.means - control.means)[own:]
     factor = (n - 2) / (n - 2 - rank) * (1 + float(gap @ inverse @ gap) / (n - 2))
+    off, shift, share = np.concatenate([np.zeros(own), theta]), float(theta @ gap), treatment.n / n
 
-    full = np.concatenate([np.zeros(own), theta])
-    share = treatment.n / n
+    def variances(in_t: NDArray[np.float64], in_c: NDArray[np.float64]) -> tuple[float, float]:
+        """What each arm adds to the variance of a sum of weighted means of both arms' columns."""
+        return max(float(in_t @ of_t @ in_t), 0.0) * factor, max(float(in_c @ of_c @ in_c), 0.0) * factor
 
-    def variance(of_treatment: NDArray[np.float64], of_control: NDArray[np.float64]) -> tuple[float, float]:
-        """Variances that both arms add to a sum of weighted means of their columns."""
-        weights = zip(parts, (of_treatment, of_control), strict=True)
-        t, c = (max(float(w @ part @ w), 0.0) * factor for part, w in weights)
-        return t, c
-
-    both = variance(outcomes[0] - full, outcomes[1] - full)
-    shift = float(theta @ gap)
-    adjusted_t = Estimate(
-        t.value - (1 - share) * shift, sum(variance(outcomes[0] - (1 - share) * full, (1 - share) * full)), t.n
+    both = variances(y_t - off, y_c - off)
+    rest = 1 - share
+    return Adjustment(
+        Estimate(t.value - rest * shift, sum(variances(y_t - rest * off, rest * off)), t.n),
+        Estimate(c.value + share * shift, sum(variances(share * off, y_c - share * off)), c.n),
+        Estimate(t.value - c.value - shift, sum(both), n),
+        max(satterthwaite(Estimate(0.0, both[0], t.n), Estimate(0.0, both[1], c.n)) - rank, 1.0),
+        tuple(theta.tolist()),
     )
-    adjusted_c = Estimate(c.value + share * shift, sum(variance(share * full, outcomes[1] - share * full)), c.n)
-    pairs = Estimate(t.value - c.value - shift, sum(both), n)
-    df = max(satterthwaite(Estimate(0.0, both[0], t.n), Estimate(0.0, both[1], c.n)) - rank, 1.0)
-    effect = difference_with_lift(adjusted_t, adjusted_c, alpha, df, f"CUPED, {name}", lift, pairs)
-    return Adjusted.of(effect, plain, (sum(both), t.variance + c.variance), tuple(theta.tolist()))
 
 
 def _outcome(arm: Comoments, *, ratio: bool) -> NDArray[np.float64]:
