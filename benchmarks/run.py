@@ -39,6 +39,7 @@ SHORT = {
     "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
     "validity_fixed": ("--worlds", "200"),
+    "validity_sequential": ("--worlds", "400"),
 }
 
 

@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from protocol import Board, Meter, data_folder, judge, options
 import polars as pl
+from protocol import Board, Meter, data_folder, judge, options
 from sequence import GOALS, METRICS, SETTINGS, log_of
 
 PEER = """
@@ -79,7 +79,12 @@ def main() -> None:
 
     small = arguments.data == "ml-100k"
     held = split(movielens(data_folder()) if small else log_of(arguments.data, data_folder()), "leave-last-out")
-    chosen = {**({"width": 64} if small else SETTINGS[arguments.data]), "epochs": arguments.epochs, "patience": None, "held_out": 0}
+    chosen = {
+        **({"width": 64} if small else SETTINGS[arguments.data]),
+        "epochs": arguments.epochs,
+        "patience": None,
+        "held_out": 0,
+    }
     ours = make("sequence", **chosen)
     board = Board(
         f"{arguments.data}, {arguments.epochs} epochs", goal=dict.fromkeys(METRICS[:2], 0.0), floor="RecTools"

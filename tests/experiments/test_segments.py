@@ -52,7 +52,10 @@ def test_each_segment_is_welchs_test_of_its_users() -> None:
     sides = [
         Moments.of(table.filter(country="FR", variant=name)["buyer"].cast(pl.Float64).to_numpy()) for name in ("b", "a")
     ]
-    assert france.effect == welch(*sides)
+    once = welch(*sides)
+    assert (france.effect.low, france.effect.high, france.effect.p_value) == pytest.approx(
+        (once.low, once.high, once.p_value)
+    )
     rest = [
         Moments.of(table.filter(pl.col("country") != "FR", variant=name)["buyer"].cast(pl.Float64).to_numpy())
         for name in ("b", "a")

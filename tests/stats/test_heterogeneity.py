@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from recloop.errors import DataError
-from recloop.stats import Estimate, Moments, always_valid, heterogeneity
+from recloop.stats import Estimate, Moments, confidence_sequence, heterogeneity
 
 # 13 trials of the BCG vaccine: cases and others, vaccinated and not (Colditz et al., JAMA 271, 1994)
 BCG = [
@@ -33,11 +33,11 @@ def test_two_effects_are_walds_test_of_their_difference() -> None:
     assert found.pooled.value == pytest.approx((0.3 / 0.02 + 0.1 / 0.01) / 150)
 
 
-def test_at_one_degree_of_freedom_the_mixture_is_that_of_the_always_valid_interval() -> None:
+def test_at_one_degree_of_freedom_the_mixture_is_that_of_the_confidence_sequence() -> None:
     """Two samples of one arm each are the treatment and the control of a difference."""
     a, b = Moments.from_summary(500, 0.60, 0.24), Moments.from_summary(500, 0.50, 0.25)
     found = heterogeneity([a.estimate(), b.estimate()], planned=1000)
-    assert found.p_value == pytest.approx(always_valid(a, b, planned=1000).p_value)
+    assert found.p_value == pytest.approx(confidence_sequence(a, b, planned=1000).p_value)
 
 
 @pytest.mark.parametrize("segments", [2, 4])

@@ -1,15 +1,25 @@
 import getpass
+import math
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
-from recloop.errors import MissingError, SettingError
+from recloop.errors import DataError, MissingError, SettingError
 
+if TYPE_CHECKING:
+    import polars as pl
+
+users_option = click.option(
+    "--users",
+    type=click.Path(path_type=Path),
+    help="CSV or Parquet file of what is known of users from before: text makes segments, numbers covariates.",
+)
 STATES = {"running": "green", "draft": "yellow", "stopped": "dim"}
 
 
@@ -43,12 +53,27 @@ def list_(store: str, as_json: bool) -> None:
 @json_option
 def create(file: Path, store: str, as_json: bool) -> None:
     """Keep the experiment described in the TOML file FILE as a draft."""
+    from recloop.app.experiments import create_experiment
     from recloop.experiments import Experiment
     from recloop.store import Store
 
-    experiment = Experiment.parse(_toml(file))
+    experiment = Experiment.parse(toml(file))  # before a store is made for it
     with Store(store) as opened:
-        record = opened.experiments.add(experiment.name, experiment.to_dict(), actor=_actor("create"))
+        record = create_experiment(opened, experiment.to_dict(), actor=_actor("create"))
+    _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments revise home-page changes.toml")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@json_option
+def revise(name: str, file: Path, store: str, as_json: bool) -> None:
+    """Make the next version of the experiment NAME, as a draft, with the settings in the TOML file FILE changed."""
+    from recloop.app.experiments import revise_experiment
+
+    with existing_store(store) as opened:
+        record = revise_experiment(opened, name, toml(file), actor=_actor("revise"))
     _tell(record._asdict(), as_json=as_json)
 
 
@@ -57,7 +82,10 @@ def create(file: Path, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def start(name: str, store: str, as_json: bool) -> None:
-    """Assign users to the experiment NAME from now on."""
+    """Assign users to the experiment NAME from now on.
+
+    Several run at once: one layer shares its users among its experiments, and each surface belongs to one layer.
+    """
     from recloop.app.experiments import start_experiment
     from recloop.loop.release import load
 
@@ -73,17 +101,43 @@ def start(name: str, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def stop(name: str, store: str, as_json: bool) -> None:
-    """End the experiment NAME; everybody gets the default policy again."""
+    """End the experiment NAME; its users get the default policy again."""
     with existing_store(store) as opened:
         record = opened.experiments.stop(name, actor=_actor("stop"))
     _tell(record._asdict(), as_json=as_json)
 
 
-@experiments.command(epilog="Example: recloop experiments readout home-page --json")
+@experiments.command(epilog="Example: recloop experiments step home-page")
 @click.argument("name")
 @store_option
 @json_option
-def readout(name: str, store: str, as_json: bool) -> None:
+def step(name: str, store: str, as_json: bool) -> None:
+    """Move the experiment NAME on its ramp if the step is over: wider, or stopped where it does harm.
+
+    A running service does so by itself; without one, call this from a timer.
+    """
+    from recloop.app.comments import comment_reader
+    from recloop.app.ramp import follow_ramp
+    from recloop.loop.release import load
+
+    with existing_store(store) as opened:
+        active = opened.releases.active()
+        shown = load(Path(active.path)) if active else None
+        now = time.time()
+        moved = follow_ramp(opened, name, now, shown=shown, sentiment=comment_reader(), actor=_actor("step"))
+    if as_json:
+        due = moved.due if math.isfinite(moved.due) else None
+        answer({"move": moved.move, "share": moved.share, "sentence": moved.sentence, "due": due})
+        return
+    out.print(f"[bold]{moved.move}[/] {moved.sentence}")
+
+
+@experiments.command(epilog="Example: recloop experiments readout home-page --json")
+@click.argument("name")
+@users_option
+@store_option
+@json_option
+def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
     """Say what the experiment NAME shows so far, and what its rule makes of it.
 
     The intervals may be looked at any time, unless the experiment was planned for one look.
@@ -95,7 +149,7 @@ def readout(name: str, store: str, as_json: bool) -> None:
     with existing_store(store) as opened:
         active = opened.releases.active()
         shown = load(Path(active.path)) if active else None
-        trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader())
+        trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader(), users=_users(users))
     if as_json:
         answer(
             {
@@ -155,7 +209,71 @@ def analyze(
             out.print(f"written: {path}", markup=False)
 
 
-def _toml(file: Path) -> dict[str, Any]:
+@experiments.command(epilog="Example: recloop experiments decide home-page --apply")
+@click.argument("name")
+@click.option("--apply", "apply_", is_flag=True, help="Stop or promote, where the experiment's definition allows it.")
+@users_option
+@store_option
+@json_option
+def decide(name: str, apply_: bool, users: Path | None, store: str, as_json: bool) -> None:
+    """Decide on the experiment NAME by its rule, and write the decision down with the data that it rests on.
+
+    With --apply, harm ends it (auto_stop), and a winner gets all users (auto_promote). Run it from a timer: a decision
+    that was cut off is finished by the next one.
+    """
+    from recloop.app.comments import comment_reader
+    from recloop.app.decision import decide_experiment
+
+    with existing_store(store) as opened:
+        done = decide_experiment(
+            opened,
+            name,
+            time.time(),
+            actor=_actor("decide"),
+            apply=apply_,
+            sentiment=comment_reader(),
+            users=_users(users),
+        )
+    if as_json:
+        answer({"entry": done.entry.to_dict(), "applied": done.applied, "paragraph": done.trial.verdict.paragraph})
+        return
+    out.print(done.trial.verdict.paragraph, markup=False)
+    if apply_:
+        what = {"stop": "stopped", "promote": "promoted, and the experiment stopped"}
+        out.print(f"[bold]{what[done.entry.action]}[/]" if done.applied else f"[dim]{done.entry.reason}[/]")
+
+
+@experiments.command(epilog="Example: recloop experiments log home-page")
+@click.argument("name")
+@store_option
+@json_option
+def log(name: str, store: str, as_json: bool) -> None:
+    """Show who or what decided on the experiment NAME, when, and on which data."""
+    from recloop.app.decision import decision_log
+
+    with existing_store(store) as opened:
+        entries = decision_log(opened, name)
+    if as_json:
+        answer([entry.to_dict() for entry in entries])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("when (UTC)", "who", "version", "users", "data", "verdict", "action"):
+        table.add_column(column)
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.time, tz=UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(
+            when, entry.actor, str(entry.version), f"{entry.users:,}", entry.data[:12], entry.verdict, entry.action
+        )
+    out.print(table if entries else f"No decision yet. Make one: recloop experiments decide {name}")
+
+
+def toml(file: Path) -> dict[str, Any]:
+    """What a TOML file that describes an experiment holds.
+
+    Raises:
+        MissingError: there is no such file.
+        SettingError: it is not TOML.
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -166,6 +284,20 @@ def _toml(file: Path) -> dict[str, Any]:
         raise MissingError(f"{file} cannot be read: {error.strerror}", advice="name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{file} is not TOML: {error}", advice='text needs quotation marks: name = "home"') from None
+
+
+def _users(file: Path | None) -> "pl.DataFrame | None":
+    """One row per user: Parquet by its suffix, CSV else."""
+    if file is None:
+        return None
+    import polars as pl
+
+    if not file.is_file():
+        raise MissingError(f"there is no file {file}", advice="name a CSV or Parquet file with one row per user")
+    try:
+        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{file} cannot be read: {error}", allowed="a CSV or Parquet file") from None
 
 
 def _actor(verb: str) -> str:

@@ -23,9 +23,8 @@ from recloop.experiments.checks import (
     split,
     traffic,
     traffic_by_slice,
-    without_crossovers,
-    worst_first,
 )
+from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
 from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
@@ -72,9 +71,11 @@ class Readout:
     Where a check is red, ``hidden`` holds the reason and there are no values, comparisons, guardrails or lifts: who is
     counted is broken, and no number can be trusted.
 
-    ``users`` are counted without those seen in two variants (``crossovers``). ``definition`` and ``data`` are the
-    fingerprints of what was agreed on and of what was read. ``segments`` are empty where none were asked for.
-    ``seconds_left`` is how long the planned users take at the pace so far; None where it is not known.
+    ``users`` are counted without those seen in two variants (``crossovers``), and without those who got a variant by
+    hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
+    lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
+    was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
+    the pace so far; None where it is not known.
     """
 
     experiment: str
@@ -156,29 +157,31 @@ def read_out(
     """
     experiment.check_metrics(catalogue)
     require_users(table)
-    counted = split(experiment, table)
-    kept, crossovers = without_crossovers(table)
-    found = [traffic(counted), crossover(crossovers, table["user"].n_unique())]
-    if segment_columns:
-        found.append(traffic_by_slice(experiment, table, segment_columns))
-    if covariates:
-        found.append(balance(experiment, kept, covariates))
-    if aa_p_values is not None:
-        found.append(aa_history(aa_p_values, experiment.alpha))
+    who = counted(experiment, table)
+    kept, crossed = who.kept, experiment.unit != "user"
     users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
     over = sum(users.values()) >= experiment.planned_users
     basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
-    agreed = dict.fromkeys([experiment.primary, *(g.metric for g in experiment.guardrails)])
+    srm = split(experiment, who.seen, basis)
+    found = [traffic(srm), crossover(who.crossovers, who.seen["user"].n_unique())]
+    if segment_columns:
+        found.append(traffic_by_slice(experiment, who.seen, segment_columns, basis))
+    if covariates:
+        found.append(balance(experiment, kept, covariates, basis))
+    if aa_p_values is not None:
+        found.append(aa_history(aa_p_values, experiment.alpha))
+    agreed = dict.fromkeys([experiment.primary, *experiment.secondaries, *(g.metric for g in experiment.guardrails)])
     wanted = [catalogue[id_] for id_ in dict.fromkeys([*agreed, *catalogue])]
     # while it is not known who is counted, nothing is computed of what they did
-    arms = Arms.of(kept.clear() if reason(found) else kept, wanted)
-    cells = Cells.read(arms, segment_columns, list(agreed))
+    arms = Arms.of(kept.clear() if reason(found) else kept, wanted, crossed=crossed)
+    cells = Cells.read(arms, () if crossed else segment_columns, list(agreed))
     if not reason(found):
         found += _from_effects(experiment, arms, kept, cells, daily)
     if reason(found):
         arms, cells = Arms.of(kept.clear(), wanted), Cells({})
     hidden = reason(found)
-    lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if "first" in table.columns]
+    timed = "first" in table.columns and not crossed
+    lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if timed]
     return Readout(
         experiment=experiment.name,
         version=experiment.version,
@@ -187,9 +190,9 @@ def read_out(
         now=now,
         basis=basis,
         users=users,
-        crossovers=crossovers,
-        split=counted,
-        checks=worst_first(found),
+        crossovers=who.crossovers,
+        split=srm,
+        checks=with_notes(found, who.notes),
         hidden=hidden,
         values=() if hidden else _values(experiment, arms),
         comparisons=() if hidden else comparisons(experiment, arms, basis),
@@ -210,7 +213,7 @@ def _from_effects(
         return []
     found = [outliers(arms, metric.id, experiment.pairs)]
     if "first" in table.columns:
-        found.append(interference(table, metric, experiment.controls))
+        found.append(interference(experiment, table, metric))
     if cells.moments:
         found.append(simpson(cells, metric, experiment.pairs))
     if daily is not None and not metric.missing(daily):

@@ -11,7 +11,16 @@ from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError, SettingError
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 
-__all__ = ["OUTCOMES", "OutcomeKinds", "OutcomeMetric", "latency_quantiles", "user_table", "with_diversity"]
+__all__ = [
+    "OUTCOMES",
+    "OutcomeKinds",
+    "OutcomeMetric",
+    "by_user",
+    "latency_quantiles",
+    "user_table",
+    "with_diversity",
+    "with_users",
+]
 
 SESSION = 1800.0
 DAY = 86400.0
@@ -40,14 +49,14 @@ def user_table(
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     kinds: OutcomeKinds = OutcomeKinds(),
     session: float = SESSION,
-    users: pl.DataFrame | None = None,
     daily: bool = False,
 ) -> pl.DataFrame:
     """One row per (variant, user) with the sums of what the user was shown and did.
 
     **Attribution.** An event counts for a decision that showed its item, at most ``window`` seconds after it. Where the
     event carries a decision's id, that decision is meant. Where it carries none, it is the latest one that showed the
-    item to the user before the event (last touch). Feedback without an item counts for the user's latest slate.
+    item to the user before the event (last touch). Feedback without an item counts for the user's latest slate, and
+    so do all purchases for ``orders`` and ``spend``, whatever was shown.
 
     **The unit is the user.** Slates of one user are alike, so an interval made of slates as if they were independent is
     too narrow: rows of decisions never leave this function.
@@ -56,26 +65,26 @@ def user_table(
 
     Args:
         decisions: id, user, variant, time, items, latency, fallback; ``diversity`` where known (see
-            ``with_diversity``). Those with an empty variant are outside the experiment: they count as earlier
-            exposure, and get no row.
+            ``with_diversity``), ``session`` and ``forced`` where experiments need them. Those with an empty variant
+            are outside the experiment: they count as earlier exposure, and get no row.
         events: user, item, kind, value, time, decision.
         feedback: user, kind, time, value, text, item, decision; None where there is none.
         window: attribution window in seconds.
         sentiment: texts to numbers from -1 to 1.
         kinds: which kinds of events count as what.
         session: a slate is followed in the same session where the user's next one comes within so many seconds.
-        users: user and what is known of them from before (country, device, what they bought last month): further
-            columns of the table, null for users that it lacks.
-        daily: one row per (variant, user, day) instead, ``day`` counting from the user's first slate in the variant.
+        daily: one row per (variant, user, day) instead, ``day`` counting from the user's first slate in the variant;
+            ``by_user`` sums it up.
 
     Returns:
         variant, user, first, last (times of the first and the last slate), and the sums slates, shown, repeats,
         fallbacks, latency_sum, diversity_sum, diversity_slates, clicks (items clicked), clicked_slates, abandoned,
-        purchases, buyer (0 or 1), revenue, rating_sum, ratings, survey_sum, surveys, sentiment_sum, comments.
+        purchases, buyer (0 or 1), revenue, orders, spend, rating_sum, ratings, survey_sum, surveys, sentiment_sum,
+        comments. Where
+        decisions tell them: sessions (different ones), forced (slates of a variant that was given by hand).
 
     Raises:
-        DataError: a column is missing, a decision's id or a user of ``users`` comes twice, or ``users`` has a column
-            of the table.
+        DataError: a column is missing, or a decision's id comes twice.
         SettingError: the window is not above zero.
 
     >>> decisions = pl.DataFrame({
@@ -99,7 +108,8 @@ def user_table(
     exposures = slates.select("decision", "user", "time", item="items").explode("item").drop_nulls("item")
     counted = events.lazy().filter(pl.col("kind").is_in(kinds.counted), pl.col("item") != "")
     done = _attributed(counted, exposures, slates, window)
-    parts = [_shown(exposures), _did(done, kinds)]
+    bought = counted.filter(pl.col("kind").is_in(kinds.purchase)).with_columns(item=pl.lit(""))
+    parts = [_shown(exposures), _did(done, kinds), _bought(_attributed(bought, exposures, slates, window))]
     sent = _sent(events, kinds)
     sent["latency"] = decisions["latency"].count() > 0
     sent["diversity"] = "diversity" in decisions.columns
@@ -112,8 +122,48 @@ def user_table(
         sent["comment"] = sentiment is not None and bool((feedback["text"] != "").any())
     for part in parts:
         slates = slates.join(part, on="decision", how="left")
-    table = _sums(slates, sent, session, daily=daily).collect()
-    return table if users is None else _joined(table, users)
+    return _sums(slates, sent, session, daily=daily).collect()
+
+
+def by_user(daily: pl.DataFrame) -> pl.DataFrame:
+    """The user table of a daily one: one row per (variant, user), what was never sent still null."""
+    kept = {"variant", "user", "day", "first", "last", "buyer"}
+    sums = [name for name in daily.columns if name not in kept]
+    return (
+        daily.sort("variant", "user", "day")
+        .group_by("variant", "user", maintain_order=True)
+        .agg(
+            pl.col("first").min(),
+            pl.col("last").max(),
+            *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in sums),
+            pl.col("buyer").max(),
+        )
+        .select(name for name in daily.columns if name != "day")
+    )
+
+
+def with_users(table: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """The user table with what is known of users from before the start (country, device, last month's purchases).
+
+    Args:
+        table: one row per (variant, user).
+        users: one row per user, with the further columns; null for users that it lacks.
+
+    Raises:
+        DataError: ``users`` has no column user, repeats one, or has a column of the table.
+
+    >>> table = pl.DataFrame({"variant": ["a", "b"], "user": ["1", "2"], "clicks": [0, 3]})
+    >>> with_users(table, pl.DataFrame({"user": [2], "country": ["DE"]}))["country"].to_list()
+    [None, 'DE']
+    """
+    _require(users, "users", ("user",))
+    twice = users.height - users["user"].n_unique()
+    if twice:
+        raise DataError(f"{twice:,} rows of the users repeat a user", allowed="one row per user")
+    same = sorted(set(users.columns) & set(table.columns) - {"user"})
+    if same:
+        raise DataError(f"the users have the columns {', '.join(same)}, which the table has", advice="rename them")
+    return table.join(users.with_columns(pl.col("user").cast(pl.String)), on="user", how="left", maintain_order="left")
 
 
 def with_diversity(decisions: pl.DataFrame, item_ids: Vocabulary, vectors: NDArray[np.floating]) -> pl.DataFrame:
@@ -219,6 +269,10 @@ def _did(done: pl.LazyFrame, kinds: OutcomeKinds) -> pl.LazyFrame:
     )
 
 
+def _bought(bought: pl.LazyFrame) -> pl.LazyFrame:
+    return bought.group_by("decision").agg(orders=pl.len().cast(pl.Int64), spend=pl.col("value").sum())
+
+
 def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | None) -> pl.LazyFrame:
     found = said.collect()
     written = found["text"].fill_null("") != ""
@@ -241,18 +295,6 @@ def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | 
             comments=pl.col("written").sum(),
         )
     )
-
-
-def _joined(table: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    _require(users, "users", ("user",))
-    twice = users.height - users["user"].n_unique()
-    if twice:
-        raise DataError(f"{twice:,} rows of the users repeat a user", allowed="one row per user")
-    same = sorted(set(users.columns) & set(table.columns) - {"user"})
-    if same:
-        raise DataError(f"the users have the columns {', '.join(same)}, which the table makes", advice="rename them")
-    known = users.with_columns(pl.col("user").cast(pl.String))
-    return table.join(known, on="user", how="left", maintain_order="left")
 
 
 def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily: bool) -> pl.LazyFrame:
@@ -288,6 +330,10 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily:
     columns = set(slates.collect_schema())
     slates = slates.filter(pl.col("variant").fill_null("") != "")
     keys = ["variant", "user"]
+    if "session" in columns:  # counted where they begin, so that days add up
+        begins = pl.struct("variant", "user", "session").is_first_distinct()
+        slates = slates.sort("time", "decision").with_columns(sessions=begins)
+        columns.add("sessions")
     if daily:
         since = pl.col("time") - pl.col("time").min().over("variant", "user")
         slates, keys = slates.with_columns(day=(since // DAY).cast(pl.Int64)), [*keys, "day"]
@@ -311,12 +357,16 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily:
                 "buyer"
             ),
             amount("revenue", when=sent["revenue"]),
+            count("orders", when=sent["purchase"]),
+            amount("spend", when=sent["revenue"]),
             amount("rating_sum", when=sent["rating"]),
             count("ratings", when=sent["rating"]),
             amount("survey_sum", when=sent.get("survey", False)),
             count("surveys", when=sent.get("survey", False)),
             amount("sentiment_sum", when=sent.get("comment", False)),
             count("comments", when=sent.get("comment", False)),
+            *([count("sessions")] if "session" in columns else []),
+            *([count("forced")] if "forced" in columns else []),
         )
         .sort(keys)
     )

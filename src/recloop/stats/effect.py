@@ -1,7 +1,7 @@
 """The effect of one arm against another, in the metric's unit and relative to the control."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy.special import stdtr, stdtrit
@@ -105,6 +105,13 @@ def effect(
         alpha=alpha,
         method=method,
     )
+
+
+def one_sided(found: Effect, side: int) -> Effect:
+    """The effect with its lower end only (side +1), its upper end only (-1), or as it is (0)."""
+    if side > 0:
+        return replace(found, high=math.inf, relative_high=math.inf)
+    return replace(found, low=-math.inf, relative_low=-math.inf) if side else found
 
 
 def _gap(treatment: Estimate, control: Estimate, pairs: Estimate | None) -> tuple[float, float]:

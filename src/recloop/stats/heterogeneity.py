@@ -6,7 +6,7 @@ from scipy.special import chdtrc
 
 from recloop.errors import DataError
 from recloop.stats.estimate import Estimate
-from recloop.stats.sequences import rho_square
+from recloop.stats.mixture import rho_square
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ def heterogeneity(effects: Sequence[Estimate], *, planned: int | None = None, al
     Args:
         effects: of samples without a user in common.
         planned: users of all samples together that the experiment was planned for. With it, the p-value may be looked
-            at any time: the vector of contrasts is held against a normal mixture whose variance ``always_valid`` would
-            choose. Without, it is right for one look.
+            at any time: the vector of contrasts is held against a normal mixture whose variance ``confidence_sequence``
+            would choose. Without, it is right for one look.
         alpha: only tunes that mixture.
 
     Source: W. G. Cochran, "The combination of estimates from different experiments", Biometrics 10 (1954); I squared:
     J. P. T. Higgins, S. G. Thompson, "Quantifying heterogeneity in a meta-analysis", Statistics in Medicine 21 (2002).
-    The mixture is that of Waudby-Smith and others (see ``always_valid``) with one normal per degree of freedom.
+    The mixture is that of Waudby-Smith and others (see ``confidence_sequence``) with one normal per degree of freedom.
 
     Raises:
         DataError: there are fewer than two effects, or one has no variance.

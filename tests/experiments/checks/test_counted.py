@@ -8,7 +8,7 @@ from scipy import stats
 from recloop.errors import DataError
 from recloop.experiments import Experiment, Variant, read_out
 from recloop.experiments.checks import aa_history, balance, crossover, split, traffic, traffic_by_slice
-from recloop.stats import holm, srm
+from recloop.stats import holm, sequential_srm, srm
 
 AB = Experiment(
     name="t", variants={"a": Variant(policy="popular", control=True), "b": Variant(policy="blend")}, planned_users=4000
@@ -34,7 +34,7 @@ def people(users: int = 4000, seed: int = 0) -> pl.DataFrame:
 def test_the_split_says_how_far_it_is_from_the_plan() -> None:
     found = traffic(srm({"a": 1030, "b": 970}, {"a": 1, "b": 1}))
     assert found.level == "green"
-    assert found.sentence.endswith("p = 0.18. a has 3.00% more users than planned.")
+    assert found.sentence.endswith("p = 0.18. b has 3.00% fewer users than planned.")
     strange = traffic(srm({"a": 50, "b": 50, "c": 4}, {"a": 1, "b": 1, "c": 0}))
     assert (strange.level, strange.sentence) == (
         "red", "Users were shown variants that have no traffic: 'c' (4 users)."
@@ -52,7 +52,8 @@ def test_a_slice_that_lost_users_is_red_though_the_whole_is_not() -> None:
     assert "where country = DE (b has " in found.sentence
     assert "after Holm over 6 slices. Something decides who is counted there." in found.sentence
     assert "(unknown)" not in found.sentence
-    readout = read_out(AB, kept, now=0.0, segment_columns=["country", "phone"])
+    once = Experiment(name="t", variants=AB.variants, rule="fixed", planned_users=3000)
+    readout = read_out(once, kept, now=0.0, segment_columns=["country", "phone"])
     assert readout.hidden == found.sentence
     assert (readout.comparisons, readout.segments.effects) == ((), ())
 
@@ -152,3 +153,40 @@ def test_aa_history() -> None:
     assert "Of 100 A/A experiments 3" in found.sentence
     hidden = read_out(AB, people(), now=0.0, aa_p_values=rng.uniform(size=100) ** 3).hidden
     assert hidden.startswith("Of 100 A/A experiments")
+
+
+def test_where_every_look_counts_the_split_raises_few_false_alarms() -> None:
+    """A/A: 40 looks at 2,000 users; ever red in about one of a hundred experiments, by chi-square in more."""
+    rng, runs, looks = np.random.default_rng(5), 300, 40
+    arms = rng.integers(0, 2, (runs, 2000)).cumsum(axis=1)[:, 2000 // looks - 1 :: 2000 // looks]
+    seen = 2000 // looks * np.arange(1, looks + 1)
+    ever = sum(
+        any(
+            sequential_srm({"a": int(n - b), "b": int(b)}, AB.weights, 0.01, concentration=250).red
+            for n, b in zip(seen, row, strict=True)
+        )
+        for row in arms
+    )
+    assert ever / runs <= 0.01 + 2 * np.sqrt(0.01 * 0.99 / runs)
+    table = people(1000)
+    assert split(AB, table, "always valid").alpha == 0.01
+    assert split(AB, table).alpha == 0.001
+
+
+def test_sessions_are_counted_where_sessions_are_assigned() -> None:
+    """Users of both variants are as planned; the sessions of one country are not."""
+    rng = np.random.default_rng(1)
+    visits = people(1000).drop("variant").join(pl.DataFrame({"variant": ["a", "b"]}), how="cross")
+    lost = (pl.col("country") == "DE") & (pl.col("variant") == "b")
+    visits = visits.with_columns(sessions=pl.Series(rng.poisson(4, visits.height) + 1))
+    visits = visits.with_columns(sessions=pl.when(lost).then(pl.col("sessions") // 2).otherwise("sessions"))
+    test = Experiment(name="t", variants=AB.variants, unit="session", planned_users=1000)
+    found = traffic_by_slice(test, visits, ["country"])
+    assert found.level == "red"
+    assert "fewer sessions than planned" in found.sentence
+    assert "of sessions (planned 50.0%)" in split(test, visits).sentence
+    even = visits.with_columns(sessions=5)
+    readout = read_out(test, even, now=0.0, segment_columns=["country"])
+    assert not readout.hidden
+    assert readout.segments.effects == ()  # the same users are in both arms
+    assert len([one for one in readout.checks if one.name == "crossover"]) == 1

@@ -162,23 +162,23 @@ def ramp(touch: float, users: int = 6000, seed: int = 0) -> pl.DataFrame:
 
 
 def test_a_control_that_moves_with_the_treated_share() -> None:
-    found = drift(ramp(touch=-0.2), CLICKS, "a")
+    found = drift(ramp(touch=-0.2), CLICKS, "a", ["b"])
     assert found.slope == pytest.approx(-0.2, abs=0.06)
-    said = interference(ramp(touch=-0.2), CLICKS, ("a",))
+    said = interference(AB, ramp(touch=-0.2), CLICKS)
     assert said.level == "yellow"
     assert "The click rate under a moved by -" in said.sentence
     assert said.sentence.endswith("a hint, no proof.")
-    assert interference(ramp(touch=0.0), CLICKS, ("a",)).level == "green"
+    assert interference(AB, ramp(touch=0.0), CLICKS).level == "green"
 
 
 def test_a_constant_share_shows_nothing() -> None:
-    assert drift(people(), CLICKS, "a") is None
-    assert "cannot show whether treated users touch" in interference(people(), CLICKS, ("a",)).sentence
+    assert drift(people(), CLICKS, "a", ["b"]) is None
+    assert "cannot show whether treated users touch" in interference(AB, people(), CLICKS).sentence
 
 
 def test_drift_raises_few_false_alarms() -> None:
     runs = 150
-    wrong = sum(drift(ramp(0.0, users=1500, seed=seed), CLICKS, "a").p_value < 0.05 for seed in range(runs))
+    wrong = sum(drift(ramp(0.0, users=1500, seed=seed), CLICKS, "a", ["b"]).p_value < 0.05 for seed in range(runs))
     assert abs(wrong / runs - 0.05) < 3 * np.sqrt(0.05 * 0.95 / runs)
 
 

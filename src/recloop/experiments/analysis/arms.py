@@ -11,8 +11,8 @@ from recloop.experiments.analysis.sums import Sums
 from recloop.experiments.arms import Arms, Effects
 from recloop.stats import Moments
 from recloop.stats.adjusted import Adjusted
-from recloop.stats.comoments import Comoments
 from recloop.stats.adjustment import cuped
+from recloop.stats.comoments import Comoments
 
 Where = NDArray[np.bool_]
 

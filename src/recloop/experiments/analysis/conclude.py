@@ -21,6 +21,7 @@ from recloop.experiments.checks import (
     crossover,
     reason,
     simpson,
+    split_of,
     traffic,
     traffic_of_slices,
     worst_first,
@@ -30,7 +31,7 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis, guardrails
 from recloop.experiments.readout import ArmValue, Readout, comparisons
 from recloop.experiments.segments import Cells, segments
-from recloop.stats import Moments, srm
+from recloop.stats import Moments
 
 SEGMENT_VALUES = 100
 
@@ -51,21 +52,21 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     layout = Layout.of(plan, scan.incomplete)
     users = {name: sums.users(sums.of(name)) for name in plan.variants}
     experiment = plan.experiment(sum(users.values()))
-    split = srm(users, experiment.weights)
+    over = sum(users.values()) >= experiment.planned_users
+    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
+    split = split_of(experiment, users, basis)
     found = [traffic(split)]
     if scan.counted:
         found.append(crossover(scan.crossovers, sum(users.values()) + scan.crossovers))
     found += [Check(one.name, "yellow", one.sentence) for one in scan.findings if one.name != "crossover"]
-    found += _slices(experiment, sums)
+    found += _slices(experiment, sums, basis)
     reader = Reader.of(plan, sums, layout)
-    found += _balance(experiment, reader)
+    found += _balance(experiment, reader, basis)
     arms = reader.arms()
     cells = _cells(reader)
     if not reason(found) and cells.moments:
         found.append(simpson(cells, plan.catalogue[plan.primary], experiment.pairs))
     hidden = reason(found)
-    over = sum(users.values()) >= experiment.planned_users
-    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
     # a segment is small by its own measure
     small = msgspec.structs.replace(
         experiment,
@@ -114,7 +115,7 @@ def _values(experiment: Experiment, arms: SummedArms) -> Iterator[ArmValue]:
             yield ArmValue(metric, name, arms.value(metric, name), arms.unknown(metric, name))
 
 
-def _slices(experiment: Experiment, sums: Sums) -> list[Check]:
+def _slices(experiment: Experiment, sums: Sums, basis: Basis) -> list[Check]:
     """Whether traffic was split as planned in each segment."""
     if not sums.segments:
         return []
@@ -131,10 +132,10 @@ def _slices(experiment: Experiment, sums: Sums) -> list[Check]:
                 allowed=f"at most {SEGMENT_VALUES}",
                 advice="put the rare ones together",
             )
-    return [traffic_of_slices(experiment, counts)] if counts else []
+    return [traffic_of_slices(experiment, counts, basis)] if counts else []
 
 
-def _balance(experiment: Experiment, reader: Reader) -> list[Check]:
+def _balance(experiment: Experiment, reader: Reader, basis: Basis) -> list[Check]:
     """Whether the variants were alike in the covariates."""
     columns = dict.fromkeys(
         one for metric in reader.layout.metrics.values() for one in metric.covariates if one.role == "plain"
@@ -143,7 +144,7 @@ def _balance(experiment: Experiment, reader: Reader) -> list[Check]:
         return []
     where = {name: reader.sums.of(name) for name in experiment.variants}
     sides = {name: {column.name: _known(reader, column, one) for column in columns} for name, one in where.items()}
-    return [alike(experiment, sides, [column.name for column in columns])]
+    return [alike(experiment, sides, [column.name for column in columns], basis)]
 
 
 def _known(reader: Reader, column: Column, where: Where) -> tuple[Moments, Moments]:

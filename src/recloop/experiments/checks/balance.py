@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from recloop.errors import DataError, nearest
 from recloop.experiments.checks.check import Check
 from recloop.experiments.definition import Experiment
+from recloop.experiments.guardrails import Basis
 from recloop.experiments.words import listed, probability
-from recloop.stats import Moments, holm, welch
+from recloop.stats import Moments, always_valid, holm, welch
 
 SUSPECT, BROKEN = 0.05, 0.001  # adjusted p-values below which a difference is yellow, and red
 NAMED = 3
-Side = tuple[str, Mapping[str, tuple[Moments, Moments]]]
+Side = tuple[str, Moments, Moments]  # an arm, its known values, and whether a value is known
 
 
-def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[str]) -> Check:
+def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[str], basis: Basis = "fixed") -> Check:
     """Whether the arms were alike before the experiment: each covariate, each treatment against each control.
 
     Users without a value (null) are left out of its mean; whether they are as many in both arms is tested, too. All
@@ -27,25 +28,30 @@ def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[st
         experiment: names the pairs.
         table: one row per user, with the covariates; their values are older than the user's first slate.
         covariates: numeric columns.
+        basis: ``fixed`` is Welch's test; under ``always valid`` the p-values hold at every look.
 
     Raises:
         DataError: a covariate is missing, holds text, NaN or infinite values.
     """
-    arms = {name for pair in experiment.pairs for name in pair}
-    sides = {name: table.filter(variant=name) for name in arms}
-    return alike(
-        experiment,
-        {name: {c: _moments(_numbers(side, c)) for c in covariates} for name, side in sides.items()},
-        covariates,
-    )
+    arms = {name: table.filter(variant=name) for pair in experiment.pairs for name in pair}
+    moments = {name: {c: _moments(_numbers(side, c)) for c in covariates} for name, side in arms.items()}
+    return alike(experiment, moments, covariates, basis)
 
 
 def alike(
-    experiment: Experiment, arms: Mapping[str, Mapping[str, tuple[Moments, Moments]]], covariates: Sequence[str]
+    experiment: Experiment,
+    arms: Mapping[str, Mapping[str, tuple[Moments, Moments]]],
+    covariates: Sequence[str],
+    basis: Basis = "fixed",
 ) -> Check:
     """The same from moments: arm → covariate → those of the known values, and those of 1 where there is one, else 0."""
     found = [
-        one for name in covariates for t, c in experiment.pairs for one in _compared(name, (t, arms[t]), (c, arms[c]))
+        (said, _p_value(experiment, basis, (treatment, control), *sides))
+        for covariate in covariates
+        for treatment, control in experiment.pairs
+        for said, *sides in _compared(
+            covariate, (treatment, *arms[treatment][covariate]), (control, *arms[control][covariate])
+        )
     ]
     adjusted = holm([p for _, p in found])
     tested = sorted((p, said) for p, (said, _) in zip(adjusted.tolist(), found, strict=True) if p <= 1)
@@ -67,19 +73,21 @@ def _moments(values: NDArray[np.float64]) -> tuple[Moments, Moments]:
     return Moments.of(values[~unknown]), Moments.of(~unknown)
 
 
-def _compared(covariate: str, treatment: Side, control: Side) -> Iterator[tuple[str, float]]:
-    """What two arms differ by, in words, with the p-value: in the mean, and in how many users have a value."""
-    (treated, (t, t_known)), (other, (c, c_known)) = ((name, arm[covariate]) for name, arm in (treatment, control))
+def _compared(covariate: str, treatment: Side, control: Side) -> Iterator[tuple[str, Moments, Moments]]:
+    """What two arms have, in words and as moments: the mean, and how many users have a value."""
+    (treated, t, t_known), (other, c, c_known) = treatment, control
     spread = math.sqrt((t.m2 + c.m2) / max(t.n + c.n - 2, 1))
     apart = f", {(t.mean - c.mean) / spread:+.2f} standard deviations" if spread > 0 else ""
-    yield f"{covariate} is {t.mean:.4g} under {treated} and {c.mean:.4g} under {other}{apart}", _p_value(t, c)
+    yield f"{covariate} is {t.mean:.4g} under {treated} and {c.mean:.4g} under {other}{apart}", t, c
     if min(t_known.mean, c_known.mean) < 1:
         shares = f"{t_known.mean:.1%} of users under {treated} and {c_known.mean:.1%} under {other}"
-        yield f"{covariate} is known of {shares}", _p_value(t_known, c_known)
+        yield f"{covariate} is known of {shares}", t_known, c_known
 
 
-def _p_value(t: Moments, c: Moments) -> float:
-    return welch(t, c).p_value if min(t.n, c.n) > 1 else math.nan
+def _p_value(experiment: Experiment, basis: Basis, pair: tuple[str, str], t: Moments, c: Moments) -> float:
+    if min(t.n, c.n) < 2:
+        return math.nan
+    return (welch(t, c) if basis == "fixed" else always_valid(t, c, planned=experiment.planned_for(*pair))).p_value
 
 
 def _numbers(table: pl.DataFrame, covariate: str) -> NDArray[np.float64]:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -6,6 +7,7 @@ import polars as pl
 from scipy.special import ndtr
 
 from recloop.experiments.checks.check import Check
+from recloop.experiments.definition import Experiment
 from recloop.experiments.words import change, probability
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Moments
@@ -32,7 +34,7 @@ class Drift:
     high: float
 
 
-def drift(table: pl.DataFrame, metric: OutcomeMetric, control: str) -> Drift | None:
+def drift(table: pl.DataFrame, metric: OutcomeMetric, control: str, treatments: Sequence[str]) -> Drift | None:
     """Least squares of the control's users on the treated share of their time and on time itself; None where the share
     hardly changes, or goes with time so closely that the two cannot be told apart.
 
@@ -41,7 +43,7 @@ def drift(table: pl.DataFrame, metric: OutcomeMetric, control: str) -> Drift | N
     """
     ordered = table.sort("first", "user").with_row_index("at")
     ordered = ordered.with_columns(bin=pl.col("at") * BINS // max(table.height, 1))
-    ordered = ordered.with_columns(treated=(pl.col("variant") != control).mean().over("bin"))
+    ordered = ordered.with_columns(treated=pl.col("variant").is_in(treatments).mean().over("bin"))
     users = ordered.filter(variant=control)
     if users.height < 2 * BINS or ordered["treated"].std() < SPREAD:  # type: ignore[operator]
         return None
@@ -65,14 +67,16 @@ def drift(table: pl.DataFrame, metric: OutcomeMetric, control: str) -> Drift | N
     return Drift(float(beta[1]), p, float(shares.min()), float(shares.max()))  # type: ignore[arg-type]
 
 
-def interference(table: pl.DataFrame, metric: OutcomeMetric, controls: tuple[str, ...]) -> Check:
+def interference(experiment: Experiment, table: pl.DataFrame, metric: OutcomeMetric) -> Check:
     """A hint, no proof, that treated users change what control users do: shared stock, a shared model, shared friends.
 
     Where a ramp changes the share of treated users, a control that is left alone does not move with it. At a constant
     share nothing can be seen, and the sentence says so.
     """
     name, title = "interference", metric.title
-    found = {control: one for control in controls if (one := drift(table, metric, control))}
+    found = {
+        control: one for control in experiment.controls if (one := drift(table, metric, control, experiment.treatments))
+    }
     if not found:
         return Check(
             name,
