@@ -164,3 +164,40 @@ def test_variants_need_not_be_text(kind: Any, users: pl.DataFrame, plan: Plan) -
     variants = {"old": {"control": True, "value": names[0]}, "new": {"value": names[1]}}
     wanted = analyze(users, plan=plan, now=0.0)
     assert analyze(coded, plan={**plan, "variants": variants}, now=0.0).table.equals(wanted.table)
+
+
+def test_recloops_own_outcomes() -> None:
+    """The user table of a store, read by the same definitions: what ``read_out`` says."""
+    from recloop.experiments import Experiment, Variant, read_out
+
+    rng = np.random.default_rng(4)
+    n = 800
+    slates = 1 + rng.poisson(2.0, n)
+    table = pl.DataFrame(
+        {
+            "user": [f"u{i}" for i in range(n)],
+            "variant": np.array(["popular", "blend"])[rng.integers(0, 2, n)],
+            "slates": slates,
+            "clicked_slates": rng.binomial(slates, 0.3),
+            "first": rng.uniform(0, 86400 * 5, n),
+        }
+    )
+    variants = {"popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")}
+    test = Experiment(name="home", variants=variants, rule="fixed", planned_users=n)
+    found = analyze(
+        table,
+        plan={
+            "variants": {"popular": {"control": True}, "blend": {}},
+            "metrics": {"slate_ctr": {"outcome": "slate_ctr"}},
+            "primary": "slate_ctr",
+            "rule": "fixed",
+            "columns": {"time": "first"},
+        },
+    )
+    wanted = read_out(test, table, now=0.0).of("slate_ctr")[0].effect
+    effect = found.readout.of("slate_ctr")[0].effect
+    assert effect is not None
+    assert wanted is not None
+    for name in ("estimate", "low", "high", "p_value", "relative_high"):
+        assert getattr(effect, name) == pytest.approx(getattr(wanted, name), rel=1e-9)
+    assert found.verdict.sentence.count("click rate") == 1

@@ -34,6 +34,7 @@ GOOD: dict[str, Any] = {
         ({"rule": "sequential"}, "planned_users is not set; its intervals are made for a size that was planned"),
         ({"variants": {"old": {}, "new": {}}}, "has no control with traffic; mark one variant with control = true"),
         ({"variants": {"old": {"control": True}, "new": {"value": "old"}}}, "two variants have the same value"),
+        ({"metrics": {"revenue": {"outcome": "slate_ct"}}}, "there is no outcome 'slate_ct'. Did you mean 'slate_ctr'"),
         ({"window_days": 0}, "window_days is 0.0; it lies between 0 and 366"),
         ({"minimum_cell": 1}, "minimum_cell is 1; at least 2 users"),
         ({"metrics": {"revenue": {"winsorise": 0.4}}}, r"\[metrics.revenue\] winsorise is 0.4; between 0.5 and 1"),

@@ -11,7 +11,7 @@ from recloop.stats.comoments import Comoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adjustment:
+class PooledAdjustment:
     """A metric less what its covariates explain, user by user: y - theta' (x - mean of x), in sums.
 
     One theta for all variants, segments and days makes it a metric like any other: its moments add up. It is what a
@@ -25,7 +25,7 @@ class Adjustment:
 
     >>> before = np.array([1.0, 2.0, 3.0, 4.0])
     >>> arm = Comoments.of(np.column_stack([2 * before + 1, before]))
-    >>> moments = Adjustment.of([arm], ratio=False)(arm)
+    >>> moments = PooledAdjustment.of([arm], ratio=False)(arm)
     >>> round(moments.mean, 12), abs(round(moments.m2, 12))
     (6.0, 0.0)
     """
@@ -35,7 +35,7 @@ class Adjustment:
     ratio: bool
 
     @classmethod
-    def of(cls, arms: Sequence[Comoments], *, ratio: bool) -> "Adjustment":
+    def of(cls, arms: Sequence[Comoments], *, ratio: bool) -> "PooledAdjustment":
         """Fitted within the variants, whose columns are the numerator, the denominator of a ratio, and covariates."""
         own = 2 if ratio else 1
         whole = reduce(add, arms)

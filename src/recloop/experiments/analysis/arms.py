@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.experiments.analysis.adjust import Adjustment
+from recloop.experiments.analysis.adjust import PooledAdjustment
 from recloop.experiments.analysis.layout import Column, Layout
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.sums import Sums
@@ -53,7 +53,7 @@ class Reader:
     plan: AnalysisPlan
     sums: Sums
     layout: Layout
-    adjustments: Mapping[str, Adjustment]
+    adjustments: Mapping[str, PooledAdjustment]
 
     @classmethod
     def of(cls, plan: AnalysisPlan, sums: Sums, layout: Layout) -> "Reader":
@@ -63,7 +63,7 @@ class Reader:
         for id_, columns in layout.metrics.items():
             names = _names(columns.y, columns.x, *columns.covariates)
             arms = [sums.comoments(names, one) for one in where]
-            found[id_] = Adjustment.of(arms, ratio=columns.x is not None)
+            found[id_] = PooledAdjustment.of(arms, ratio=columns.x is not None)
         return cls(plan, sums, layout, found)
 
     def comoments(self, metric: str, where: Where) -> Comoments:

@@ -57,7 +57,7 @@ class Layout:
     def of(cls, plan: AnalysisPlan, incomplete: Iterable[Number] = ()) -> "Layout":
         """The layout that a plan asks for."""
         gaps = frozenset(incomplete)
-        return cls({id_: _columns(id_, metric, gaps) for id_, metric in plan.metrics.items()}, gaps)
+        return cls({id_: _columns(id_, metric, gaps) for id_, metric in plan.defined.items()}, gaps)
 
     @property
     def columns(self) -> tuple[Column, ...]:

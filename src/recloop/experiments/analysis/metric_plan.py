@@ -1,11 +1,12 @@
 """What a plan says of one metric."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
+from recloop.errors import SettingError, nearest
 from recloop.metrics.metric import Direction
-from recloop.metrics.online import Form
+from recloop.metrics.online import OUTCOMES, Form
 
 
 class EventSum(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class MetricPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A metric: a mean over users, or a ratio of two sums.
 
     Attributes:
+        outcome: id of one of recloop's own metrics (``slate_ctr``), whose numerator, denominator, title, direction,
+            form and margin are taken; for tables that ``metrics.outcomes.user_table`` made.
         numerator: a column with one number per user, or ``{kind = ..., of = ...}`` over events; empty means the column
             named as the metric.
         denominator: likewise; None makes it a mean over users.
@@ -43,6 +46,7 @@ class MetricPlan(msgspec.Struct, frozen=True, kw_only=True):
         form: how to write a value: ``number``, ``percent`` or ``seconds``.
     """
 
+    outcome: str = ""
     numerator: Quantity = ""
     denominator: Quantity | None = None
     covariates: tuple[str, ...] = ()
@@ -55,6 +59,21 @@ class MetricPlan(msgspec.Struct, frozen=True, kw_only=True):
     margin: float = 0.05
     margin_scale: Literal["relative", "absolute"] = "relative"
     form: Form = "number"
+
+    def defined(self) -> Self:
+        """The same with what ``outcome`` stands for filled in.
+
+        Raises:
+            SettingError: there is no such metric; the nearest is offered.
+        """
+        if not self.outcome:
+            return self
+        if self.outcome not in OUTCOMES:
+            raise SettingError(f"there is no outcome '{self.outcome}'", advice=nearest(self.outcome, OUTCOMES))
+        known = OUTCOMES[self.outcome]
+        taken = ("numerator", "denominator", "direction", "margin", "margin_scale", "form")
+        words = {"title": self.title or known.title, "unit": self.unit or known.unit, "outcome": ""}
+        return msgspec.structs.replace(self, **{name: getattr(known, name) for name in taken}, **words)
 
     @property
     def from_events(self) -> bool:

@@ -85,7 +85,7 @@ def _wary(plan: AnalysisPlan, layout: Layout) -> set[Number]:
     return {
         column.number
         for id_, metric in layout.metrics.items()
-        if not plan.metrics[id_].negative
+        if not plan.defined[id_].negative
         for column in (metric.y, metric.x)
         if column
     }

@@ -113,7 +113,7 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 allowed="its intervals are made for a size that was planned",
                 advice="set planned_users, or rule = 'fixed' for data that are read once",
             )
-        for id_, metric in self.metrics.items():
+        for id_, metric in self.defined.items():
             if not 0.5 <= metric.winsorise <= 1:
                 raise SettingError(f"[metrics.{id_}] winsorise is {metric.winsorise}", allowed="between 0.5 and 1")
             if not (math.isfinite(metric.before_days) and metric.before_days >= 0):
@@ -173,6 +173,11 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {arm.value or name: name for name, arm in self.variants.items()}
 
     @cached_property
+    def defined(self) -> dict[str, MetricPlan]:
+        """The metrics, with those of recloop's own filled in."""
+        return {id_: metric.defined() for id_, metric in self.metrics.items()}
+
+    @cached_property
     def catalogue(self) -> dict[str, OutcomeMetric]:
         """The metrics as the readout names them."""
         return {
@@ -189,7 +194,7 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 margin_scale=metric.margin_scale,
                 form=metric.form,
             )
-            for id_, metric in self.metrics.items()
+            for id_, metric in self.defined.items()
         }
 
     def experiment(self, users: int) -> Experiment:
