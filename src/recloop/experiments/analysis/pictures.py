@@ -1,8 +1,11 @@
 """An analysis as charts, SVG text made here: no script, no network."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from recloop.charts import Interval, Series, intervals, lines, style
 from recloop.charts.scale import number, percent
@@ -115,6 +118,6 @@ def _dates(times: list[float]) -> list[tuple[float, str]]:
     if not times:
         return []
     low, high = min(times), max(times)
-    count = max(min(5, round((high - low) / DAY) + 1), 1)
-    places = [low + (high - low) * i / max(count - 1, 1) for i in range(count)]
+    step = DAY * max(math.ceil((high - low) / DAY / 5), 1)
+    places = np.arange(low, low + 0.94 * (high - low) + 1, step).tolist()  # a label at the very edge would be cut
     return [(at, datetime.fromtimestamp(at - 1, tz=UTC).strftime("%d %b").lstrip("0")) for at in places]
