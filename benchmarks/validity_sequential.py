@@ -84,13 +84,13 @@ def rules() -> list[Rule]:
         Rule("mSPRT, effects 3x as large", at(lambda share: mixture.boundary(share * n * 9 * typical, ALPHA))),
         Rule("Pocock, 5 looks", planned(GroupSequential.pocock(fifths))),
         Rule("O'Brien-Fleming, 5 looks", planned(GroupSequential.obrien_fleming(fifths))),
-        Rule("O'Brien-Fleming spending, 5 looks", planned(spend(fifths, obrien_fleming_spending))),
-        Rule("O'Brien-Fleming spending, 100 looks", planned(spend(SHARES.tolist(), obrien_fleming_spending))),
+        Rule("OBF spending, 5 looks", planned(spend(fifths, obrien_fleming_spending))),
+        Rule("OBF spending, 100 looks", planned(spend(SHARES.tolist(), obrien_fleming_spending))),
         Rule("Pocock spending, 100 looks", planned(spend(SHARES.tolist(), pocock_spending))),
         Rule("power spending 3, 100 looks", planned(spend(SHARES.tolist(), power_spending(3)))),
         Rule("Hwang-Shih-DeCani -4, 100 looks", planned(spend(SHARES.tolist(), hwang_shih_decani_spending(-4)))),
         Rule(
-            "O'Brien-Fleming, 20 looks, one-sided",
+            "O'Brien-Fleming, 20, one-sided",
             planned(GroupSequential.obrien_fleming(SHARES[4::5].tolist(), alternative="greater")),
             1,
         ),
@@ -138,7 +138,7 @@ def boundaries(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
             yield Row(rule.name, f"false alarms, 100 looks, {name}", seen[i] / total, ALPHA, total, rule.rule)
         yield Row(rule.name, "width at the end / one look's", rule.width, 0, total, "shown")
         yield Row(rule.name, "power where one look has 0.80", found[i] / total, 0, total, "shown")
-        yield Row(rule.name, "users until the end / planned, at that effect", users[i] / total, 0, total, "shown")
+        yield Row(rule.name, "users until the end / planned, same effect", users[i] / total, 0, total, "shown")
 
 
 def unequal(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
@@ -153,7 +153,7 @@ def unequal(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
             critical = at(lambda share: always(share, ALPHA))[start - 1 :]
             for rule, value in (("always valid", critical), ("fixed, at the end only", None)):
                 out = (np.abs(every) > value).any(axis=1) if value is not None else np.abs(every[:, -1]) > 1.96
-                what = f"false alarms, {name}, 1 : 10, from {start * USERS // LOOKS // 10} users"
+                what = f"{name} 1 : 10, alarms from {start * USERS // LOOKS // 10} users"
                 yield Row(rule, what, float(out.mean()), ALPHA, total, "shown")
 
 
@@ -221,7 +221,7 @@ def shares(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
     fixed = ((1.6449 * (0.1 * 0.9) ** 0.5 + 0.8416 * (0.13 * 0.87) ** 0.5) / 0.03) ** 2
     for p in (test.p0, test.p1):
         expected = test.characteristic(p).expected / fixed
-        yield Row("SPRT, 10% against 13%", f"users until the end / one look's, at {p:.0%}", expected, 0, 1, "shown")
+        yield Row("SPRT, 10% against 13%", f"users / one look's, at {p:.0%}", expected, 0, 1, "shown")
     shipped, few = 0, max(1, worlds // 8)
     for _ in range(few):
         a, b = rng.binomial(50, 0.1, (2, LOOKS)).cumsum(axis=1).tolist()

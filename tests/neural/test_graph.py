@@ -65,6 +65,25 @@ def test_weights_are_found_by_the_names_of_the_network(network: Network, graph: 
         np.testing.assert_array_equal(found[name], value.numpy(), err_msg=name)
 
 
+def test_biases_that_are_equal_are_found_by_both_names() -> None:
+    """The exporter keeps one of two equal arrays."""
+
+    class Twins(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = torch.nn.Linear(4, 1), torch.nn.Linear(3, 1)
+            with torch.no_grad():
+                self.left.bias.fill_(0.25)
+                self.right.bias.fill_(0.25)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.left(x) + self.right(y)
+
+    axes = {"x": {0: "n"}, "y": {0: "n"}}
+    found = export(Twins(), {"x": torch.zeros(2, 4), "y": torch.zeros(2, 3)}, ["sum"], axes).weights()
+    assert found["left.bias"] == found["right.bias"] == np.float32(0.25)
+
+
 def test_bytes_that_are_no_graph_are_told() -> None:
     with pytest.raises(ArtifactError, match="a network cannot be loaded"):
         Graph(b"nothing").run(x=np.zeros(1))

@@ -146,7 +146,7 @@ def test_power_expected_size_and_p_values_by_simulation() -> None:
                 assert (p < level).mean() == pytest.approx(level, abs=4 * (level / 1500) ** 0.5)
 
 
-def test_the_p_value_is_at_most_alpha_exactly_beyond_a_boundary() -> None:
+def test_the_p_value_of_an_ended_experiment_is_at_most_alpha_beyond_a_boundary() -> None:
     for design in DESIGNS.values():
         sign = -1 if design.alternative == "less" else 1
         for look, bound in enumerate(design.boundary):
@@ -161,8 +161,21 @@ def test_effect_at_a_look() -> None:
     e, once = design.effect(a, b, look=0), welch(a, b)
     assert (e.high - e.low) / (once.high - once.low) == pytest.approx(design.boundary[0] / 1.96, rel=2e-3)
     assert e.p_value == pytest.approx(2 * norm.sf(e.estimate / (a.var / 500 + b.var / 500) ** 0.5))
+    less = Moments.from_summary(500, 0.58, 0.25)
+    assert (design.effect(less, b, look=0).p_value, design.effect(less, b, look=0).low < 0) == (1.0, True)  # goes on
+    assert 0.05 > design.effect(less, b, look=1).p_value > 2 * norm.sf(0.08 / (less.var / 500 + b.var / 500) ** 0.5)
     up = GroupSequential.obrien_fleming([1000, 2000], alternative="greater").effect(a, b, look=0)
     assert (up.high, up.low > e.low) == (math.inf, True)
+
+
+def test_all_users_alike_and_a_look_that_cannot_end_it() -> None:
+    one, zero = Moments.of([1.0, 1.0]), Moments.of([0.0, 0.0])
+    design = GroupSequential.spend([0.01, 100], planned=100)
+    same = design.effect(one, one, look=0)
+    assert (design.boundary[0], same.low, same.high, same.p_value) == (math.inf, 0.0, 0.0, 1.0)
+    assert design.effect(one, zero, look=0).p_value == 0.0
+    early = design.effect(Moments.of([1.0, 2.0]), Moments.of([0.0, 1.0]), look=0)
+    assert (early.low, early.high, early.bounded) == (-math.inf, math.inf, False)
 
 
 def test_errors() -> None:

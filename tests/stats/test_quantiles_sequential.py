@@ -74,7 +74,9 @@ def test_two_arms_cover_the_difference_and_the_ratio_at_every_look() -> None:
         looks = [quantile_difference_sequence(t[:n], c[:n], planned=1200) for n in range(30, 601, 30)]
         true, ratio = math.exp(0.3) - 1, math.exp(0.3) - 1
         lost += any(not (e.low <= true <= e.high and e.relative_low <= ratio <= e.relative_high) for e in looks)
-        alarms += any(quantile_difference_sequence(same[:n], c[:n], planned=1200).p_value < 0.05 for n in range(30, 601, 30))
+        alarms += any(
+            quantile_difference_sequence(same[:n], c[:n], planned=1200).p_value < 0.05 for n in range(30, 601, 30)
+        )
     slack = 3 * (0.05 * 0.95 / worlds) ** 0.5
     assert lost / worlds < 0.05 + slack
     assert alarms / worlds < 0.05 + slack

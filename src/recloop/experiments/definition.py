@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -274,6 +275,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def effective_salt(self) -> str:
         """The salt that the split hangs on."""
         return self.salt or f"{self.name}.{self.version}"
+
+    @cached_property
+    def cuts(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """The variants with traffic, by the bytes of their names, and the running sums of their weights."""
+        live = sorted((name.encode(), variant.weight) for name, variant in self.variants.items() if variant.weight > 0)
+        return tuple(name.decode() for name, _ in live), tuple(accumulate(weight for _, weight in live))
 
     @cached_property
     def fingerprint(self) -> str:

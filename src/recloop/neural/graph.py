@@ -45,7 +45,8 @@ class Graph:
     def weights(self) -> dict[str, NDArray[Any]]:
         """The weights by the names they had in the network that was exported; a linear map's as (out, into).
 
-        The exporter turns matrices round and renames them; each is known by the bias that is added to its product.
+        The exporter turns matrices round and renames them; each is known by the bias that is added to its product. Of
+        arrays that are equal it keeps one: a bias is found where it is added, whatever its name.
 
         Raises:
             ExtraError: the extra ``lm`` is not installed.
@@ -61,6 +62,8 @@ class Graph:
             for bias, product in (node.input[:2], node.input[1::-1]) if node.op_type == "Add" else ():
                 if bias.endswith(".bias") and products.get(product) in found:
                     found[bias.removesuffix("bias") + "weight"] = found[products[product]].T
+            if node.op_type == "Gemm" and node.input[1].endswith(".weight"):
+                found.setdefault(node.input[1].removesuffix("weight") + "bias", found[node.input[2]])
         return found
 
     def quantised(self) -> "Graph":

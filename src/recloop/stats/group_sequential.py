@@ -22,9 +22,8 @@ HIGHEST = 39.0  # standard errors: above, the chance of a normal is no float
 class GroupSequential:
     """A test with a number of planned looks, and the boundary of each in standard errors.
 
-    The experiment ends at the first look at which z is beyond the boundary, on either side or, for ``greater`` and
-    ``less``, on that one. The error over all looks is alpha. For few looks this is the narrowest rule there is, at the
-    price that looks in between do not count.
+    The experiment ends at the first look at which z is beyond the boundary, on either side or on that of the
+    alternative. The error over all looks is alpha. For few looks no rule is narrower; looks in between do not count.
 
     Args:
         information: of each look, rising: users, or one over the variance of the difference. The unit does not matter.
@@ -84,7 +83,7 @@ class GroupSequential:
         def excess(c: float) -> float:
             return replace(flat, boundary=tuple((c * shape).tolist())).power(0.0) - alpha
 
-        c = brentq(excess, 0.0, HIGHEST, xtol=1e-10)
+        c = brentq(excess, -HIGHEST if sign(alternative) else 0.0, HIGHEST, xtol=1e-10)
         return replace(flat, boundary=tuple((c * shape).tolist()))
 
     @classmethod
@@ -118,8 +117,8 @@ class GroupSequential:
     ) -> Self:
         """Boundaries that spend alpha as a function of the information: looks may come as they come.
 
-        A boundary depends on its look and those before it, not on those to come, so neither their number nor their
-        times need a plan; only that they do not depend on the effect seen.
+        A boundary depends on its look and those before it, so that neither the number of looks nor their times need a
+        plan. They must not depend on the effect seen.
 
         Args:
             information: of the looks so far.
@@ -152,7 +151,7 @@ class GroupSequential:
     def crossing(self, drift: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The chance to end at each look, above and below, where z has mean ``drift`` at the last look.
 
-        Below is all zero for a one-sided test. For ``less`` mirror the sign of the drift.
+        Below is all zero for a one-sided test; for ``less`` turn the sign of the drift.
         """
         sides = 1 if sign(self.alternative) else 2
         walk = Walk(drift / math.sqrt(self.information[-1]))
@@ -204,30 +203,36 @@ class GroupSequential:
         """Treatment minus control at a look (0 is the first), with an interval that holds at all looks together.
 
         The repeated confidence interval: whether the boundary was crossed before, and whether the experiment ended
-        then, does not matter for it. The p-value is that of ``p_value``, for an experiment that ends at this look.
+        then, does not matter for it. The p-value is that of ``p_value`` where the boundary is crossed at this look or
+        the look is the last one; where the experiment goes on it is 1, so that it is below alpha exactly where the
+        interval leaves out zero.
 
-        Source: C. Jennison, B. W. Turnbull, "Interim analyses: the repeated confidence interval approach", JRSS B 51
-        (1989).
+        Source: C. Jennison, B. W. Turnbull, "Interim analyses: the repeated confidence interval approach", JRSS B 1989.
 
         Raises:
             DataError: an arm has fewer than two users, or the look is none of the design.
         """
-        self._check(look)
         side = sign(self.alternative)
         t, c = treatment.estimate(), control.estimate()
         gap, variance = t.value - c.value, t.variance + c.variance
-        p = self.p_value(gap / math.sqrt(variance), look) if variance > 0 else float(gap == 0 or gap * side < 0)
-        return one_sided(effect(t, c, self.boundary[look], p, self.alpha, "group sequential"), side)
+        if not variance > 0:
+            return one_sided(effect(t, c, 0.0, float(gap == 0 or gap * side < 0), self.alpha, "group sequential"), side)
+        z = gap / math.sqrt(variance)
+        p, critical = self.p_value(z, look), self.boundary[look]
+        goes_on = (side * z if side else abs(z)) < critical and (look + 1 < len(self.boundary) or p <= self.alpha)
+        found = effect(t, c, critical, 1.0 if goes_on else p, self.alpha, "group sequential")
+        return one_sided(found, side)
 
     def p_value(self, z: float, look: int) -> float:
         """The chance of an end at least as extreme, where nothing changed, of an experiment that ended at the look.
 
-        Stage-wise ordering: ending earlier is more extreme, and at one look the larger z is. It is at most alpha
-        exactly where a boundary was crossed.
+        Stage-wise ordering: ending earlier is more extreme, and at one look the larger z is. It has no meaning for an
+        experiment that goes on.
 
-        Source: J&T (2000), section 8.4; A. A. Tsiatis, G. L. Rosner, C. R. Mehta, Biometrics 40 (1984).
+        Source: A. A. Tsiatis, G. L. Rosner, C. R. Mehta, Biometrics 40 (1984).
         """
-        self._check(look)
+        if not 0 <= look < len(self.boundary):
+            raise DataError(f"look {look} of {len(self.boundary)}", allowed="0 is the first look")
         side = sign(self.alternative)
         z = side * z if side else abs(z)
         walk, met = Walk(), 0.0
@@ -236,10 +241,6 @@ class GroupSequential:
             walk.step(now, -math.inf if side else -bound, bound)
         met += walk.above(self.information[look], z)
         return min(met if side else 2 * met, 1.0)
-
-    def _check(self, look: int) -> None:
-        if not 0 <= look < len(self.information):
-            raise DataError(f"look {look} of {len(self.information)}", allowed="0 is the first look")
 
 
 def _boundary(walk: Walk, information: float, to_spend: float) -> float:

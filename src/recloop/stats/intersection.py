@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 from recloop.errors import DataError
 from recloop.stats.effect import Effect
 
+SEQUENTIAL = frozenset(
+    {"always valid", "confidence sequence", "mSPRT", "quantiles, always valid", "group sequential"}
+)  # methods whose intervals hold at every look at once
+
 
 @dataclass(frozen=True, slots=True)
 class Intersection:
@@ -44,7 +48,7 @@ def running_intersection(looks: Sequence[Effect]) -> Intersection:
 
     Args:
         looks: effects of the same comparison in the order of time, from ``always_valid``, ``confidence_sequence``,
-            ``msprt`` or ``quantile_difference_sequence``, with one alpha.
+            ``msprt``, ``quantile_difference_sequence`` or ``GroupSequential.effect``, with one alpha.
 
     Source: D. A. Darling, H. Robbins, "Confidence sequences for mean, variance, and median", PNAS 58 (1967).
 
@@ -83,9 +87,6 @@ def running_intersection(looks: Sequence[Effect]) -> Intersection:
         empty=int(nothing.argmax()) if nothing.any() else None,
         alpha=looks[0].alpha,
     )
-
-
-SEQUENTIAL = frozenset({"always valid", "confidence sequence", "mSPRT", "quantiles, always valid"})
 
 
 def _narrow(low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
