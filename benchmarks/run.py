@@ -40,6 +40,7 @@ SHORT = {
     "validity": ("--worlds", "200"),
     "validity_fixed": ("--worlds", "200"),
     "validity_sequential": ("--worlds", "400"),
+    "validity_adaptive": ("--worlds", "100"),
 }
 
 

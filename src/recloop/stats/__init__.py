@@ -19,6 +19,13 @@ from recloop.stats.msprt import msprt
 from recloop.stats.multiplicity import benjamini_hochberg, holm
 from recloop.stats.pairs import paired
 from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
+from recloop.stats.prediction_powered import (
+    PredictionPowered,
+    answers_needed,
+    prediction_powered,
+    prediction_powered_difference,
+    prediction_powered_ratio,
+)
 from recloop.stats.proportions import miettinen_nurminen, newcombe, wilson
 from recloop.stats.quantiles import quantile, quantile_difference
 from recloop.stats.quantiles_sequential import quantile_difference_sequence, quantile_sequence
@@ -31,6 +38,7 @@ from recloop.stats.spending import hwang_shih_decani_spending, obrien_fleming_sp
 from recloop.stats.sprt import SPRT, Characteristic
 from recloop.stats.strata import stratified
 from recloop.stats.uniformity import Uniformity, uniformity
+from recloop.stats.weighted_survey import survey_sums, weighted_prediction_powered
 from recloop.stats.winsor import Winsorised, cap, winsorised
 
 __all__ = [
@@ -49,9 +57,11 @@ __all__ = [
     "Mean",
     "Moments",
     "Normal",
+    "PredictionPowered",
     "Uniformity",
     "Winsorised",
     "always_valid",
+    "answers_needed",
     "beliefs",
     "benjamini_hochberg",
     "cap",
@@ -71,6 +81,9 @@ __all__ = [
     "paired",
     "pocock_spending",
     "power_spending",
+    "prediction_powered",
+    "prediction_powered_difference",
+    "prediction_powered_ratio",
     "quantile",
     "quantile_difference",
     "quantile_difference_sequence",
@@ -86,7 +99,9 @@ __all__ = [
     "sequential_srm",
     "srm",
     "stratified",
+    "survey_sums",
     "uniformity",
+    "weighted_prediction_powered",
     "welch",
     "wilson",
     "winsorised",
