@@ -28,6 +28,7 @@ SHORT = {
     "accuracy/transfer": ("--target", "films", "--epochs", "1"),
     "accuracy/warm": (),
     "accuracy/zero_shot": ("--others", "200"),
+    "analysis": ("--rows", "1000000", "--rounds", "1"),
     "classic": ("--repeat", "1"),
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),

@@ -5,5 +5,6 @@ from recloop.charts.dots import dots
 from recloop.charts.intervals import Interval, intervals
 from recloop.charts.lines import Series, lines
 from recloop.charts.scatter import Point, scatter
+from recloop.charts.style import style
 
-__all__ = ["Interval", "Point", "Series", "bars", "dots", "intervals", "lines", "scatter"]
+__all__ = ["Interval", "Point", "Series", "bars", "dots", "intervals", "lines", "scatter", "style"]

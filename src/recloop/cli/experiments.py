@@ -167,6 +167,48 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
             out.print(f"  {row.sentence}", markup=False)
 
 
+@experiments.command(
+    epilog="Example: recloop experiment analyze exposures.parquet --events events.parquet --plan exp.toml"
+)
+@click.argument("data")
+@click.option(
+    "--plan", "plan", type=click.Path(path_type=Path), required=True, help="What is read, by which rule: TOML."
+)
+@click.option("--events", help="What users did: user, kind, time, value. Without it DATA has one row per user.")
+@click.option("--database", help="Read tables of this database (a URL); DATA and --events are tables or queries.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page here.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Also write Markdown here.")
+@click.option("--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Also write all effects here.")
+@json_option
+def analyze(
+    data: str,
+    plan: Path,
+    events: str | None,
+    database: str | None,
+    html: Path | None,
+    markdown: Path | None,
+    parquet: Path | None,
+    as_json: bool,
+) -> None:
+    """Read an experiment whose data lie elsewhere: DATA is a Parquet or CSV file, or a table.
+
+    No store and no service are needed. The rows are summed up where they lie, in one pass.
+    """
+    from recloop.experiments.analysis import analyze as read
+
+    found = read(data, plan=plan, events=events, database=database)
+    for path, write in ((html, found.to_html), (markdown, found.to_markdown), (parquet, found.to_parquet)):
+        if path:
+            write(path)
+    if as_json:
+        answer(found.to_dict())
+        return
+    out.print(found)
+    for path in (html, markdown, parquet):
+        if path:
+            out.print(f"written: {path}", markup=False)
+
+
 @experiments.command(epilog="Example: recloop experiments decide home-page --apply")
 @click.argument("name")
 @click.option("--apply", "apply_", is_flag=True, help="Stop or promote, where the experiment's definition allows it.")

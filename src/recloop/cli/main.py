@@ -26,6 +26,7 @@ COMMANDS = {
     "rollback": "releases",
     "keys": "keys",
 }
+ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 
 
 class LazyGroup(click.Group):
@@ -37,17 +38,18 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command, or None."""
-        if cmd_name not in COMMANDS:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        module = import_module(f"recloop.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        module = import_module(f"recloop.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command named first in ``args``; a misspelt one gets the nearest."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in {*COMMANDS, *ALIASES}:
             ctx.fail(f"there is no command '{args[0]}'. {nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 

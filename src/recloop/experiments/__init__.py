@@ -1,6 +1,7 @@
 """Experiments on live users: defined before they start, split by a hash, read out, decided by a rule."""
 
 from recloop.experiments.act import Action, act
+from recloop.experiments.analysis import Analysis, AnalysisPlan, analyze, conclude, scan_of
 from recloop.experiments.assign import Allocation, allocate, assign, bucket
 from recloop.experiments.checks import Check
 from recloop.experiments.decide import Verdict, decide
@@ -17,6 +18,8 @@ from recloop.experiments.targeting import Condition
 __all__ = [
     "Action",
     "Allocation",
+    "Analysis",
+    "AnalysisPlan",
     "Check",
     "Condition",
     "Experiment",
@@ -35,10 +38,13 @@ __all__ = [
     "Verdict",
     "act",
     "allocate",
+    "analyze",
     "assign",
     "bucket",
+    "conclude",
     "decide",
     "next_step",
     "placed",
     "read_out",
+    "scan_of",
 ]

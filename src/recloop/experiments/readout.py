@@ -195,7 +195,7 @@ def read_out(
         checks=with_notes(found, who.notes),
         hidden=hidden,
         values=() if hidden else _values(experiment, arms),
-        comparisons=() if hidden else _comparisons(experiment, arms, basis),
+        comparisons=() if hidden else comparisons(experiment, arms, basis),
         guardrails=() if hidden else guardrails(experiment, arms, basis),
         lifts=tuple(one for one in lifts if one),
         segments=segments(experiment, arms, cells, basis),
@@ -244,7 +244,8 @@ def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:
     )
 
 
-def _comparisons(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[Comparison, ...]:
+def comparisons(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[Comparison, ...]:
+    """Every metric of the arms for every pair, the primary ones first, adjusted by Holm among themselves."""
     found = [_compare(experiment, arms, basis, metric, *pair) for metric in arms.metrics for pair in experiment.pairs]
     primary = [one for one in found if one.metric == experiment.primary]
     adjusted = holm([one.effect.p_value if one.effect else math.nan for one in primary]).tolist()

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from recloop import __version__
+from recloop import __version__, charts
 
 
 @cache
@@ -25,8 +25,8 @@ def _environment() -> Environment:
 
 @cache
 def style() -> str:
-    """The style of pages and charts."""
-    return files("recloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    """The CSS of every page."""
+    return charts.style() + files("recloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
 
 
 def render(template: str, values: Mapping[str, Any], *, kind: str, now: float, simulation: bool = False) -> str:
@@ -44,7 +44,7 @@ def render(template: str, values: Mapping[str, Any], *, kind: str, now: float, s
         .get_template(template)
         .render(
             **values,
-            style=Markup(style()),  # noqa: S704 -- our own file
+            style=Markup(style()),  # noqa: S704 -- our own files
             kind=kind,
             simulation=simulation,
             made=datetime.fromtimestamp(now, tz=UTC).strftime("%d %B %Y, %H:%M UTC"),

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from recloop import __version__
+from recloop.report.page import style
 from recloop.service.access import PUBLIC
 from recloop.service.openapi import describe
 from recloop.service.problems import TITLES
@@ -55,8 +56,7 @@ def _page() -> bytes:
 @cache
 def _style() -> str:
     """The style that all of recloop's pages share, and what this one adds."""
-    shared = files("recloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
-    return shared + files("recloop.service").joinpath("templates/docs.css").read_text(encoding="utf-8")
+    return style() + files("recloop.service").joinpath("templates/docs.css").read_text(encoding="utf-8")
 
 
 @cache

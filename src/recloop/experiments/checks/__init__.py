@@ -1,6 +1,6 @@
 """Whether the numbers of an experiment may be read at all: each check in a file, each a sentence with a level."""
 
-from recloop.experiments.checks.balance import balance
+from recloop.experiments.checks.balance import alike, balance
 from recloop.experiments.checks.check import Check, Level, reason, worst_first
 from recloop.experiments.checks.crossover import CROSSOVER_LIMIT, crossover
 from recloop.experiments.checks.history import aa_history
@@ -8,7 +8,7 @@ from recloop.experiments.checks.influence import Influence, influence, outliers
 from recloop.experiments.checks.interference import Drift, drift, interference
 from recloop.experiments.checks.novelty import Slope, novelty, novelty_check
 from recloop.experiments.checks.simpson import simpson, within
-from recloop.experiments.checks.traffic import split, traffic, traffic_by_slice
+from recloop.experiments.checks.traffic import split, split_of, traffic, traffic_by_slice, traffic_of_slices
 from recloop.experiments.checks.users import once, require_users, without_crossovers
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Level",
     "Slope",
     "aa_history",
+    "alike",
     "balance",
     "crossover",
     "drift",
@@ -32,8 +33,10 @@ __all__ = [
     "require_users",
     "simpson",
     "split",
+    "split_of",
     "traffic",
     "traffic_by_slice",
+    "traffic_of_slices",
     "within",
     "without_crossovers",
     "worst_first",

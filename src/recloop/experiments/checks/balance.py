@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from recloop.stats import Moments, always_valid, holm, welch
 
 SUSPECT, BROKEN = 0.05, 0.001  # adjusted p-values below which a difference is yellow, and red
 NAMED = 3
+Side = tuple[str, Moments, Moments]  # an arm, its known values, and whether a value is known
 
 
 def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[str], basis: Basis = "fixed") -> Check:
@@ -32,11 +33,25 @@ def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[st
     Raises:
         DataError: a covariate is missing, holds text, NaN or infinite values.
     """
+    arms = {name: table.filter(variant=name) for pair in experiment.pairs for name in pair}
+    moments = {name: {c: _moments(_numbers(side, c)) for c in covariates} for name, side in arms.items()}
+    return alike(experiment, moments, covariates, basis)
+
+
+def alike(
+    experiment: Experiment,
+    arms: Mapping[str, Mapping[str, tuple[Moments, Moments]]],
+    covariates: Sequence[str],
+    basis: Basis = "fixed",
+) -> Check:
+    """The same from moments: arm → covariate → those of the known values, and those of 1 where there is one, else 0."""
     found = [
-        (said, _p_value(experiment, basis, pair, *sides))
+        (said, _p_value(experiment, basis, (treatment, control), *sides))
         for covariate in covariates
-        for pair in experiment.pairs
-        for said, *sides in _compared(table, covariate, *pair)
+        for treatment, control in experiment.pairs
+        for said, *sides in _compared(
+            covariate, (treatment, *arms[treatment][covariate]), (control, *arms[control][covariate])
+        )
     ]
     adjusted = holm([p for _, p in found])
     tested = sorted((p, said) for p, (said, _) in zip(adjusted.tolist(), found, strict=True) if p <= 1)
@@ -53,19 +68,20 @@ def balance(experiment: Experiment, table: pl.DataFrame, covariates: Sequence[st
     return Check("balance", "yellow", f"{differed} It may be chance: adjust for it.")
 
 
-def _compared(
-    table: pl.DataFrame, covariate: str, treatment: str, control: str
-) -> Iterator[tuple[str, Moments, Moments]]:
+def _moments(values: NDArray[np.float64]) -> tuple[Moments, Moments]:
+    unknown = np.isnan(values)
+    return Moments.of(values[~unknown]), Moments.of(~unknown)
+
+
+def _compared(covariate: str, treatment: Side, control: Side) -> Iterator[tuple[str, Moments, Moments]]:
     """What two arms have, in words and as moments: the mean, and how many users have a value."""
-    sides = [_numbers(table.filter(variant=name), covariate) for name in (treatment, control)]
-    t, c = (Moments.of(side[~np.isnan(side)]) for side in sides)
+    (treated, t, t_known), (other, c, c_known) = treatment, control
     spread = math.sqrt((t.m2 + c.m2) / max(t.n + c.n - 2, 1))
     apart = f", {(t.mean - c.mean) / spread:+.2f} standard deviations" if spread > 0 else ""
-    yield f"{covariate} is {t.mean:.4g} under {treatment} and {c.mean:.4g} under {control}{apart}", t, c
-    if any(np.isnan(side).any() for side in sides):
-        t, c = (Moments.of(~np.isnan(side)) for side in sides)
-        said = f"{covariate} is known of {t.mean:.1%} of users under {treatment} and {c.mean:.1%} under {control}"
-        yield said, t, c
+    yield f"{covariate} is {t.mean:.4g} under {treated} and {c.mean:.4g} under {other}{apart}", t, c
+    if min(t_known.mean, c_known.mean) < 1:
+        shares = f"{t_known.mean:.1%} of users under {treated} and {c_known.mean:.1%} under {other}"
+        yield f"{covariate} is known of {shares}", t_known, c_known
 
 
 def _p_value(experiment: Experiment, basis: Basis, pair: tuple[str, str], t: Moments, c: Moments) -> float:

@@ -1,6 +1,6 @@
 """Whether the variants got the users that were planned, over all and in every slice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -25,7 +25,7 @@ def split(experiment: Experiment, table: pl.DataFrame, basis: Basis = "fixed") -
     by a Dirichlet mixture, sharpest at the planned size and red below 0.01: a false alarm in one of a hundred
     experiments, however often it is looked at. Chi-square, looked at that often, raises more at 0.001.
     """
-    return _split(experiment, _units(experiment, table), basis)
+    return split_of(experiment, _counts(experiment, _units(experiment, table)), basis)
 
 
 def traffic(found: SRM) -> Check:
@@ -57,15 +57,24 @@ def traffic_by_slice(
         DataError: a column is missing, or cannot be one of segments.
     """
     users = _units(experiment, sliced(table, columns))
-    found = {
-        (column, value): _split(experiment, part, basis)
+    counts = {
+        (column, str(value)): _counts(experiment, part)
         for column in columns
         for (value,), part in users.partition_by(column, as_dict=True).items()
     }
+    return traffic_of_slices(experiment, counts, basis)
+
+
+def traffic_of_slices(
+    experiment: Experiment, counts: Mapping[tuple[str, str], Mapping[str, int]], basis: Basis = "fixed"
+) -> Check:
+    """The same from counts: (column, value) → units per variant."""
+    columns = list(dict.fromkeys(column for column, _ in counts))
+    found = {slice_: split_of(experiment, units, basis) for slice_, units in counts.items()}
     adjusted = dict(zip(found, holm([one.p_value for one in found.values()]).tolist(), strict=True))
     tested = sorted((p, slice_) for slice_, p in adjusted.items() if p <= 1)
     if not tested:
-        return Check("traffic by slice", "green", f"{listed(list(columns))}: too few users to check how slices split.")
+        return Check("traffic by slice", "green", f"{listed(columns)}: too few users to check how slices split.")
     broken = [(p, slice_) for p, slice_ in tested if p < found[slice_].alpha]
     over = f"after Holm over {len(tested)} slices"
     if not broken:
@@ -73,7 +82,7 @@ def traffic_by_slice(
         return Check(
             "traffic by slice",
             "green",
-            f"Traffic was split as planned in each slice of {listed(list(columns))} (smallest {smallest} {over}).",
+            f"Traffic was split as planned in each slice of {listed(columns)} (smallest {smallest} {over}).",
         )
     named = listed(
         [f"{column} = {value} ({gap(found[column, value])}; {probability(p)})" for p, (column, value) in broken[:NAMED]]
@@ -94,9 +103,14 @@ def _units(experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame:
     return once(table).with_columns(units=1)
 
 
-def _split(experiment: Experiment, rows: pl.DataFrame, basis: Basis) -> SRM:
+def _counts(experiment: Experiment, rows: pl.DataFrame) -> dict[str, int]:
     sums = dict(rows.group_by("variant").agg(pl.col("units").sum()).iter_rows())
-    counts, unit = {**dict.fromkeys(experiment.variants, 0), **sums}, f"{experiment.unit}s"
+    return {**dict.fromkeys(experiment.variants, 0), **sums}
+
+
+def split_of(experiment: Experiment, counts: Mapping[str, int], basis: Basis = "fixed") -> SRM:
+    """As ``split``, from units per variant."""
+    unit = f"{experiment.unit}s"
     if basis == "fixed":
         return srm(counts, experiment.weights, unit=unit)
     near = max(experiment.planned_users / INFORMATION, 1.0)
