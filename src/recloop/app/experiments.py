@@ -3,9 +3,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from recloop.app.engine import Assign, Assignment, Engine, Servable, unassigned
+from recloop.app.interleaving import interleaved, read_interleaving
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError, SettingError, nearest
-from recloop.experiments import Experiment, Readout, Verdict, assign
+from recloop.experiments import Experiment, Readout, Verdict, assign, designs
+from recloop.experiments.interleaving import Interleaving, InterleavingReadout, PreferenceVerdict
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, ExperimentRecord
 
@@ -49,7 +51,7 @@ class Experiments:
             SettingError: it is not valid.
             ConflictError: the name is taken.
         """
-        experiment = Experiment.parse(definition)
+        experiment = designs.parse(definition)
         return self._store.experiments.add(experiment.name, experiment.to_dict(), actor=actor)
 
     def start(self, name: str, *, actor: str = "") -> ExperimentRecord:
@@ -75,12 +77,15 @@ class Experiments:
         self.follow()
         return record
 
-    def read_out(self, name: str) -> tuple[Readout, Verdict]:
+    def read_out(self, name: str) -> tuple[Readout, Verdict] | tuple[InterleavingReadout, PreferenceVerdict]:
         """What an experiment shows so far, and the decision that its rule makes of it.
 
         Raises:
             MissingError: there is none of that name.
         """
+        if designs.is_interleaving(self._store.experiments.get(name).definition):
+            told = read_interleaving(self._store, name, self._clock())
+            return told, told.verdict
         shown = self._engine.release
         trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
         return trial.readout, trial.verdict
@@ -90,7 +95,9 @@ class Experiments:
         record = self.running()
         name = record.name if record else ""
         if name != self._assigned:
-            self._engine.run_experiment(assigning(Experiment.parse(record.definition)) if record else unassigned)
+            running = designs.parse(record.definition) if record else None
+            self._engine.interleave([running] if isinstance(running, Interleaving) else [])
+            self._engine.run_experiment(assigning(running) if running else unassigned)
             self._assigned = name
 
 
@@ -113,12 +120,12 @@ def start_experiment(store: Store, name: str, release: Servable | None, *, actor
         ConflictError: it is not a draft, or another one runs.
         SettingError: the release has no policy of a name that a variant gives.
     """
-    experiment = Experiment.parse(store.experiments.get(name).definition)
-    for variant, wanted in experiment.variants.items():
-        if release is not None and wanted.policy not in release.policies:
+    experiment = designs.parse(store.experiments.get(name).definition)
+    for who, policy in designs.policies(experiment).items():
+        if release is not None and policy not in release.policies:
             raise SettingError(
-                f"variant '{variant}' wants the policy '{wanted.policy}', which release '{release.name}' lacks",
-                advice=nearest(wanted.policy, release.policies),
+                f"{who} wants the policy '{policy}', which release '{release.name}' lacks",
+                advice=nearest(policy, release.policies),
             )
     other = running(store)
     if other is not None and other.name != name:
@@ -128,8 +135,10 @@ def start_experiment(store: Store, name: str, release: Servable | None, *, actor
     return store.experiments.start(name, actor=actor)
 
 
-def assigning(experiment: Experiment) -> Assign:
+def assigning(experiment: Experiment | Interleaving) -> Assign:
     """The function that gives each user a variant and its policy."""
+    if isinstance(experiment, Interleaving):
+        return interleaved(experiment)
 
     def assignment(user: str) -> Assignment:
         variant = assign(experiment, user)

@@ -240,6 +240,13 @@ def test_optimised_is_less_noisy_than_any_other_fair_draw() -> None:
     assert p.sum() == pytest.approx(1)
 
 
+def test_below_ten_places_both_take_turns_and_earn_nothing() -> None:
+    made = optimised([list(range(14)), list(range(13, -1, -1))], 14, np.random.default_rng(0))
+    assert sorted(made.items) == list(range(14))
+    assert made.credits[:10].any()
+    assert not made.credits[10:].any()
+
+
 # ---- pairwise
 
 
@@ -281,5 +288,3 @@ def test_what_cannot_be_interleaved() -> None:
         pairwise(["ab", "ba"], 0, rng)
     with pytest.raises(SettingError, match="ranking 1 holds an item twice; each item once"):
         team_draft(["ab", "bb"], 2, rng)
-    with pytest.raises(SettingError, match="k is 11; optimised interleaving takes at most 10 places; use team-draft"):
-        optimised([list(range(12)), list(range(12))], 11, rng)

@@ -3,10 +3,12 @@
 from recloop.experiments.interleaving.balanced import balanced
 from recloop.experiments.interleaving.definition import Interleaving, interleave
 from recloop.experiments.interleaving.methods import METHODS
+from recloop.experiments.interleaving.mixture import mix
 from recloop.experiments.interleaving.optimised import optimised
 from recloop.experiments.interleaving.pairwise import pairwise
+from recloop.experiments.interleaving.preference import Preference
 from recloop.experiments.interleaving.probabilistic import probabilistic
-from recloop.experiments.interleaving.readout import InterleavingReadout, Preference, read_out
+from recloop.experiments.interleaving.readout import InterleavingReadout, read_out
 from recloop.experiments.interleaving.slate import Interleaved
 from recloop.experiments.interleaving.team_draft import team_draft
 from recloop.experiments.interleaving.verdict import PreferenceVerdict
@@ -20,6 +22,7 @@ __all__ = [
     "PreferenceVerdict",
     "balanced",
     "interleave",
+    "mix",
     "optimised",
     "pairwise",
     "probabilistic",

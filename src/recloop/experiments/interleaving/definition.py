@@ -13,7 +13,6 @@ import numpy as np
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
 from recloop.experiments.interleaving.methods import METHODS, ONLY_TWO
-from recloop.experiments.interleaving.optimised import LONGEST
 from recloop.experiments.interleaving.slate import Interleaved, Ranking
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -114,6 +113,11 @@ class Interleaving(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Every later policy with every earlier one."""
         return tuple((late, early) for at, late in enumerate(self.policies) for early in self.policies[:at])
 
+    @property
+    def policy(self) -> str:
+        """The name of the policy that all of them make together."""
+        return f"interleaving {self.name}"
+
     @cached_property
     def effective_salt(self) -> str:
         """The salt that the coins hang on."""
@@ -136,7 +140,7 @@ def interleave(definition: Interleaving, rankings: Sequence[Ranking], k: int, ke
     Args:
         definition: what was agreed on.
         rankings: of each policy in order, best item first.
-        k: places of the slate; optimised interleaving takes at most 10.
+        k: places of the slate.
         key: what the coins are tossed for, such as the id of the decision.
 
     Raises:
@@ -148,8 +152,7 @@ def interleave(definition: Interleaving, rankings: Sequence[Ranking], k: int, ke
     """
     if len(rankings) != len(definition.policies):
         raise SettingError(f"{len(rankings)} rankings came for {len(definition.policies)} policies", allowed="one each")
-    depth = min(k, LONGEST) if definition.method == "optimised" else k
-    return METHODS[definition.method](rankings, depth, _coins(definition.effective_salt, key))
+    return METHODS[definition.method](rankings, k, _coins(definition.effective_salt, key))
 
 
 def _coins(salt: str, key: str) -> np.random.Generator:

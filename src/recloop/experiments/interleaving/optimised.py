@@ -1,10 +1,10 @@
 from collections.abc import Hashable, Sequence
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from recloop.errors import SettingError
 from recloop.experiments.interleaving.slate import (
     Interleaved,
     Ranking,
@@ -15,7 +15,7 @@ from recloop.experiments.interleaving.slate import (
     shallowest,
 )
 
-LONGEST = 10  # 2^10 slates at most
+LONGEST = 10  # places that are optimised: 2^10 slates at most
 
 
 def optimised(rankings: Sequence[Ranking], k: int, rng: np.random.Generator) -> Interleaved:
@@ -28,26 +28,25 @@ def optimised(rankings: Sequence[Ranking], k: int, rng: np.random.Generator) -> 
     - which make the expected square of the difference of what both earn as small as it can be where places are clicked
       with probability one over the place (little noise).
 
+    The first 10 places are made so, or as many as the shorter ranking has; below them both take turns, and earn
+    nothing.
+
     Source: F. Radlinski, N. Craswell, "Optimized interleaving for online retrieval evaluation", WSDM 2013 (slates,
     constraints, credit by inverse rank); the aim from A. Schuth, F. Sietsma, S. Whiteson, D. Lefortier, M. de Rijke,
     "Multileaved comparisons for fast online evaluation", CIKM 2014, section 4.2.
 
     Raises:
-        SettingError: not two rankings, ``k`` not in 1 to 10, or an item twice in a ranking.
+        SettingError: not two rankings, ``k`` below 1, or an item twice in a ranking.
 
     >>> made = optimised(["ab", "bc"], 2, np.random.default_rng(1))
     >>> made.items, round(made.propensity, 4)
     (('b', 'a'), 0.3714)
     """
     check_rankings(rankings, k, most=2)
-    if k > LONGEST:
-        raise SettingError(
-            f"k is {k}", allowed=f"optimised interleaving takes at most {LONGEST} places", advice="use team-draft"
-        )
-    slates, worth, probabilities = design(rankings, min(k, shallowest(rankings)))
+    slates, worth, probabilities = design(rankings, min(k, LONGEST, shallowest(rankings)))
     drawn = int(rng.choice(len(slates), p=probabilities))
-    left = [item for ranking in rankings for item in ranking if item not in slates[drawn]]
-    items = (*slates[drawn], *dict.fromkeys(left))[:k]  # what only the longer one fills earns nothing
+    rest = [item for row in zip_longest(*rankings, fillvalue=slates[drawn][0]) for item in row]
+    items = tuple(dict.fromkeys([*slates[drawn], *rest]))[:k]
     earned = np.zeros((len(items), 2))
     earned[: len(slates[drawn])] = worth[drawn]
     return Interleaved(items, (-1,) * len(items), earned, float(probabilities[drawn]))

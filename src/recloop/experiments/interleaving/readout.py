@@ -11,38 +11,13 @@ from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis
 from recloop.experiments.interleaving.definition import Interleaving
 from recloop.experiments.interleaving.earned import earned, per_user
+from recloop.experiments.interleaving.preference import Preference
 from recloop.experiments.interleaving.verdict import PreferenceVerdict, judge
 from recloop.experiments.readout import to_json
-from recloop.stats import Moments, OneSample, always_valid_one_sample, holm, one_sample
+from recloop.stats import Moments, always_valid_one_sample, holm, one_sample
 
 UNFAIR = 0.001  # p-value below which the coins are not believed
 SKIPPED_LIMIT = 0.01  # share of slates without a ballot that is told
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """One policy against another: credits per slate that it earned more, with users as the unit.
-
-    ``fixed`` is right for one look at a size that was planned, ``sequential`` at every look; ``effect`` is the one of
-    both that the rule allows now. ``p_adjusted`` is its p-value after Holm over all pairs. ``won``, ``lost`` and
-    ``even`` count slates.
-    """
-
-    policy: str
-    other: str
-    fixed: OneSample
-    sequential: OneSample
-    effect: OneSample
-    p_adjusted: float
-    won: int
-    lost: int
-    even: int
-
-    def preferred(self, alpha: float) -> str:
-        """The one that users prefer beyond doubt; empty where it is open."""
-        if not self.p_adjusted < alpha:
-            return ""
-        return self.policy if self.effect.estimate > 0 else self.other
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +78,16 @@ def read_out(
     >>> events = pl.DataFrame({"user": [f"u{i}" for i in range(60)], "item": "c", "kind": "click", "value": 0.0,
     ...     "time": 1.0, "decision": [f"d{i}" for i in range(60)]})
     >>> print(read_out(test, decisions, events, now=0.0).verdict.sentence)
-    Prefer blend. It earned 0.3 credits a slate more than popular (between 0.2 and 0.399); of 200 slates it won 60 and
-    lost 0.
+    Prefer blend. It earned 0.3 credits a slate more than popular (between 0.201 and 0.399); of 200 slates it won 60
+    and lost 0.
     """
     slates = earned(definition, decisions, events)
     table = per_user(definition, slates)
     skipped = decisions.height - slates.height
     found = _checks(definition, table, skipped, decisions.height, _sent(definition, events))
     hidden = " ".join(one.sentence for one in found if one.level == "red")
-    basis: Basis = (
-        "fixed" if definition.rule == "fixed" and table.height >= definition.planned_users else "always valid"
-    )
+    over = table.height >= definition.planned_users
+    basis: Basis = "fixed" if definition.rule == "fixed" and over else "always valid"
     preferences = () if hidden or table.height < 2 else _preferences(definition, table, basis)
     return InterleavingReadout(
         experiment=definition.name,

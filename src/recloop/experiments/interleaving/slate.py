@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,7 +30,7 @@ class Interleaved:
         propensity: the probability of this slate.
     """
 
-    items: tuple[Hashable, ...]
+    items: tuple[Any, ...]
     teams: tuple[int, ...]
     credits: NDArray[np.float64]
     propensity: float

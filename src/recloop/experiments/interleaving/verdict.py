@@ -11,14 +11,12 @@ Preferred means that the p-value of the pair, adjusted by Holm over all pairs, i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from recloop.experiments.interleaving.definition import Interleaving
+from recloop.experiments.interleaving.preference import Preference
 from recloop.experiments.readout import to_json
 from recloop.experiments.words import listed, probability
-
-if TYPE_CHECKING:
-    from recloop.experiments.interleaving.readout import Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class PreferenceVerdict:
 
 def judge(
     definition: Interleaving,
-    preferences: "Sequence[Preference]",
+    preferences: Sequence[Preference],
     hidden: str,
     users: int,
     slates: int,
@@ -70,13 +68,13 @@ def judge(
     return PreferenceVerdict("no_preference", f"No clear preference. {_open(preferences)}", facts)
 
 
-def _best(definition: Interleaving, preferences: "Sequence[Preference]") -> str:
+def _best(definition: Interleaving, preferences: Sequence[Preference]) -> str:
     chosen = [one.preferred(definition.alpha) for one in preferences]
     rivals = len(definition.policies) - 1
     return next((name for name in definition.policies if chosen.count(name) == rivals), "")
 
 
-def _compared(one: "Preference", best: str, slates: int) -> str:
+def _compared(one: Preference, best: str, slates: int) -> str:
     """The preference as seen from the one that is preferred."""
     ahead = one.policy == best
     low, high = (one.effect.low, one.effect.high) if ahead else (-one.effect.high, -one.effect.low)
@@ -87,7 +85,7 @@ def _compared(one: "Preference", best: str, slates: int) -> str:
     )
 
 
-def _open(preferences: "Sequence[Preference]") -> str:
+def _open(preferences: Sequence[Preference]) -> str:
     return " ".join(
         f"{one.policy} against {one.other}: {one.effect.estimate:+.3g} credits a slate, between {one.effect.low:+.3g} "
         f"and {one.effect.high:+.3g}."
@@ -95,7 +93,7 @@ def _open(preferences: "Sequence[Preference]") -> str:
     )
 
 
-def _fact(one: "Preference") -> str:
+def _fact(one: Preference) -> str:
     return (
         f"{one.policy} won {one.won:,} slates, {one.other} {one.lost:,}, and {one.even:,} were even "
         f"({one.effect.estimate:+.3g} credits a slate, between {one.effect.low:+.3g} and {one.effect.high:+.3g}, "

@@ -1,0 +1,33 @@
+"""An interleaving test on the live path: who gets it, and what the store knows of it."""
+
+from recloop.app.engine import Assign, Assignment
+from recloop.experiments.interleaving import Interleaving, InterleavingReadout, read_out
+from recloop.store import Store
+from recloop.store.experiments import STOPPED
+
+VARIANT = "interleaved"  # everybody is in it: the comparison is made inside each slate
+
+
+def interleaved(test: Interleaving) -> Assign:
+    """The function that gives every user slates of all policies."""
+    assignment = Assignment(test.name, VARIANT, test.policy)
+    return lambda _: assignment
+
+
+def read_interleaving(store: Store, name: str, now: float) -> InterleavingReadout:
+    """An interleaving test as the store knows it.
+
+    Args:
+        store: decisions and events.
+        name: of the test.
+        now: seconds since 1970.
+
+    Raises:
+        MissingError: there is no such test.
+    """
+    record = store.experiments.get(name)
+    decisions = store.decisions(experiment=name)
+    first = decisions["time"].min()
+    since = float(first) if isinstance(first, int | float) else float("inf")
+    test = Interleaving.parse(record.definition)
+    return read_out(test, decisions, store.events(since=since), now, stopped=record.state == STOPPED)
