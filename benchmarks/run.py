@@ -32,11 +32,13 @@ SHORT = {
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
+    "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
     "ratings": ("--data", "ml-100k"),
     "serving": ("--seconds", "2"),
     "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
+    "validity_interleaving": ("--worlds", "100"),
 }
 
 

@@ -1,5 +1,7 @@
 """An interleaving test on the live path: who gets it, and what the store knows of it."""
 
+import polars as pl
+
 from recloop.app.engine import Assign, Assignment
 from recloop.experiments.interleaving import Interleaving, InterleavingReadout, read_out
 from recloop.store import Store
@@ -26,8 +28,9 @@ def read_interleaving(store: Store, name: str, now: float) -> InterleavingReadou
         MissingError: there is no such test.
     """
     record = store.experiments.get(name)
-    decisions = store.decisions(experiment=name)
-    first = decisions["time"].min()
+    first = store.decisions(experiment=name)["time"].min()
     since = float(first) if isinstance(first, int | float) else float("inf")
+    ballot = pl.when(pl.col("experiment") == name).then(pl.col("arm"))
+    decisions = store.decisions(since=since).with_columns(arm=ballot)
     test = Interleaving.parse(record.definition)
     return read_out(test, decisions, store.events(since=since), now, stopped=record.state == STOPPED)

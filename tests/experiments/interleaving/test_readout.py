@@ -167,6 +167,12 @@ def test_slates_that_were_not_interleaved_are_left_out_and_told(slates: pl.DataF
     assert any(one.level == "yellow" and one.sentence.startswith("3 of 6 slates") for one in told.checks)
 
 
+def test_what_another_slate_showed_later_is_not_earned_here(slates: pl.DataFrame) -> None:
+    outside = pl.DataFrame([("x1", "ann", 10.0, ["b"], None)], schema=slates.schema, orient="row")
+    told = read_out(TEST, pl.concat([slates, outside]), seen(("ann", "b", "click", None, 11.0, None)), now=0.0)
+    assert (told.slates, told.skipped, told.preferences[0].won) == (3, 0, 0)
+
+
 def test_nobody_came() -> None:
     told = read_out(TEST, pl.DataFrame(schema={"id": pl.String, "user": pl.String, "time": pl.Float64,
                                                "items": pl.List(pl.String), "arm": pl.String}), seen(), now=0.0)  # fmt: skip

@@ -17,7 +17,7 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
 
     Args:
         definition: what was agreed on.
-        decisions: id, user, time, items, and the ballot in ``arm``; those without a ballot are left out.
+        decisions: id, user, time, items, and the ballot in ``arm``; those without one get no row.
         events: user, item, kind, value, time, decision. Attributed as in ``metrics.outcomes.user_table``: to the
             decision that they name, else to the latest one that showed the item to the user.
 

@@ -62,8 +62,10 @@ def design(
     {'ab': 0.4286, 'ba': 0.3714, 'bc': 0.2}
     """
     slates = allowed(rankings, k)
-    gains = [1.0 / ranks(slate, rankings) for slate in slates]
-    worth = np.stack([centred(one, agreement(rankings)) for one in gains])
+    everything = list(dict.fromkeys(item for ranking in rankings for item in ranking))
+    number = {item: at for at, item in enumerate(everything)}
+    worth = centred(1.0 / ranks(everything, rankings), 0)[[[number[item] for item in slate] for slate in slates]]
+    worth[:, : agreement(rankings)] = 0.0
     apart = worth[:, :, 0] - worth[:, :, 1]  # (n, k)
     noise = (apart / np.arange(1, apart.shape[1] + 1)).sum(axis=1) ** 2
     found = linprog(

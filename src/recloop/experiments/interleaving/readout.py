@@ -62,7 +62,8 @@ def read_out(
 
     Args:
         definition: what was agreed on.
-        decisions: those of this test: id, user, time, items, and the ballot in ``arm``.
+        decisions: id, user, time, items, and the ballot in ``arm``, which is empty where a slate of this test was not
+            interleaved, and null where it is not of this test (an event may belong to it, and earns nothing).
         events: user, item, kind, value, time, decision.
         now: seconds since 1970.
         stopped: nobody will come any more; what is unclear now stays so.
@@ -83,8 +84,8 @@ def read_out(
     """
     slates = earned(definition, decisions, events)
     table = per_user(definition, slates)
-    skipped = decisions.height - slates.height
-    found = _checks(definition, table, skipped, decisions.height, _sent(definition, events))
+    skipped = int((decisions["arm"] == "").sum())
+    found = _checks(definition, table, skipped, slates.height + skipped, _sent(definition, events))
     hidden = " ".join(one.sentence for one in found if one.level == "red")
     over = table.height >= definition.planned_users
     basis: Basis = "fixed" if definition.rule == "fixed" and over else "always valid"
