@@ -9,6 +9,7 @@ from recloop.experiments.interleaving.definition import Interleaving
 from recloop.metrics.outcomes import attributed
 
 DECISIONS = ("id", "user", "time", "items", "arm")
+EVEN = 1e-4  # a slate is won by more than the rounding of its credits
 EVENTS = ("user", "item", "kind", "value", "time", "decision")
 
 
@@ -17,7 +18,7 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
 
     Args:
         definition: what was agreed on.
-        decisions: id, user, time, items, and the ballot in ``arm``; those without one get no row.
+        decisions: id, user, time, items, and the ballot in ``arm``; those without one, or without a user, get no row.
         events: user, item, kind, value, time, decision. Attributed as in ``metrics.outcomes.user_table``: to the
             decision that they name, else to the latest one that showed the item to the user.
 
@@ -34,7 +35,7 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
         raise DataError(f"{twice} decisions have an id that came before", allowed="ids of decisions are unique")
     slates = decisions.lazy().sort("time", "id").select("user", "time", "items", "arm", decision="id")
     weights = _weights(definition, slates, events)
-    ballots = _ballots(definition, slates.filter(pl.col("arm") != ""))
+    ballots = _ballots(definition, slates.filter(pl.col("arm") != "", pl.col("user") != ""))
     places = ballots.explode("items", "credits").with_columns(place=pl.int_range(pl.len()).over("decision"))
     places = places.join(weights, left_on=["decision", "items"], right_on=["decision", "item"], how="left")
     places = places.with_columns(pl.col("weight").fill_null(0.0))
@@ -59,7 +60,7 @@ def per_user(definition: Interleaving, slates: pl.DataFrame) -> pl.DataFrame:
     """One row per user: first, slates, credits and luck of each policy, and slates won of each pair (``a>b``)."""
     sums = [pl.col(name, f"luck.{name}").sum() for name in definition.policies]
     won = [
-        (pl.col(one) > pl.col(other)).sum().alias(f"{one}>{other}")
+        (pl.col(one) - pl.col(other) > EVEN).sum().alias(f"{one}>{other}")
         for pair in combinations(definition.policies, 2)
         for one, other in (pair, pair[::-1])
     ]
