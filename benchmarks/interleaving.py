@@ -6,7 +6,7 @@
 This is a simulation. People differ in how much they click, how far they read and what they like. Two rankers order the
 same items by what each person likes plus noise, and the second has less of it. A place is examined with a probability
 that falls with it, and an examined item is clicked with the probability that the person likes it. The A/B test compares
-clicks per slate, with users as the unit.
+clicks per slate, with users as the unit. ± is one standard error of a size.
 """
 
 import argparse
@@ -83,12 +83,19 @@ WORLDS = {
 }
 
 
-def split_size(people: list[Person], rng: np.random.Generator, power: float = 0.8) -> int:
-    """Users of both arms that an A/B test on clicks per slate needs."""
+def split_size(people: list[Person], rng: np.random.Generator) -> tuple[int, float]:
+    """Users of both arms that an A/B test on clicks per slate needs, and how sure that is."""
     slates = [float(one.slates) for one in people]
-    first, second = (Moments.of([one.alone(ranker, rng) for one in people], slates) for ranker in (0, 1))
+    clicks = [[one.alone(ranker, rng) for one in people] for ranker in (0, 1)]
+    first, second = (Moments.of(arm, slates) for arm in clicks)
     gap, spread = second.ratio - first.ratio, second.unit_variance
-    return sample_size(first.unit_variance, gap, power=power, treatment_variance=spread)
+    size = sample_size(first.unit_variance, gap, treatment_variance=spread)
+    return size, sureness(Moments.of(np.subtract(*clicks), slates))
+
+
+def sureness(change: Moments) -> float:
+    """The relative standard error of a size: twice that of the change that it is computed from."""
+    return 2 * (change.unit_variance / change.n) ** 0.5 / abs(change.ratio)
 
 
 def mixed_moments(people: list[Person], method: str, rng: np.random.Generator) -> Moments:
@@ -105,19 +112,14 @@ def main() -> None:
     print(f"simulation: {options.users:,} users, {PLACES} places, {ITEMS} items; users needed for 80% power\n")
     for name, world in WORLDS.items():
         people = [world.person(rng) for _ in range(options.users)]
-        split = split_size(people, rng)
-        print(f"{name}: an A/B test needs {split:,}")
+        split, sure = split_size(people, rng)
+        print(f"{name}: an A/B test needs {split:,} ± {sure:.0%}")
         for method in METHODS:
             some = people[: options.users // 10] if method == "optimised" else people[: options.users // 2]
             start, slates = time.process_time(), sum(one.slates for one in some)
             moments = mixed_moments(some, method, rng)
             each = (time.process_time() - start) / slates * 1000
-            mixed, error = (
-                one_sample_size(moments.unit_variance, moments.ratio),
-                moments.ratio**2 / moments.unit_variance,
-            )
-            # the size is known about as well as twice the relative standard error of the preference
-            sure = 2 / (error * len(some)) ** 0.5
+            mixed, sure = one_sample_size(moments.unit_variance, moments.ratio), sureness(moments)
             print(f"  {method:<15}{mixed:>9,} ± {sure:>4.0%}{split / mixed:>9.1f}x{each:>9.2f} ms a slate", flush=True)
 
 

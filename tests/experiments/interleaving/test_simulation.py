@@ -43,7 +43,7 @@ def test_interleaving_needs_fewer_users_than_an_ab_test(benchmark) -> None:
     script = benchmark("interleaving")
     rng = np.random.default_rng(4)
     people = [script.WORLDS["a new version of a ranker"].person(rng) for _ in range(1500)]
-    split = script.split_size(people, rng)
+    split, _ = script.split_size(people, rng)
     moments = script.mixed_moments(people, "team-draft", rng)
     assert moments.ratio > 0
     assert split > 3 * one_sample_size(moments.unit_variance, moments.ratio)
