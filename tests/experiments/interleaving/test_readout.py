@@ -38,7 +38,7 @@ TEST = Interleaving(name="home", policies=("popular", "blend"), minimum_users=2,
 
 
 def won(slates: pl.DataFrame, events: pl.DataFrame, test: Interleaving = TEST) -> dict[str, float]:
-    return dict(earned(test, slates, events).select("decision", "blend").iter_rows())
+    return dict(earned(test, slates, events).select("decision", "credit.blend").iter_rows())
 
 
 def test_credit_goes_to_the_decision_that_the_event_names(slates: pl.DataFrame) -> None:
@@ -62,7 +62,7 @@ def test_users_are_the_unit(slates: pl.DataFrame) -> None:
     events = seen(("ann", "b", "click", None, 1.0, "d1"), ("ann", "b", "click", None, 101.0, "d2"))
     table = per_user(TEST, earned(TEST, slates, events))
     row = table.row(by_predicate=pl.col("user") == "ann", named=True)
-    assert (row["slates"], row["blend"], row["popular"]) == (2, 1.0, -1.0)
+    assert (row["slates"], row["credit.blend"], row["credit.popular"]) == (2, 1.0, -1.0)
     assert (row["blend>popular"], row["popular>blend"], row["informative"]) == (2, 0, 2)
     told = read_out(TEST, slates, events, now=0.0)
     oracle = one_sample(Moments.of([2.0, 0.0], [2.0, 1.0]))
@@ -85,7 +85,7 @@ def test_the_scores_of_the_bulk_are_those_of_each_slate(method: str) -> None:
         events += [("u", made.items[place], "click", None, at + 0.5, f"d{at}") for place in clicked]
         expected[f"d{at}"] = made.score(clicked)
     frame = pl.DataFrame(decisions, schema=["id", "user", "time", "items", "arm"], orient="row")
-    for decision, x, y in earned(test, frame, seen(*events)).select("decision", "x", "y").iter_rows():
+    for decision, x, y in earned(test, frame, seen(*events)).select("decision", "credit.x", "credit.y").iter_rows():
         np.testing.assert_allclose([x, y], expected[decision], atol=1e-5)
 
 
@@ -171,6 +171,12 @@ def test_what_another_slate_showed_later_is_not_earned_here(slates: pl.DataFrame
     outside = pl.DataFrame([("x1", "ann", 10.0, ["b"], None)], schema=slates.schema, orient="row")
     told = read_out(TEST, pl.concat([slates, outside]), seen(("ann", "b", "click", None, 11.0, None)), now=0.0)
     assert (told.slates, told.skipped, told.preferences[0].won) == (3, 0, 0)
+
+
+def test_policies_may_be_called_what_they_like(slates: pl.DataFrame) -> None:
+    test = Interleaving(name="home", policies=("user", "slates"), minimum_users=2)
+    told = read_out(test, slates, seen(("ann", "b", "click", None, 1.0, "d1")), now=0.0)
+    assert (told.preferences[0].policy, told.preferences[0].won) == ("slates", 1)
 
 
 def test_nobody_came() -> None:

@@ -23,8 +23,9 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
             decision that they name, else to the latest one that showed the item to the user.
 
     Returns:
-        decision, user, time, informative (whether the rankings differed), one column per policy (credits earned), and
-        ``luck.`` with its name: what it would earn where place i is clicked with probability 1/i, whatever is there.
+        decision, user, time, informative (whether the rankings differed), and for each policy ``credit.`` with its name
+        (what it earned) and ``luck.`` with its name: what it would earn where place i is clicked with probability 1/i,
+        whatever is there.
 
     Raises:
         DataError: a column is missing, an id comes twice, or an ``arm`` is no ballot of these policies.
@@ -39,18 +40,18 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
     places = ballots.explode("items", "credits").with_columns(place=pl.int_range(pl.len()).over("decision"))
     places = places.join(weights, left_on=["decision", "items"], right_on=["decision", "item"], how="left")
     places = places.with_columns(pl.col("weight").fill_null(0.0))
-    policies = definition.policies
-    got = _pairs(places) if definition.method == "pairwise" else places
-    found = got.group_by("decision").agg(
-        *(_sum(at, pl.col("weight")).alias(name) for at, name in enumerate(policies)),
-        *(_sum(at, 1 / (pl.col("place") + 1)).alias(f"luck.{name}") for at, name in enumerate(policies)),
-        informative=pl.any_horizontal(*(pl.col("credits").list.get(at) != 0 for at in range(len(policies)))).any(),
-    )
-    columns = [*policies, *(f"luck.{name}" for name in policies)]
+    mine = pl.col("credits")
+    if pairwise := definition.method == "pairwise":  # against the place below: as good as any, and quickly summed
+        mine = mine.list.get(pl.col("place") + 1, null_on_oob=True)
+    luck = places.group_by("decision").agg(_sums(definition, "luck", mine, 1 / (pl.col("place") + 1)))
+    got = _passed_over(places) if pairwise else places.filter(pl.col("weight") > 0)
+    gain = got.group_by("decision").agg(_sums(definition, "credit", pl.col("credits"), pl.col("weight")))
+    columns = [f"{what}.{name}" for what in ("credit", "luck") for name in definition.policies]
     return (
-        ballots.select("decision", "user", "time")
-        .join(found, on="decision", how="left")
-        .with_columns(pl.col(columns).fill_null(0.0), pl.col("informative").fill_null(False))
+        ballots.select("decision", "user", "time", informative=pl.col("arm").str.contains("[1-9]"))
+        .join(gain, on="decision", how="left")
+        .join(luck, on="decision", how="left")
+        .with_columns(pl.col(columns).fill_null(0.0))
         .sort("time", "decision")
         .collect()
     )
@@ -58,9 +59,9 @@ def earned(definition: Interleaving, decisions: pl.DataFrame, events: pl.DataFra
 
 def per_user(definition: Interleaving, slates: pl.DataFrame) -> pl.DataFrame:
     """One row per user: first, slates, credits and luck of each policy, and slates won of each pair (``a>b``)."""
-    sums = [pl.col(name, f"luck.{name}").sum() for name in definition.policies]
+    sums = [pl.col(f"credit.{name}", f"luck.{name}").sum() for name in definition.policies]
     won = [
-        (pl.col(one) - pl.col(other) > EVEN).sum().alias(f"{one}>{other}")
+        (pl.col(f"credit.{one}") - pl.col(f"credit.{other}") > EVEN).sum().alias(f"{one}>{other}")
         for pair in combinations(definition.policies, 2)
         for one, other in (pair, pair[::-1])
     ]
@@ -108,21 +109,18 @@ def _ballots(definition: Interleaving, slates: pl.LazyFrame) -> pl.LazyFrame:
     return found.lazy()
 
 
-def _pairs(places: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per two places, with the credits where the first was clicked and the other was passed over.
-
-    ``weight`` is zero for all others.
-    """
+def _passed_over(places: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per place that was clicked and one that was passed over, with the credits of that."""
     touched = pl.col("weight") > 0
     last = pl.col("place").filter(touched).max().over("decision")
-    other = places.select("decision", other="place", passed=~touched & (pl.col("place") <= last + 1))
+    passed = places.filter(~touched & (pl.col("place") <= last + 1)).select("decision", other="place")
     return (
-        places.explode("credits")
+        places.filter(touched)
+        .explode("credits")
         .with_columns(other=pl.int_range(pl.len()).over("decision", "place"))
-        .join(other, on=["decision", "other"])
-        .with_columns(weight=pl.col("weight") * pl.col("passed").fill_null(False))
+        .join(passed, on=["decision", "other"])
     )
 
 
-def _sum(at: int, weight: pl.Expr) -> pl.Expr:
-    return (pl.col("credits").list.get(at) * weight).sum()
+def _sums(definition: Interleaving, what: str, worth: pl.Expr, weight: pl.Expr) -> list[pl.Expr]:
+    return [(worth.list.get(at) * weight).sum().alias(f"{what}.{name}") for at, name in enumerate(definition.policies)]

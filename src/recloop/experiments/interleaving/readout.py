@@ -113,7 +113,7 @@ def read_out(
 def _preferences(definition: Interleaving, table: pl.DataFrame, basis: Basis) -> tuple[Preference, ...]:
     found = []
     for one, other in definition.pairs:
-        moments = Moments.of((table[one] - table[other]).to_numpy(), table["slates"].to_numpy())
+        moments = Moments.of((table[f"credit.{one}"] - table[f"credit.{other}"]).to_numpy(), table["slates"].to_numpy())
         fixed = one_sample(moments, definition.alpha)
         ever = always_valid_one_sample(moments, definition.alpha, planned=definition.planned_users)
         won, lost = (int(table[f"{a}>{b}"].sum()) for a, b in ((one, other), (other, one)))
