@@ -33,7 +33,8 @@ class Request:
     items, ``exclude`` removes items. ``profile`` holds attributes of the user (age, gender, country …), ``context``
     those of the moment. ``time`` is the moment of the request; None means now. ``steer`` is a sentence of wishes
     ("lighter, no horror, from the nineties"), and ``strength`` what it counts beside the history, from 0 to 1.
-    ``explain`` asks for what moved each item, which costs about as much as a few dozen slates.
+    ``explain`` asks for what moved each item, which costs about as much as a few dozen slates. ``session`` is the id of
+    the visit, for experiments that assign sessions. ``force`` names variants by experiment, for those who test them.
     """
 
     user: str | None = None
@@ -49,6 +50,8 @@ class Request:
     steer: str = ""
     strength: float = 0.5
     explain: bool = False
+    session: str | None = None
+    force: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class Decision:
     """The record of one served slate. It carries all that a late reward needs.
 
     ``propensity`` is the probability with which the policy chose ``arm``. ``fallback`` names what stood in for
-    a strategy that failed, and is empty where nothing did. ``latency`` is in seconds.
+    a strategy that failed, and is empty where nothing did. ``latency`` is in seconds. ``session`` is the id of the
+    visit where the request told it. ``forced`` says that the variant was given by hand, so that nobody counts it.
     """
 
     id: str
@@ -100,6 +104,8 @@ class Decision:
     surface: str = "default"
     fallback: str = ""
     latency: float = 0.0
+    session: str = ""
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,9 @@ def test_what_a_policy_learned_is_served_and_kept(store: Store, release: Release
 
 
 def test_assignment_names_the_policy(engine: Engine) -> None:
-    engine.run_experiment(lambda user: Assignment("home", f"variant of {user}", "random"))
+    engine.run_experiment(
+        lambda asked: Assignment("home", f"variant of {asked.user}", "random") if asked.user else None
+    )
     told = engine.decide(Request(user="u1"))
     assert (told.experiment, told.variant, told.policy) == ("home", "variant of u1", "random")
     assert engine.decide(Request()).experiment == ""
@@ -115,7 +117,7 @@ def test_assignment_names_the_policy(engine: Engine) -> None:
 
 
 def test_a_policy_that_the_release_lacks_is_stood_in_for(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    engine.run_experiment(lambda _user: Assignment("home", "b", "gone"))
+    engine.run_experiment(lambda _asked: Assignment("home", "b", "gone"))
     told = engine.decide(Request(user="u1", k=5))
     assert (told.policy, told.fallback, len(told.items)) == ("gone", "popular", 5)
     assert "policy 'gone' failed with MissingError: 'popular' answers" in caplog.text

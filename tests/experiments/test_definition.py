@@ -1,7 +1,12 @@
+import json
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from recloop.errors import SettingError
-from recloop.experiments import Experiment, Guardrail, Variant
+from recloop.experiments import Allocation, Experiment, Guardrail, Variant, allocate, assign
 from recloop.metrics.online import OUTCOMES
 
 VARIANTS = {"popular": {"policy": "popular", "control": True}, "blend": {"policy": "blend", "weight": 3.0}}
@@ -70,3 +75,88 @@ def test_a_metric_of_ones_own() -> None:
     assert Experiment(
         name="game", variants={"a": Variant(policy="a", control=True), "b": Variant(policy="b")}
     ).pairs == (("b", "a"),)
+
+
+# ---- what came later
+
+OLD = {
+    "name": "home",
+    "variants": {
+        "random": {"policy": "random", "weight": 1.0, "control": True},
+        "popular": {"policy": "popular", "weight": 1.0, "control": True},
+        "blend": {"policy": "blend", "weight": 2.0, "control": False},
+    },
+    "hypothesis": "h",
+    "primary": "slate_ctr",
+    "guardrails": [{"metric": "satisfaction"}, {"metric": "latency", "margin": 0.02, "against": "popular"}],
+    "alpha": 0.05,
+    "window": 86400.0,
+    "minimum_users": 100,
+    "planned_users": 6000,
+    "rule": "sequential",
+    "salt": "",
+    "version": 1,
+}
+
+
+def test_a_definition_of_an_older_store_means_what_it_meant() -> None:
+    """As the first version wrote it: it parses, everybody takes part, and its fingerprint is the one in the logs."""
+    found = Experiment.parse(OLD)
+    assert found.fingerprint == "7b40e339b07d63d376c2d4e72198ded003a9a13ea3bb079b4d6447100fe41c22"
+    assert (found.unit, found.traffic, found.layer, found.ramp, found.targeting) == ("user", 1.0, "default", (), ())
+    assert all(allocate(found, f"u{n}") == Allocation(assign(found, f"u{n}")) for n in range(200))
+    assert Experiment.parse({**OLD, "traffic": 0.5}).fingerprint != found.fingerprint
+
+
+def test_a_file_and_a_body_say_the_same() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "design.md"
+    text = page.read_text().split("```toml\n", 1)[1].split("\n```", 1)[0]
+    found = Experiment.parse(tomllib.loads(text))
+    assert (found.starts, found.forced) == (datetime(2026, 3, 2, 8, tzinfo=UTC), {"tester-7": "blend"})
+    assert Experiment.parse(json.loads(json.dumps(found.to_dict()))) == found
+    assert [(step.share, step.hours) for step in found.ramp] == [(0.01, 24.0), (0.1, 48.0), (0.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unit": "device"}, "unit is 'device'. Valid: request, session, user"),
+        ({"traffic": 0}, "traffic is 0.0; a share above 0 and at most 1"),
+        ({"traffic": 1.1}, "traffic is 1.1"),
+        ({"traffic": 0.6, "offset": 0.5}, "offset is 0.5 and traffic 0.6; 0 <= offset and offset + traffic <= 1"),
+        ({"layer": "a b"}, "the layer is named 'a b'; 1 to 100 letters"),
+        ({"holdout": {"share": 1}}, "the holdout is 1.0; a share of users of at least 0 and below 1"),
+        ({"holdout": {"shares": 0.1}}, "Did you mean 'share'?"),
+        ({"forced": {"u1": "blnd"}}, "'u1' is forced into 'blnd'. Did you mean 'blend'?"),
+        ({"secondaries": ["slate_cdr"]}, "there is no metric 'slate_cdr'. Did you mean 'slate_ctr'?"),
+        ({"salt": "layer:default"}, "the salt is 'layer:default'; 'layer:' and 'holdout:' begin the salts of others"),
+        (
+            {"starts": "2026-03-02"},
+            "starts is '2026-03-02'. It must be a date with its time and zone, such as 2026-03-02T08:00:00Z",
+        ),
+        ({"starts": "2026-03-02T08:00:00"}, "It must be a date with its time and zone"),
+        (
+            {"starts": "2026-03-02T08:00:00Z", "ends": "2026-03-02T08:00:00Z"},
+            "it starts at 2026-03-02T08:00:00+00:00 and ends at 2026-03-02T08:00:00+00:00; it ends after it starts",
+        ),
+        (
+            {"variants": {**VARIANTS, "nothing": {"policy": "none"}}},
+            (
+                "variant 'nothing' shows nothing, and click rate counts what is shown; under such a variant it is nothing by "
+                "definition; choose a primary metric that is not of items, such as orders_per_user or satisfaction."
+            ),
+        ),
+    ],
+)
+def test_what_else_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Experiment.parse({"name": "home", "variants": VARIANTS, **change})
+    assert message in str(caught.value)
+
+
+def test_versions_have_ids() -> None:
+    first = Experiment.parse({"name": "home", "variants": VARIANTS, "offset": 0.0, "traffic": 0.5})
+    second = first.revised(traffic=0.7)
+    assert (first.id, second.id, second.offset) == ("home", "home.2", None)
+    with pytest.raises(SettingError, match="the revision is named 'away'; it keeps the name 'home'"):
+        first.revised(name="away")

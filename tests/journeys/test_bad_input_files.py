@@ -475,7 +475,8 @@ def test_experiments_that_cannot_be(ran: Path) -> None:
         Path(f"{name}.toml").write_text(EXPERIMENT.replace('"home"', f'"{name}"'))
         assert recloop("experiments", "create", f"{name}.toml").code == 0
     assert recloop("experiments", "start", "one").code == 0
-    refused(5, ("experiment 'one' runs", "one runs at a time", "stop 'one' first"), "experiments", "start", "two")
+    room = ("no room for the 1 that 'two' wants: 'one' takes 0 to 1", "never share a unit", "stop 'one' first")
+    refused(5, room, "experiments", "start", "two")
     Path("nan.toml").write_text("alpha = nan\n" + EXPERIMENT)
     refused(2, ("alpha is nan", "between 0 and 0.5"), "experiments", "create", "nan.toml")
     Path("inf.toml").write_text(EXPERIMENT + "weight = inf\n")

@@ -171,3 +171,25 @@ def test_by_commands(ran: Path) -> None:
     told = json.loads(recloop("experiments", "readout", "mix", "--json").out)
     assert told["verdict"]["verdict"] == "keep_running"
     assert told["readout"]["policies"] == ["popular", "random"]
+
+
+def test_it_runs_alone_and_is_revised(site: Site) -> None:
+    variants = {"a": {"policy": "popular", "control": True}, "b": {"policy": "random"}}
+    site.experiments.create({"name": "split", "variants": variants})
+    site.experiments.create({"name": "home", "design": "interleaving", "policies": ["popular", "random"]})
+    site.experiments.start("home")
+    site.experiments.follow_ramps()
+    with pytest.raises(ConflictError, match="experiment 'home' runs; an interleaving test runs alone"):
+        site.experiments.start("split")
+    with pytest.raises(ConflictError, match="'home' is an interleaving test; it has no ramp"):
+        site.experiments.step("home")
+    site.experiments.stop("home")
+    assert site.experiments.revise("home", {"method": "balanced"}).name == "home.2"
+    site.experiments.start("home.2")
+    site.visit("u1")
+    assert (site.last.experiment, site.last.policy) == ("home.2", "interleaving home.2")
+    assert site.experiments.read_out("home.2")[0].slates == 1
+    site.visit("")
+    assert site.last.experiment == ""
+    with pytest.raises(SettingError, match="the revision is named 'other'; it keeps the name 'home'"):
+        site.experiments.revise("home", {"name": "other"})

@@ -222,7 +222,10 @@ def test_the_life_of_an_experiment(service) -> None:
     refused = client.post("/v1/experiments/other/start")
     assert (refused.status_code, refused.json()["detail"]) == (
         409,
-        "experiment 'home' runs; one runs at a time; stop 'home' first.",
+        (
+            "layer 'default' has no room for the 1 that 'other' wants: 'home' takes 0 to 1; "
+            "experiments of one layer never share a unit; stop 'home' first."
+        ),
     )
     assert client.post("/v1/experiments/home/stop").json()["state"] == "stopped"
     assert client.post("/v1/recommend", json={"user": "v1"}).json()["variant"] == ""

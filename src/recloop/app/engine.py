@@ -20,6 +20,7 @@ from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
+from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.language.steer import parse as parse_steer
 from recloop.store import Appended, Store
@@ -87,17 +88,19 @@ class Servable(Protocol):
 
 
 class Assignment(NamedTuple):
-    """Which variant of which experiment a user is in, and the policy that it means."""
+    """Which variant of which experiment a request is in, and the policy that it means; ``forced`` where by hand."""
 
     experiment: str
     variant: str
     policy: str
+    forced: bool = False
 
 
-Assign = Callable[[str], Assignment | None]
+Assign = Callable[[Request], Assignment | None]
+"""From a request that has its id and its time to what it gets."""
 
 
-def unassigned(_user: str) -> Assignment | None:
+def unassigned(_request: Request) -> Assignment | None:
     """The assignment while no experiment runs."""
     return None
 
@@ -183,7 +186,7 @@ class Engine:
         self._loaded = replace(loaded, states={**loaded.states, policy: state})
 
     def run_experiment(self, assign: Assign) -> None:
-        """Assign users from now on with this function; ``unassigned`` ends it."""
+        """Assign requests from now on with this function; ``unassigned`` ends it."""
         self._assign = assign
 
     def interleave(self, tests: Sequence[Interleaving]) -> None:
@@ -223,27 +226,35 @@ class Engine:
         loaded = self._serving()
         now = self._clock() if request.time is None else request.time
         user = request.user or ""
-        assigned = self._assign(user) if user else None
-        wanted = assigned.policy if assigned else loaded.release.default_policy
-        history = self._recent.history(user, request.history, now)
         identity = self._ids()
         # each request has its own key: else a random policy would show a user the same slate every time
-        keyed = replace(request, history=history, time=now, id=request.id or identity)
-        rules = self._rules(loaded.release, request)
-        histories = Histories.from_requests([keyed], loaded.release.items, loaded.release.kinds)
-        name, choices = self._choose(loaded, wanted, histories, request.k, rules)
-        return Decision(
+        asked = replace(request, time=now, id=request.id or identity)
+        assigned = self._assign(asked)
+        wanted = assigned.policy if assigned else loaded.release.default_policy
+        decision = Decision(
             id=identity,
             user=user,
             time=now,
-            items=self._told(loaded, name, choices, histories, rules if request.explain else None),
+            items=(),
             policy=wanted,
             experiment=assigned.experiment if assigned else "",
             variant=assigned.variant if assigned else "",
-            arm=choices.arms[0],
-            propensity=float(choices.propensities[0]),
             release=loaded.release.name,
             surface=request.surface,
+            session=request.session or "",
+            forced=assigned.forced if assigned else False,
+        )
+        rules = self._rules(loaded.release, request)
+        if wanted == NONE:
+            return replace(decision, latency=time.perf_counter() - start)
+        keyed = replace(asked, history=self._recent.history(user, request.history, now))
+        histories = Histories.from_requests([keyed], loaded.release.items, loaded.release.kinds)
+        name, choices = self._choose(loaded, wanted, histories, request.k, rules)
+        return replace(
+            decision,
+            items=self._told(loaded, name, choices, histories, rules if request.explain else None),
+            arm=choices.arms[0],
+            propensity=float(choices.propensities[0]),
             fallback=name if name != wanted else choices.fallbacks[0],
             latency=time.perf_counter() - start,
         )

@@ -12,8 +12,8 @@ VARIANT = "interleaved"  # everybody is in it: the comparison is made inside eac
 
 def interleaved(test: Interleaving) -> Assign:
     """The function that gives every user slates of all policies."""
-    assignment = Assignment(test.name, VARIANT, test.policy)
-    return lambda _: assignment
+    assignment = Assignment(test.id, VARIANT, test.policy)
+    return lambda request: assignment if request.user else None
 
 
 def read_interleaving(store: Store, name: str, now: float) -> InterleavingReadout:

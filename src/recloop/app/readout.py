@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from recloop.data.vocabulary import Vocabulary
 from recloop.experience.scorecard import scorecard
 from recloop.experiments import Experiment, decide, read_out
+from recloop.experiments.counted import without_forced
 from recloop.metrics.outcomes import user_table, with_diversity
 from recloop.report.report import Trial
 from recloop.store import Store
@@ -49,7 +50,10 @@ def experiment_table(store: Store, name: str, *, shown: Shown | None, sentiment:
     first = store.decisions(experiment=name)["time"].min()
     since = float(first) if isinstance(first, int | float) else float("inf")
     mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
-    decisions = store.decisions(since=since).with_columns(mine.alias("variant"))
+    # who is anonymous is one user per session, or per request: all of them together are nobody
+    someone = pl.when(pl.col("user") != "").then(pl.col("user"))
+    guest = pl.when(pl.col("session") != "").then("session " + pl.col("session")).otherwise("request " + pl.col("id"))
+    decisions = store.decisions(since=since).with_columns(mine.alias("variant"), someone.otherwise(guest).alias("user"))
     if shown is not None and shown.vectors is not None:
         decisions = with_diversity(decisions, shown.items, shown.vectors)
     return user_table(
@@ -86,5 +90,12 @@ def read_trial(
     card = None
     if counted and not readout.hidden:
         planned = experiment.planned_for(treatment, experiment.controls[0]) if readout.basis == "always valid" else None
-        card = scorecard(table, treatment, experiment.controls, experiment.alpha, planned_users=planned)
+        card = scorecard(
+            without_forced(table)[0],
+            treatment,
+            experiment.controls,
+            experiment.alpha,
+            planned_users=planned,
+            crossed=experiment.unit != "user",
+        )
     return Trial(experiment, readout, verdict, card)

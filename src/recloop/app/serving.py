@@ -49,13 +49,17 @@ class Serving:
         self._ids = ids
 
     def follow(self) -> None:
-        """Take over what other processes have changed in the store: the active release, the running experiment.
+        """Take over what other processes have changed in the store: the active release, the running experiments.
 
         Raises:
             ArtifactError: the release that became active is damaged; what was loaded goes on.
         """
         self.releases.follow()
         self.experiments.follow()
+
+    def follow_ramps(self) -> None:
+        """Widen or stop the experiments of which a step of the ramp is over."""
+        self.experiments.follow_ramps()
 
     async def recommend(self, request: Request) -> Decision:
         """A slate, as a decision that is on disk when it is given.

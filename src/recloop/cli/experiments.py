@@ -1,4 +1,5 @@
 import getpass
+import math
 import time
 import tomllib
 from pathlib import Path
@@ -43,12 +44,27 @@ def list_(store: str, as_json: bool) -> None:
 @json_option
 def create(file: Path, store: str, as_json: bool) -> None:
     """Keep the experiment described in the TOML file FILE as a draft."""
+    from recloop.app.experiments import create_experiment
     from recloop.experiments import designs
     from recloop.store import Store
 
-    experiment = designs.parse(_toml(file))
+    experiment = designs.parse(toml(file))  # before a store is made for it
     with Store(store) as opened:
-        record = opened.experiments.add(experiment.name, experiment.to_dict(), actor=_actor("create"))
+        record = create_experiment(opened, experiment.to_dict(), actor=_actor("create"))
+    _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments revise home-page changes.toml")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@json_option
+def revise(name: str, file: Path, store: str, as_json: bool) -> None:
+    """Make the next version of the experiment NAME, as a draft, with the settings in the TOML file FILE changed."""
+    from recloop.app.experiments import revise_experiment
+
+    with existing_store(store) as opened:
+        record = revise_experiment(opened, name, toml(file), actor=_actor("revise"))
     _tell(record._asdict(), as_json=as_json)
 
 
@@ -57,7 +73,10 @@ def create(file: Path, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def start(name: str, store: str, as_json: bool) -> None:
-    """Assign users to the experiment NAME from now on."""
+    """Assign users to the experiment NAME from now on.
+
+    Several run at once: one layer shares its users among its experiments, and each surface belongs to one layer.
+    """
     from recloop.app.experiments import start_experiment
     from recloop.loop.release import load
 
@@ -73,10 +92,35 @@ def start(name: str, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def stop(name: str, store: str, as_json: bool) -> None:
-    """End the experiment NAME; everybody gets the default policy again."""
+    """End the experiment NAME; its users get the default policy again."""
     with existing_store(store) as opened:
         record = opened.experiments.stop(name, actor=_actor("stop"))
     _tell(record._asdict(), as_json=as_json)
+
+
+@experiments.command(epilog="Example: recloop experiments step home-page")
+@click.argument("name")
+@store_option
+@json_option
+def step(name: str, store: str, as_json: bool) -> None:
+    """Move the experiment NAME on its ramp if the step is over: wider, or stopped where it does harm.
+
+    A running service does so by itself; without one, call this from a timer.
+    """
+    from recloop.app.comments import comment_reader
+    from recloop.app.ramp import follow_ramp
+    from recloop.loop.release import load
+
+    with existing_store(store) as opened:
+        active = opened.releases.active()
+        shown = load(Path(active.path)) if active else None
+        now = time.time()
+        moved = follow_ramp(opened, name, now, shown=shown, sentiment=comment_reader(), actor=_actor("step"))
+    if as_json:
+        due = moved.due if math.isfinite(moved.due) else None
+        answer({"move": moved.move, "share": moved.share, "sentence": moved.sentence, "due": due})
+        return
+    out.print(f"[bold]{moved.move}[/] {moved.sentence}")
 
 
 @experiments.command(epilog="Example: recloop experiments readout home-page --json")
@@ -124,7 +168,13 @@ def readout(name: str, store: str, as_json: bool) -> None:
             out.print(f"  {row.sentence}", markup=False)
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def toml(file: Path) -> dict[str, Any]:
+    """What a TOML file that describes an experiment holds.
+
+    Raises:
+        MissingError: there is no such file.
+        SettingError: it is not TOML.
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

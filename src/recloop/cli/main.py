@@ -20,7 +20,7 @@ COMMANDS = {
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
-    "experiments": "experiments",
+    "experiments": "power",  # the group with its last command
     "releases": "releases",
     "compress": "compress",
     "rollback": "releases",

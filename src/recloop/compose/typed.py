@@ -94,6 +94,8 @@ def in_words(rule: str, words: Mapping[str, str] = TOML) -> str:
     """
     if rule == "Number out of range":
         return "It must be a finite number"
+    if "datetime" in rule:
+        return "It must be a date with its time and zone, such as 2026-03-02T08:00:00Z"
     rule = re.sub(r", got `.*`$", "", rule)
     rule = re.sub(r"`(\w+)`", lambda word: words.get(word[1], word[1]), rule.replace(" | ", "` or `"))
     if rule.startswith("Expected "):

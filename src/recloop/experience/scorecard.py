@@ -90,6 +90,7 @@ def scorecard(
     metrics: Sequence[str] = EXPERIENCE,
     catalogue: Mapping[str, OutcomeMetric] = OUTCOMES,
     planned_users: int | None = None,
+    crossed: bool = False,
 ) -> Scorecard:
     """Score what users experienced.
 
@@ -103,6 +104,7 @@ def scorecard(
         catalogue: where they are defined.
         planned_users: users of a treatment and a control together that the experiment was planned for; with it, every
             interval may be looked at any time. Without, they are made for one look.
+        crossed: users are seen in several variants by design, since sessions or requests were assigned.
 
     Raises:
         DataError: the table is not one row per user.
@@ -124,12 +126,13 @@ def scorecard(
     for metric in metrics:
         if metric not in catalogue:
             raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
-    kept, crossovers = without_crossovers(table.filter(pl.col("variant").is_in([treatment, *controls])))
+    shown = table.filter(pl.col("variant").is_in([treatment, *controls]))
+    kept, crossovers = (shown, 0) if crossed else without_crossovers(shown)
     users = dict(kept["variant"].value_counts().iter_rows())
     for name in (treatment, *controls):
         if name not in users:
             raise MissingError(f"variant '{name}' has no users", advice=nearest(name, table["variant"].unique()))
-    arms = Arms.of(kept, [catalogue[metric] for metric in metrics])
+    arms = Arms.of(kept, [catalogue[metric] for metric in metrics], crossed=crossed)
     places = [(metric, control) for metric in metrics for control in controls]
     effects = [_effect(arms, metric, treatment, control, alpha, planned_users) for metric, control in places]
     adjusted = benjamini_hochberg([effect.p_value if effect else float("nan") for effect in effects]).tolist()

@@ -4,10 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Effect, Moments, always_valid, ratio, welch
+from recloop.stats.comoments import Comoments
+from recloop.stats.crossed import crossed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,11 @@ class Arms:
     metrics: Mapping[str, OutcomeMetric]
     missing: Mapping[str, str]
     moments: Mapping[tuple[str, str], Moments]
+    crossed: bool = False
 
     @classmethod
-    def of(cls, table: pl.DataFrame, metrics: Iterable[OutcomeMetric]) -> "Arms":
-        """The arms of a user table.
+    def of(cls, table: pl.DataFrame, metrics: Iterable[OutcomeMetric], *, crossed: bool = False) -> "Arms":
+        """The arms of a user table. ``crossed``: users are seen in several of them, since sessions were assigned.
 
         Raises:
             DataError: a column holds text, NaN or infinite values.
@@ -43,7 +47,7 @@ class Arms:
             if not missing[id_]
             for name, frame in frames.items()
         }
-        return cls(frames, by_id, missing, moments)
+        return cls(frames, by_id, missing, moments, crossed)
 
     def unknown(self, metric: str, arm: str) -> str:
         """Why the metric has no value in the arm; empty where it has one."""
@@ -77,6 +81,19 @@ class Arms:
 
     def effects(self, metric: str, treatment: str, control: str, alpha: float, planned: int) -> Effects:
         """The treatment against the control; ``planned`` counts the users of these two arms."""
+        if self.crossed:
+            sums = self._sums(metric, treatment, control)
+            return Effects(crossed(sums, alpha), crossed(sums, alpha, planned=planned))
         t, c = self.moments[metric, treatment], self.moments[metric, control]
         once = welch(t, c, alpha) if t.x_mean is None else ratio(t, c, alpha)
         return Effects(once, always_valid(t, c, alpha, planned=planned))
+
+    def _sums(self, metric: str, *arms: str) -> Comoments:
+        """What each user of either arm adds to numerator and denominator in each: zero where the user never was."""
+        sides = []
+        for arm in arms:
+            y, x = self.metrics[metric].values(self.frames[arm])
+            columns = {"user": self.frames[arm]["user"], f"y {arm}": y, f"x {arm}": np.ones(y.size) if x is None else x}
+            sides.append(pl.DataFrame(columns))
+        both = sides[0].join(sides[1], on="user", how="full", coalesce=True).drop("user").fill_null(0.0)
+        return Comoments.of(both.to_numpy())

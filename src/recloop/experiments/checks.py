@@ -9,6 +9,7 @@ from recloop.errors import DataError
 from recloop.experiments.definition import Experiment
 from recloop.stats import SRM, srm
 
+UNITS = {"session": "sessions", "request": "slates"}  # column of the user table that counts them
 CROSSOVER_LIMIT = 0.01  # share of users seen in two variants above which results are hidden
 
 
@@ -48,7 +49,11 @@ def without_crossovers(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def traffic(experiment: Experiment, table: pl.DataFrame) -> SRM:
-    """Users per variant against the planned weights; a user of several variants counts where it was seen first."""
+    """Units per variant against the planned weights; a user of several variants counts where it was seen first."""
+    if (counted := UNITS.get(experiment.unit)) and counted in table.columns:
+        sums = dict(table.group_by("variant").agg(pl.col(counted).sum()).iter_rows())
+        counts = {**dict.fromkeys(experiment.variants, 0), **sums}
+        return srm(counts, experiment.weights, unit=f"{experiment.unit}s")
     ordered = table.sort("first", "variant") if "first" in table.columns else table
     counts = dict(ordered.unique("user", keep="first", maintain_order=True)["variant"].value_counts().iter_rows())
     return srm({**dict.fromkeys(experiment.variants, 0), **counts}, experiment.weights)

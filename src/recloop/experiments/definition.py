@@ -4,24 +4,35 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
+from recloop.experiments.ramp import Step, check_ramp
+from recloop.experiments.targeting import Condition
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 from recloop.metrics.online import Scale as MarginScale
 
+NONE = "none"
+"""The policy that recommends nothing. Every service has it, whatever its release."""
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# what definitions held from the first: these make the fingerprint always, later settings where they are not the default
+_FIRST = {
+    *("name", "version", "salt", "hypothesis", "variants", "primary", "guardrails"),
+    *("alpha", "window", "minimum_users", "planned_users", "rule"),
+}
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """What one share of the users gets.
 
     Attributes:
-        policy: name of the policy that makes their slates.
+        policy: name of the policy that makes their slates; ``none`` shows nothing.
         weight: share of the traffic, in any unit; zero turns the variant off.
         control: whether treatments are held against it.
     """
@@ -48,8 +59,24 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     against: str = ""
 
 
+class Holdout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Users that are in no experiment, so that the sum of all changes can be seen.
+
+    Attributes:
+        share: of all users.
+        salt: text that the choice hangs on; another one chooses other users.
+    """
+
+    share: float
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise SettingError(f"the holdout is {self.share}", allowed="a share of users of at least 0 and below 1")
+
+
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Variants, how users are split over them, what is measured, and the rule that ends it.
+    """Who takes part, how they are split over variants, what is measured, and the rule that ends it.
 
     It never changes once it runs: ``revised`` makes the next version, whose users are split anew.
 
@@ -57,7 +84,20 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         name: letters, digits, ``.``, ``_`` and ``-``.
         variants: name → variant; at least one control and one that is none.
         hypothesis: why anybody expects a change.
+        unit: what is assigned: a ``user`` stays with a variant for good, a ``session`` for its length, a ``request``
+            is drawn by itself. Users are what the statistics count in each case.
+        surfaces: where it runs; empty means everywhere. A surface belongs to one layer at a time.
+        layer: experiments of one layer share its units and never meet in one of them; layers are independent.
+        traffic: share of the eligible units that takes part, at the end of the ramp.
+        offset: where in the layer its share begins; None takes the first free place at the start.
+        targeting: conditions that a request must meet, all of them.
+        holdout: users that are in no experiment.
+        ramp: shares of traffic over time; empty means all of it at once.
+        starts: nobody is assigned before.
+        ends: nobody is assigned from then on.
+        forced: unit → variant, for those who test it; they are not counted.
         primary: id of the metric that decides.
+        secondaries: ids of metrics that explain, and decide nothing.
         guardrails: what must not get worse.
         alpha: chance of a false alarm that is accepted.
         window: seconds after a slate in which what users do counts for it.
@@ -80,7 +120,19 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     name: str
     variants: dict[str, Variant]
     hypothesis: str = ""
+    unit: Literal["user", "session", "request"] = "user"
+    surfaces: tuple[str, ...] = ()
+    layer: str = "default"
+    traffic: float = 1.0
+    offset: float | None = None
+    targeting: tuple[Condition, ...] = ()
+    holdout: Holdout | None = None
+    ramp: tuple[Step, ...] = ()
+    starts: Moment | None = None
+    ends: Moment | None = None
+    forced: dict[str, str] = {}
     primary: str = "slate_ctr"
+    secondaries: tuple[str, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     alpha: float = 0.05
     window: float = 86400.0
@@ -91,7 +143,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     version: int = 1
 
     def __post_init__(self) -> None:
-        for kind, name in (("experiment", self.name), *(("variant", name) for name in self.variants)):
+        variants = (("variant", name) for name in self.variants)
+        for kind, name in (("experiment", self.name), ("layer", self.layer), *variants):
             if not _NAME.fullmatch(name):
                 raise SettingError(
                     f"the {kind} is named '{name}'",
@@ -104,6 +157,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             if not any(self.variants[name].weight > 0 for name in group):
                 advice = "mark one variant with control = true" if what == "control" else "add a variant to try"
                 raise SettingError(f"experiment '{self.name}' has no {what} with traffic", advice=advice)
+        self._check_traffic()
         _between("alpha", self.alpha, 0, 0.5)
         _between("window", self.window, 0, 366 * 86400)
         if not 2 <= self.minimum_users <= self.planned_users:
@@ -122,6 +176,27 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                     advice=nearest(guardrail.against, self.controls),
                 )
 
+    def _check_traffic(self) -> None:
+        if not 0 < self.traffic <= 1:
+            raise SettingError(f"traffic is {self.traffic}", allowed="a share above 0 and at most 1")
+        if self.offset is not None and not (self.offset >= 0 and self.offset + self.traffic <= 1 + 1e-12):
+            raise SettingError(
+                f"offset is {self.offset} and traffic {self.traffic}", allowed="0 <= offset and offset + traffic <= 1"
+            )
+        check_ramp(self.ramp, self.traffic)
+        if self.starts and self.ends and not self.starts < self.ends:
+            raise SettingError(
+                f"it starts at {self.starts.isoformat()} and ends at {self.ends.isoformat()}",
+                allowed="it ends after it starts",
+            )
+        for unit, variant in self.forced.items():
+            if variant not in self.variants:
+                raise SettingError(f"'{unit}' is forced into '{variant}'", advice=nearest(variant, self.variants))
+        if self.salt.startswith(("layer:", "holdout:")):
+            raise SettingError(
+                f"the salt is '{self.salt}'", allowed="'layer:' and 'holdout:' begin the salts of others"
+            )
+
     @classmethod
     def parse(cls, table: Mapping[str, Any], catalogue: Mapping[str, OutcomeMetric] = OUTCOMES) -> Self:
         """The experiment that a TOML table or a JSON object describes.
@@ -138,15 +213,32 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def check_metrics(self, catalogue: Mapping[str, OutcomeMetric]) -> None:
-        """Raises SettingError where a metric is not in the catalogue; the nearest is offered."""
-        for metric in (self.primary, *(guardrail.metric for guardrail in self.guardrails)):
+        """Raises SettingError where a metric is unknown, or the primary one says nothing of a variant that is empty."""
+        for metric in (self.primary, *self.secondaries, *(guardrail.metric for guardrail in self.guardrails)):
             if metric not in catalogue:
                 raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
+        empty = [name for name, variant in self.variants.items() if variant.policy == NONE]
+        if empty and catalogue[self.primary].of_items:
+            raise SettingError(
+                f"variant '{empty[0]}' shows nothing, and {catalogue[self.primary].title} counts what is shown",
+                allowed="under such a variant it is nothing by definition",
+                advice="choose a primary metric that is not of items, such as orders_per_user or satisfaction",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ``parse`` turns them back."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
+
+    @property
+    def id(self) -> str:
+        """What its decisions are marked with: the name, and from the second version on the version.
+
+        >>> test = Experiment(name="home", variants={"a": Variant(policy="a", control=True), "b": Variant(policy="b")})
+        >>> test.id, test.revised(alpha=0.1).id
+        ('home', 'home.2')
+        """
+        return self.name if self.version == 1 else f"{self.name}.{self.version}"
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -182,12 +274,29 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the definition: what was agreed on before the start."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        said = {
+            field.name: getattr(self, field.name)
+            for field in msgspec.structs.fields(self)
+            if field.name in _FIRST or getattr(self, field.name) != _default(field)
+        }
+        return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
 
     def revised(self, **changes: Any) -> Self:
-        """The next version with some settings changed. Its salt is new unless one is given: users are split anew."""
-        fresh = {"version": self.version + 1, "salt": ""}
+        """The next version with some settings changed, a draft again.
+
+        Its salt is new unless one is given, so that users are split anew; its place in the layer is found anew too.
+
+        Raises:
+            SettingError: a setting is unknown or not allowed, or the name would change.
+        """
+        if changes.get("name", self.name) != self.name:
+            raise SettingError(f"the revision is named '{changes['name']}'", allowed=f"it keeps the name '{self.name}'")
+        fresh = {"version": self.version + 1, "salt": "", "offset": None}
         return type(self).parse({**self.to_dict(), **fresh, **changes})
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:

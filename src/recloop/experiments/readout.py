@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from recloop.experiments.arms import Arms
-from recloop.experiments.checks import Check, checks, require_users, traffic, without_crossovers
+from recloop.experiments.checks import Check, checks, require_users, traffic
+from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
 from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
@@ -54,7 +55,9 @@ class Readout:
     Where a check is red, ``hidden`` holds the reason and there are no values, comparisons, guardrails or lifts: who is
     counted is broken, and no number can be trusted.
 
-    ``users`` are counted without those seen in two variants (``crossovers``). ``definition`` and ``data`` are the
+    ``users`` are counted without those seen in two variants (``crossovers``), and without those who got a variant by
+    hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
+    lifts over time. ``definition`` and ``data`` are the
     fingerprints of what was agreed on and of what was read. ``seconds_left`` is how long the planned users take at the
     pace so far; None where it is not known.
     """
@@ -124,16 +127,21 @@ def read_out(
     """
     experiment.check_metrics(catalogue)
     require_users(table)
-    split = traffic(experiment, table)
-    kept, crossovers = without_crossovers(table)
-    found = checks(table, crossovers, split)
+    who = counted(experiment, table)
+    kept, crossovers = who.kept, who.crossovers
+    split = traffic(experiment, who.seen)
+    found = with_notes(checks(who.seen, crossovers, split), who.notes)
     hidden = " ".join(one.sentence for one in found if one.level == "red")
     users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
     over = sum(users.values()) >= experiment.planned_users
     basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
-    wanted = dict.fromkeys([experiment.primary, *(g.metric for g in experiment.guardrails), *catalogue])
-    arms = Arms.of(kept.clear() if hidden else kept, [catalogue[id_] for id_ in wanted])
-    lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if "first" in table.columns]
+    wanted = dict.fromkeys(
+        [experiment.primary, *experiment.secondaries, *(g.metric for g in experiment.guardrails), *catalogue]
+    )
+    crossed = experiment.unit != "user"
+    arms = Arms.of(kept.clear() if hidden else kept, [catalogue[id_] for id_ in wanted], crossed=crossed)
+    timed = "first" in table.columns and not crossed
+    lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if timed]
     return Readout(
         experiment=experiment.name,
         version=experiment.version,

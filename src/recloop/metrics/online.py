@@ -34,6 +34,8 @@ class OutcomeMetric:
         margin: largest loss that a guardrail on it tolerates by default.
         margin_scale: whether the margin is a fraction of the control's value or in the metric's unit.
         form: how to write a value.
+        of_items: whether it counts only what is shown or what happens to it: under a policy that shows nothing, such
+            a metric is zero or has no value.
         source: where the definition comes from.
     """
 
@@ -48,6 +50,7 @@ class OutcomeMetric:
     margin: float = 0.05
     margin_scale: Scale = "relative"
     form: Form = "number"
+    of_items: bool = False
     source: str = ""
 
     @property
@@ -121,6 +124,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         denominator="slates",
         form="percent",
         source="A. Deng, U. Knoblich, J. Lu, KDD 2018",
+        of_items=True,
     ),
     OutcomeMetric(
         id="ctr",
@@ -132,6 +136,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         denominator="shown",
         form="percent",
         source="A. Deng, U. Knoblich, J. Lu, KDD 2018",
+        of_items=True,
     ),
     OutcomeMetric(
         id="purchase_rate",
@@ -141,6 +146,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         needs="purchase events",
         numerator="buyer",
         form="percent",
+        of_items=True,
     ),
     OutcomeMetric(
         id="purchases_per_slate",
@@ -150,6 +156,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         needs="purchase events",
         numerator="purchases",
         denominator="slates",
+        of_items=True,
     ),
     OutcomeMetric(
         id="revenue_per_user",
@@ -158,6 +165,23 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         unit="money per user",
         needs="purchase events with a value",
         numerator="revenue",
+        of_items=True,
+    ),
+    OutcomeMetric(
+        id="orders_per_user",
+        title="purchases per user, shown or not",
+        formula=r"\frac{\sum_u \#\text{purchases of any item}}{\#u}",
+        unit="per user",
+        needs="purchase events",
+        numerator="orders",
+    ),
+    OutcomeMetric(
+        id="spend_per_user",
+        title="money per user, shown or not",
+        formula=r"\frac{\sum_u \text{value of purchases of any item}}{\#u}",
+        unit="money per user",
+        needs="purchase events with a value",
+        numerator="spend",
     ),
     OutcomeMetric(
         id="satisfaction",
@@ -201,6 +225,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         needs="click events",
         numerator="abandoned",
         denominator="slates",
+        of_items=True,
         direction="lower",
         form="percent",
         margin=0.02,
@@ -217,6 +242,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         denominator="diversity_slates",
         margin=0.10,
         source="B. Smyth, P. McClave, ICCBR 2001",
+        of_items=True,
     ),
     OutcomeMetric(
         id="repeat_exposure",
@@ -230,6 +256,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
         form="percent",
         margin=0.05,
         margin_scale="absolute",
+        of_items=True,
     ),
     OutcomeMetric(
         id="latency",

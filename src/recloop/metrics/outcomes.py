@@ -45,7 +45,8 @@ def user_table(
 
     **Attribution.** An event counts for a decision that showed its item, at most ``window`` seconds after it. Where the
     event carries a decision's id, that decision is meant. Where it carries none, it is the latest one that showed the
-    item to the user before the event (last touch). Feedback without an item counts for the user's latest slate.
+    item to the user before the event (last touch). Feedback without an item counts for the user's latest slate, and
+    so do all purchases for ``orders`` and ``spend``, whatever was shown.
 
     **The unit is the user.** Slates of one user are alike, so an interval made of slates as if they were independent is
     too narrow: rows of decisions never leave this function.
@@ -54,8 +55,8 @@ def user_table(
 
     Args:
         decisions: id, user, variant, time, items, latency, fallback; ``diversity`` where known (see
-            ``with_diversity``). Those with an empty variant are outside the experiment: they count as earlier
-            exposure, and get no row.
+            ``with_diversity``), ``session`` and ``forced`` where experiments need them. Those with an empty variant
+            are outside the experiment: they count as earlier exposure, and get no row.
         events: user, item, kind, value, time, decision.
         feedback: user, kind, time, value, text, item, decision; None where there is none.
         window: attribution window in seconds.
@@ -66,7 +67,9 @@ def user_table(
     Returns:
         variant, user, first, last (times of the first and the last slate), and the sums slates, shown, repeats,
         fallbacks, latency_sum, diversity_sum, diversity_slates, clicks (items clicked), clicked_slates, abandoned,
-        purchases, buyer (0 or 1), revenue, rating_sum, ratings, survey_sum, surveys, sentiment_sum, comments.
+        purchases, buyer (0 or 1), revenue, orders, spend, rating_sum, ratings, survey_sum, surveys, sentiment_sum,
+        comments. Where
+        decisions tell them: sessions (different ones), forced (slates of a variant that was given by hand).
 
     Raises:
         DataError: a column is missing, or a decision's id comes twice.
@@ -93,7 +96,8 @@ def user_table(
     exposures = slates.select("decision", "user", "time", item="items").explode("item").drop_nulls("item")
     counted = events.lazy().filter(pl.col("kind").is_in(kinds.counted), pl.col("item") != "")
     done = attributed(counted, exposures, slates, window)
-    parts = [_shown(exposures), _did(done, kinds)]
+    bought = counted.filter(pl.col("kind").is_in(kinds.purchase)).with_columns(item=pl.lit(""))
+    parts = [_shown(exposures), _did(done, kinds), _bought(attributed(bought, exposures, slates, window))]
     sent = _sent(events, kinds)
     sent["latency"] = decisions["latency"].count() > 0
     sent["diversity"] = "diversity" in decisions.columns
@@ -219,6 +223,10 @@ def _did(done: pl.LazyFrame, kinds: OutcomeKinds) -> pl.LazyFrame:
     )
 
 
+def _bought(bought: pl.LazyFrame) -> pl.LazyFrame:
+    return bought.group_by("decision").agg(orders=pl.len().cast(pl.Int64), spend=pl.col("value").sum())
+
+
 def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | None) -> pl.LazyFrame:
     found = said.collect()
     written = found["text"].fill_null("") != ""
@@ -295,12 +303,16 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
                 "buyer"
             ),
             amount("revenue", when=sent["revenue"]),
+            count("orders", when=sent["purchase"]),
+            amount("spend", when=sent["revenue"]),
             amount("rating_sum", when=sent["rating"]),
             count("ratings", when=sent["rating"]),
             amount("survey_sum", when=sent.get("survey", False)),
             count("surveys", when=sent.get("survey", False)),
             amount("sentiment_sum", when=sent.get("comment", False)),
             count("comments", when=sent.get("comment", False)),
+            *([pl.col("session").n_unique().cast(pl.Int64).alias("sessions")] if "session" in columns else []),
+            *([count("forced")] if "forced" in columns else []),
         )
         .sort("variant", "user")
     )

@@ -23,6 +23,12 @@ def _environment() -> Environment:
     )
 
 
+@cache
+def style() -> str:
+    """The style of pages and charts."""
+    return files("recloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+
+
 def render(template: str, values: Mapping[str, Any], *, kind: str, now: float, simulation: bool = False) -> str:
     """The page as text.
 
@@ -33,13 +39,12 @@ def render(template: str, values: Mapping[str, Any], *, kind: str, now: float, s
         now: seconds since 1970 in UTC, for its first line.
         simulation: whether the numbers come from a made-up world; then the page says so.
     """
-    style = files("recloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     return (
         _environment()
         .get_template(template)
         .render(
             **values,
-            style=Markup(style),  # noqa: S704 -- our own file
+            style=Markup(style()),  # noqa: S704 -- our own file
             kind=kind,
             simulation=simulation,
             made=datetime.fromtimestamp(now, tz=UTC).strftime("%d %B %Y, %H:%M UTC"),

@@ -123,6 +123,8 @@ class Endpoint:
         if self._decoder is not None:
             raw = await body.read(headers, receive, self._limit)
             found = route.parse(raw) if route.parse else body.decode(self._decoder, raw)
+            if route.also and (scope_too := route.also(found)):
+                self._access.check(headers, scope_too)
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
             more = [(b"content-security-policy", given.policy.encode())] if given.policy else []

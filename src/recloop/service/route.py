@@ -35,7 +35,10 @@ Handler = Callable[[Call], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the table. ``scope`` is what a key needs; ``errors`` are the statuses that it may answer besides."""
+    """A line of the table. ``scope`` is what a key needs; ``errors`` are the statuses that it may answer besides.
+
+    ``also`` names the scope that some bodies need besides, "" for those that need none.
+    """
 
     method: str
     path: str
@@ -46,6 +49,7 @@ class Route:
     status: int = 200
     errors: tuple[int, ...] = ()
     parse: Callable[[bytes], Any] | None = None
+    also: Callable[[Any], str] | None = None
 
     @property
     def summary(self) -> str:

@@ -1,6 +1,7 @@
 """The one table of routes. Routing, access, parsing and the OpenAPI description all come from it."""
 
 import asyncio
+import math
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from recloop.app.engine import NotReadyError
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
+from recloop.experiments.definition import NONE
 from recloop.language.steer import parse as parse_steer
 from recloop.service import body
 from recloop.service.access import PUBLIC
@@ -30,6 +32,8 @@ from recloop.service.wire import (
     Rejected,
     ReleaseAnswer,
     ReleasesAnswer,
+    Revision,
+    StepAnswer,
 )
 from recloop.store.experiments import ExperimentRecord
 from recloop.store.releases import ReleaseRecord
@@ -65,11 +69,13 @@ async def recommend(call: Call) -> RecommendAnswer:
             steer=wish.steer,
             strength=wish.strength,
             explain=wish.explain,
+            session=wish.session,
+            force=wish.force,
         )
     )
     if decision.fallback:
         call.observed.fallbacks.labels(decision.policy).inc()
-    if not decision.items:
+    if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
     return RecommendAnswer(
         decision=decision.id,
@@ -83,7 +89,12 @@ async def recommend(call: Call) -> RecommendAnswer:
         variant=decision.variant,
         fallback=decision.fallback,
         steer=parse_steer(wish.steer).said(),
+        forced=decision.forced,
     )
+
+
+def _testing(wish: RecommendRequest) -> str:
+    return "experiments" if wish.force else ""
 
 
 # ---- the log
@@ -154,15 +165,27 @@ async def create_experiment(call: Call) -> ExperimentAnswer:
 
 
 async def start_experiment(call: Call) -> ExperimentAnswer:
-    """Start an experiment: from now on its users get their variants."""
+    """Start an experiment: from now on its units get their variants."""
     start = call.serving.experiments.start
     return _experiment(await asyncio.to_thread(start, call.path["name"], actor=call.actor))
 
 
 async def stop_experiment(call: Call) -> ExperimentAnswer:
-    """Stop an experiment: from now on everybody gets the default policy."""
+    """Stop an experiment: from now on its users get the default policy."""
     stop = call.serving.experiments.stop
     return _experiment(await asyncio.to_thread(stop, call.path["name"], actor=call.actor))
+
+
+async def revise_experiment(call: Call) -> ExperimentAnswer:
+    """Make the next version of an experiment; it waits as a draft."""
+    revise = call.serving.experiments.revise
+    return _experiment(await asyncio.to_thread(revise, call.path["name"], call.body.changes, actor=call.actor))
+
+
+async def step_experiment(call: Call) -> StepAnswer:
+    """Move an experiment on its ramp if the step is over: wider, or stopped on harm."""
+    found = await asyncio.to_thread(call.serving.experiments.step, call.path["name"], actor=call.actor)
+    return StepAnswer(found.move, found.share, found.sentence, found.due if math.isfinite(found.due) else None)
 
 
 async def read_out(call: Call) -> ReadoutAnswer:
@@ -230,7 +253,9 @@ async def metrics(call: Call) -> Page:
 
 
 ROUTES = (
-    Route("POST", "/v1/recommend", "recommend", recommend, RecommendAnswer, RecommendRequest, errors=(503,)),
+    Route(
+        "POST", "/v1/recommend", "recommend", recommend, RecommendAnswer, RecommendRequest, errors=(503,), also=_testing
+    ),
     Route(
         "POST",
         "/v1/events",
@@ -257,6 +282,17 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/start", "experiments", start_experiment, ExperimentAnswer, errors=(404, 409)),
     Route("POST", "/v1/experiments/{name}/stop", "experiments", stop_experiment, ExperimentAnswer, errors=(404, 409)),
+    Route(
+        "POST",
+        "/v1/experiments/{name}/revise",
+        "experiments",
+        revise_experiment,
+        ExperimentAnswer,
+        Revision,
+        status=201,
+        errors=(404, 409),
+    ),
+    Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),

@@ -26,6 +26,7 @@ from recloop.service.observe import AccessLog
 from recloop.store import Store
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
+RAMP = 60.0  # seconds between looks at ramps: one that is due reads its experiment out
 SWITCH = 0.001  # seconds that one thread may keep the others waiting: the writer's commits stand behind requests
 
 _log = logging.getLogger("recloop.service")
@@ -58,7 +59,7 @@ class HttpServer(uvicorn.Server):
         self._serving = serving
         self._listener = listener
         self._ready = ready
-        self._following: asyncio.Task[None] | None = None
+        self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
         application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit)
         super().__init__(
@@ -101,15 +102,18 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and to follow the store."""
         await super().startup(sockets=sockets)
-        self._following = asyncio.create_task(self._follow())
+        self._following = tuple(
+            asyncio.create_task(self._repeat(*one))
+            for one in ((FOLLOW, self._serving.follow), (RAMP, self._serving.follow_ramps))
+        )
         self._answering.set()
         if self._ready is not None:
             self._ready(self.url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is under way."""
-        if self._following is not None:
-            self._following.cancel()
+        for task in self._following:
+            task.cancel()
         await super().shutdown(sockets=sockets)
 
     @contextmanager
@@ -130,11 +134,11 @@ class HttpServer(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    async def _follow(self) -> None:
+    async def _repeat(self, seconds: float, work: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(FOLLOW)
+            await asyncio.sleep(seconds)
             try:
-                await asyncio.to_thread(self._serving.follow)
+                await asyncio.to_thread(work)
             except RecloopError as error:
                 _log.error("%s", error)
 

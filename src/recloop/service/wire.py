@@ -46,6 +46,11 @@ class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
     explain: Annotated[bool, Meta(description="Tell what of the history moved each item. Costs dozens of slates.")] = (
         False
     )
+    session: Annotated[Id | None, Meta(description="The visit, for experiments that assign sessions.")] = None
+    force: Annotated[
+        dict[Id, Short],
+        Meta(max_length=20, description="Experiment to variant, for testers; needs the scope experiments."),
+    ] = {}
 
 
 class RecommendedItem(Struct, frozen=True, omit_defaults=True):
@@ -74,6 +79,7 @@ class RecommendAnswer(Struct, frozen=True):
         ""
     )
     steer: Annotated[tuple[str, ...], Meta(description="How the sentence of wishes was understood.")] = ()
+    forced: Annotated[bool, Meta(description="The variant was given by hand; readouts leave the user out.")] = False
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +150,23 @@ class ExperimentAnswer(Struct, frozen=True):
     created: float
     started: float | None = None
     stopped: float | None = None
+    step: Annotated[int, Meta(description="Where it stands on its ramp, from 0.")] = 0
+    stepped: Annotated[float | None, Meta(description="When that step began.")] = None
+
+
+class Revision(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be another in the next version of an experiment."""
+
+    changes: Annotated[dict[str, Any], Meta(min_length=1, description="Settings and their new values.")]
+
+
+class StepAnswer(Struct, frozen=True):
+    """What became of the ramp."""
+
+    move: Annotated[str, Meta(description="stay, widen or stop")]
+    share: Annotated[float, Meta(description="Of the units that take part from now on.")]
+    sentence: Annotated[str, Meta(description="Why.")]
+    due: Annotated[float | None, Meta(description="When the step ends; null for the last one.")] = None
 
 
 class ExperimentsAnswer(Struct, frozen=True):

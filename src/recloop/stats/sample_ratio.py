@@ -21,6 +21,7 @@ class SRM:
     expected: Mapping[str, float]
     strangers: tuple[str, ...]
     alpha: float
+    unit: str = "users"
 
     @property
     def red(self) -> bool:
@@ -31,13 +32,13 @@ class SRM:
     def sentence(self) -> str:
         """What was found, in words."""
         if self.strangers:
-            named = ", ".join(f"'{name}' ({self.counts[name]:,} users)" for name in self.strangers)
+            named = ", ".join(f"'{name}' ({self.counts[name]:,} {self.unit})" for name in self.strangers)
             return f"Users were shown variants that have no traffic: {named}."
         total = sum(self.counts.values())
         if not self.p_value <= 1:
-            return f"{total:,} users are too few to check how traffic was split."
+            return f"{total:,} {self.unit} are too few to check how traffic was split."
         shares = ", ".join(
-            f"{name} {self.counts[name] / total:.1%} of users (planned {self.expected[name] / total:.1%})"
+            f"{name} {self.counts[name] / total:.1%} of {self.unit} (planned {self.expected[name] / total:.1%})"
             for name in self.expected
         )
         chance = "p < 0.0001" if self.p_value < 0.0001 else f"p = {self.p_value:.2g}"
@@ -46,13 +47,14 @@ class SRM:
         return f"Traffic was split as planned: {shares}; {chance}."
 
 
-def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 0.001) -> SRM:
+def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 0.001, unit: str = "users") -> SRM:
     """Sample ratio mismatch: Pearson's chi-square of users per arm against the planned weights.
 
     Args:
         counts: users per arm; an arm that is not named has none.
         weights: planned weight per arm, in any unit.
         alpha: below this p-value the result is red. Small, since the check is made for every experiment and every look.
+        unit: what is counted, as the sentence names it.
 
     Source: A. Fabijan and others, "Diagnosing sample ratio mismatch in online controlled experiments", KDD 2019.
 
@@ -77,4 +79,4 @@ def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 
     if len(planned) > 1 and min(expected.values()) >= MINIMUM_EXPECTED:
         statistic = sum((seen[name] - e) ** 2 / e for name, e in expected.items())
         p = float(chdtrc(len(planned) - 1, statistic))
-    return SRM(p, seen, expected, strangers, alpha)
+    return SRM(p, seen, expected, strangers, alpha, unit)

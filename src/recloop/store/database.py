@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, inspect, select
 
 from recloop.errors import StoreError
 from recloop.store import sqlite, tables
+from recloop.store.migrations import migrate
 from recloop.store.writer import Writer
 
 T = TypeVar("T")
@@ -72,17 +73,25 @@ class Database:
             raise found from error
 
     def _prepare(self) -> None:
-        """Make the tables where there are none; refuse what is not ours or newer than this code."""
+        """Make the tables where there are none, renew older ones; refuse what is not ours or newer than this code."""
         with self._engine.connect() as connection:
             if not inspect(connection).has_table(tables.schema.name):
                 self._create(connection)
-            version = connection.execute(select(tables.schema.c.version)).scalar_one()
+            version = _version(connection)
+            connection.rollback()  # reading ends; below, writing begins
+            if version < tables.SCHEMA:
+                self._renew(connection)
         if version > tables.SCHEMA:
             raise StoreError(
                 f"the store {self.name} has schema {version}",
                 allowed=f"this recloop reads schemas up to {tables.SCHEMA}",
                 advice="upgrade recloop, or name another file",
             )
+
+    def _renew(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        migrate(connection, _version(connection))  # read again: another process may have done it meanwhile
+        connection.commit()
 
     def _create(self, connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -99,3 +108,7 @@ class Database:
         tables.metadata.create_all(connection)
         connection.execute(insert(tables.schema).values(version=tables.SCHEMA, created=self.clock()))
         connection.commit()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(select(tables.schema.c.version)).scalar_one())

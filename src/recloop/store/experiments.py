@@ -1,5 +1,5 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
@@ -13,7 +13,11 @@ DRAFT, RUNNING, STOPPED = "draft", "running", "stopped"
 
 
 class ExperimentRecord(NamedTuple):
-    """An experiment as it is kept: its definition as JSON values, its state, and when that changed."""
+    """An experiment as it is kept: its definition as JSON values, its state, and when that changed.
+
+    ``name`` is the id that decisions carry; a later version of an experiment is a record of its own. ``step`` is where
+    it stands on its ramp, from 0, and ``stepped`` when that step began.
+    """
 
     name: str
     definition: dict[str, Any]
@@ -21,6 +25,11 @@ class ExperimentRecord(NamedTuple):
     created: float
     started: float | None
     stopped: float | None
+    step: int = 0
+    stepped: float | None = None
+
+
+_Change = Callable[[Connection, ExperimentRecord, float], dict[str, Any]]
 
 
 class ExperimentRecords:
@@ -30,8 +39,10 @@ class ExperimentRecords:
         self._database = database
         self._audit = audit
 
-    def add(self, name: str, definition: Mapping[str, Any], *, actor: str = "") -> ExperimentRecord:
-        """Keep a new experiment as a draft.
+    def add(
+        self, name: str, definition: Mapping[str, Any], *, actor: str = "", action: str = "create", detail: str = ""
+    ) -> ExperimentRecord:
+        """Keep a new experiment as a draft. ``action`` and ``detail`` say in the audit line what it came from.
 
         Raises:
             ConflictError: the name is taken.
@@ -43,28 +54,62 @@ class ExperimentRecords:
             record = ExperimentRecord(name, dict(definition), DRAFT, self._database.clock(), None, None)
             values = record._asdict() | {"definition": json.dumps(record.definition)}
             connection.execute(insert(tables.experiments).values(values))
-            self._audit.record(connection, actor, "create experiment", name)
+            self._audit.record(connection, actor, f"{action} experiment", name, detail)
             return record
 
         return self._database.write(work)
 
-    def start(self, name: str, *, actor: str = "") -> ExperimentRecord:
+    def start(
+        self,
+        name: str,
+        settle: Callable[[dict[str, Any], list[dict[str, Any]]], dict[str, Any]] | None = None,
+        *,
+        actor: str = "",
+    ) -> ExperimentRecord:
         """A draft starts to run.
+
+        Args:
+            name: of the draft.
+            settle: from its definition and those of the running ones to the definition that it runs with; may raise.
+                It is called inside the transaction, so that two starts at once see each other.
+            actor: who asks.
 
         Raises:
             ConflictError: it is not a draft.
             MissingError: there is none of that name.
         """
-        return self._move(name, DRAFT, RUNNING, "started", actor)
 
-    def stop(self, name: str, *, actor: str = "") -> ExperimentRecord:
-        """A running experiment stops.
+        def change(connection: Connection, record: ExperimentRecord, now: float) -> dict[str, Any]:
+            rows = connection.execute(select(tables.experiments).where(tables.experiments.c.state == RUNNING))
+            running = [_record(row).definition for row in rows]
+            definition = settle(record.definition, running) if settle else record.definition
+            return {"definition": definition, "started": now, "step": 0, "stepped": now}
+
+        return self._move(name, DRAFT, RUNNING, change, actor)
+
+    def stop(self, name: str, *, actor: str = "", detail: str = "") -> ExperimentRecord:
+        """A running experiment stops; ``detail`` says why.
 
         Raises:
             ConflictError: it does not run.
             MissingError: there is none of that name.
         """
-        return self._move(name, RUNNING, STOPPED, "stopped", actor)
+        return self._move(name, RUNNING, STOPPED, lambda _connection, _record, now: {"stopped": now}, actor, detail)
+
+    def widen(self, name: str, step: int, *, actor: str = "", detail: str = "") -> ExperimentRecord:
+        """A running experiment goes on from ``step`` of its ramp to the next.
+
+        Raises:
+            ConflictError: it does not run, or stands on another step: somebody else was faster.
+            MissingError: there is none of that name.
+        """
+
+        def change(_connection: Connection, record: ExperimentRecord, now: float) -> dict[str, Any]:
+            if record.step != step:
+                raise ConflictError(f"experiment '{name}' is on step {record.step + 1} already")
+            return {"step": step + 1, "stepped": now}
+
+        return self._move(name, RUNNING, RUNNING, change, actor, detail, action="widen experiment")
 
     def get(self, name: str) -> ExperimentRecord:
         """One experiment.
@@ -81,17 +126,20 @@ class ExperimentRecords:
             rows = connection.execute(select(tables.experiments).order_by(tables.experiments.c.created))
             return [_record(row) for row in rows]
 
-    def _move(self, name: str, before: str, after: str, column: str, actor: str) -> ExperimentRecord:
+    def _move(
+        self, name: str, before: str, after: str, change: _Change, actor: str, detail: str = "", action: str = ""
+    ) -> ExperimentRecord:
         def work(connection: Connection) -> ExperimentRecord:
             record = self._get(connection, name)
             if record.state != before:
                 raise ConflictError(
                     f"experiment '{name}' is {record.state}", allowed=f"only one that is {before} can become {after}"
                 )
-            change: dict[str, Any] = {"state": after, column: self._database.clock()}
-            connection.execute(update(tables.experiments).where(tables.experiments.c.name == name).values(change))
-            self._audit.record(connection, actor, f"experiment {after}", name)
-            return record._replace(**change)
+            changed = record._replace(state=after, **change(connection, record, self._database.clock()))
+            row = changed._asdict() | {"definition": json.dumps(changed.definition)}
+            connection.execute(update(tables.experiments).where(tables.experiments.c.name == name).values(row))
+            self._audit.record(connection, actor, action or f"experiment {after}", name, detail)
+            return changed
 
         return self._database.write(work)
 
@@ -107,4 +155,6 @@ class ExperimentRecords:
 
 
 def _record(row: Any) -> ExperimentRecord:
-    return ExperimentRecord(row.name, json.loads(row.definition), row.state, row.created, row.started, row.stopped)
+    return ExperimentRecord(
+        row.name, json.loads(row.definition), row.state, row.created, row.started, row.stopped, row.step, row.stepped
+    )

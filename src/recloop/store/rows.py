@@ -22,6 +22,7 @@ _LISTS: dict[str, pl.DataType] = {
     "scores": pl.List(pl.Float64()),
 }
 _NUMBERS = {"value", "time", "received", "propensity", "latency"}
+_FLAGS = {"forced"}
 
 
 def event_rows(events: Sequence[Event], received: float, new_id: Callable[[], str]) -> list[Row]:
@@ -60,6 +61,8 @@ def decision_rows(decisions: Sequence[Decision]) -> list[Row]:
             _json.encode([entry.item for entry in decision.items]).decode(),
             _json.encode([entry.source for entry in decision.items]).decode(),
             _json.encode([entry.score for entry in decision.items]).decode(),
+            decision.session,
+            int(decision.forced),
         )
         for decision in decisions
     ]
@@ -85,7 +88,9 @@ def feedback_rows(feedback: Sequence[Feedback], received: float, new_id: Callabl
 def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
     """What a query finds, column by column from the driver's own cursor: no object is made per row."""
     names = [column.name for column in query.selected_columns]
-    schema: dict[str, pl.DataType] = {name: pl.Float64() if name in _NUMBERS else pl.String() for name in names}
+    schema: dict[str, pl.DataType] = {
+        name: pl.Float64() if name in _NUMBERS else pl.Int64() if name in _FLAGS else pl.String() for name in names
+    }
     cursor = connection.execute(query).cursor
     assert cursor is not None
     parts = [pl.DataFrame(schema=schema)]
@@ -93,7 +98,8 @@ def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
         columns = zip(*rows, strict=True)
         parts.append(pl.DataFrame([pl.Series(n, c, dtype=schema[n]) for n, c in zip(names, columns, strict=True)]))
     lists = [pl.col(name).str.json_decode(dtype) for name, dtype in _LISTS.items() if name in schema]
-    return pl.concat(parts).with_columns(lists)
+    flags = [pl.col(name).cast(pl.Boolean) for name in names if name in _FLAGS]
+    return pl.concat(parts).with_columns(*lists, *flags)
 
 
 def _finite(time: float, what: str) -> float:

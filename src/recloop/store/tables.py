@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
 
-SCHEMA = 1  # raised by every change of a table, with a migration beside it
+SCHEMA = 2  # raised by every change of a table, with a step in migrations.py
 
 metadata = MetaData()
 
@@ -13,6 +13,10 @@ def _text(name: str, *, null: bool = False) -> "Column[str]":
 
 def _number(name: str, *, null: bool = False) -> "Column[float]":
     return Column(name, Float, nullable=null)
+
+
+def _count(name: str) -> "Column[int]":
+    return Column(name, Integer, nullable=False)
 
 
 def _unique_id() -> "Column[str]":
@@ -61,6 +65,8 @@ decisions = Table(
     _text("items"),
     _text("sources"),
     _text("scores"),
+    _text("session"),
+    _count("forced"),
     Index("decisions_experiment_time", "experiment", "time"),
 )
 
@@ -87,6 +93,8 @@ experiments = Table(
     _number("created"),
     _number("started", null=True),
     _number("stopped", null=True),
+    _count("step"),
+    _number("stepped", null=True),
 )
 
 releases = Table(

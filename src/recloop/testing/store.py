@@ -38,6 +38,8 @@ def a_decision(number: int, experiment: str = "") -> Decision:
         surface="home",
         fallback="popular",
         latency=0.004,
+        session="v1",
+        forced=True,
     )
 
 
@@ -147,6 +149,8 @@ class StoreContract(ABC):
                 "items": ["b", "a"],
                 "sources": ["ease", "popular"],
                 "scores": [0.75, 0.5],
+                "session": "v1",
+                "forced": True,
             }
         ]
 
@@ -210,7 +214,7 @@ class StoreContract(ABC):
         ):
             store.experiments.stop("home")
         assert store.experiments.start("home", actor="me").started == NOW
-        assert store.experiments.get("home") == ("home", definition, "running", NOW, NOW, None)
+        assert store.experiments.get("home") == ("home", definition, "running", NOW, NOW, None, 0, NOW)
         assert store.experiments.stop("home").state == "stopped"
         with pytest.raises(ConflictError, match="is stopped"):
             store.experiments.start("home")

@@ -114,9 +114,14 @@ class Interleaving(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple((late, early) for at, late in enumerate(self.policies) for early in self.policies[:at])
 
     @property
+    def id(self) -> str:
+        """What its decisions are marked with: the name, and from the second version on the version."""
+        return self.name if self.version == 1 else f"{self.name}.{self.version}"
+
+    @property
     def policy(self) -> str:
         """The name of the policy that all of them make together."""
-        return f"interleaving {self.name}"
+        return f"interleaving {self.id}"
 
     @cached_property
     def effective_salt(self) -> str:
@@ -129,7 +134,13 @@ class Interleaving(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def revised(self, **changes: Any) -> Self:
-        """The next version with some settings changed, and fresh coins."""
+        """The next version with some settings changed, and fresh coins.
+
+        Raises:
+            SettingError: a setting is unknown or not allowed, or the name would change.
+        """
+        if changes.get("name", self.name) != self.name:
+            raise SettingError(f"the revision is named '{changes['name']}'", allowed=f"it keeps the name '{self.name}'")
         fresh = {"version": self.version + 1, "salt": ""}
         return type(self).parse({**self.to_dict(), **fresh, **changes})
 
