@@ -38,6 +38,9 @@ SHORT = {
     "serving": ("--seconds", "2"),
     "tuning": ("--trials", "5"),
     "validity": ("--worlds", "200"),
+    "validity_fixed": ("--worlds", "200"),
+    "validity_sequential": ("--worlds", "400"),
+    "validity_adaptive": ("--worlds", "100"),
     "validity_interleaving": ("--worlds", "100"),
 }
 

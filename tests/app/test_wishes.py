@@ -17,6 +17,7 @@ from recloop.strategies.content import Content
 from recloop.strategies.popular import Popular
 from recloop.types import Event, Request
 
+# Far enough apart that eight-bit encoders agree with float32: the margins in cosine are above 0.1
 TITLES = {
     "novel": "a detective novel set in Venice",
     "thriller": "a crime novel about a missing judge",
@@ -24,9 +25,9 @@ TITLES = {
     "drill": "a cordless drill with two batteries",
     "saw": "a cordless saw with a spare battery",
     "hammer": "a claw hammer with a steel handle",
-    "tea": "green tea from Japan",
-    "coffee": "dark roasted coffee beans",
-    "juice": "apple juice, not from concentrate",
+    "tea": "green tea, a warm drink from Japan",
+    "coffee": "a strong coffee to drink, dark roasted",
+    "juice": "apple juice, a cold drink",
     "boots": "waterproof hiking boots",
 }
 

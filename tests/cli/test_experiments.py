@@ -88,8 +88,8 @@ def test_a_version_and_a_step(shell: Shell) -> None:
 def test_power_from_numbers(shell: Shell) -> None:
     numbers = ["--metric", "purchase_rate", "--baseline", "0.1", "--users-per-day", "1000", "--rule", "fixed"]
     said = shell("experiments", "power", *numbers, "--change", "5%")
-    assert "purchase rate: 10.0%. As given." in said
-    assert "one comparison, error rate 0.05, power 80%, one look." in said
+    assert "Purchase rate: 10.0%. As given." in said
+    assert "One comparison, error rate 0.05, power 80%, one look." in said
     assert "To find +0.50 points (+5.0%): 114,000 users, which takes 114 days." in said
     found = shell.json("experiments", "power", *numbers, "--days", "3", "--change", "-0.005")
     assert [day["day"] for day in found["days"]] == [1, 2, 3]
@@ -100,6 +100,8 @@ def test_power_from_numbers(shell: Shell) -> None:
     )
     assert more["alpha_each"] == pytest.approx(0.0188, abs=1e-4)
     assert more["design"]["pair"] == 0.5
+    looks = shell("experiments", "power", *numbers[:-1], "group-sequential", "--looks", "4")
+    assert "4 planned looks, for 1.02 times the users of one look." in looks
 
 
 def test_power_of_an_experiment(shell: Shell) -> None:

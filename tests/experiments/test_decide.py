@@ -1,10 +1,15 @@
 """The rule, branch by branch, and the sentences that a product owner reads."""
 
+import json
+import math
+
 import numpy as np
 import polars as pl
 import pytest
 
-from recloop.experiments import Experiment, Guardrail, LogEntry, Variant, Verdict, decide, read_out
+from recloop.experiments import Experiment, Guardrail, LogEntry, Outlook, Variant, Verdict, act, decide, read_out
+from recloop.metrics.online import OUTCOMES
+from recloop.stats import detectable_change
 
 VARIANTS = {
     "random": Variant(policy="random", control=True),
@@ -46,7 +51,7 @@ def test_ship_needs_every_control() -> None:
     found = verdict(users(random=0.10, popular=0.20, blend=0.30))
     assert (found.verdict, found.treatment) == ("ship", "blend")
     assert found.sentence.startswith("Ship blend. Its click rate is 29.0%, against 9.7% under random (+199%, between")
-    assert " and 21.1% under popular (+37.6%, between +22.7% and +54.7%)." in found.sentence
+    assert " and 21.1% under popular (+37.6%, between +24.9% and +51.9%)." in found.sentence
     assert "Intervals at 95%, valid at every look." in found.facts
     assert "3,000 users: random 1,000, popular 1,000 and blend 1,000." in found.facts
 
@@ -161,3 +166,65 @@ def test_the_log_says_who_and_on_what() -> None:
     entry = LogEntry.of(readout, decide(test, readout), actor="ada").to_dict()
     assert (entry["actor"], entry["verdict"], entry["treatment"]) == ("ada", "ship", "blend")
     assert (entry["definition"], len(entry["data"])) == (test.fingerprint, 64)
+
+
+def test_the_outlook_is_that_of_the_planned_size() -> None:
+    """What the planned users can show, as ``stats.detectable_change`` says it from the variance so far."""
+    table = users(random=0.2, popular=0.2, blend=0.2)
+    settings = {"name": "home", "variants": VARIANTS, "planned_users": 9000}
+    once, always = (
+        decide(test, read_out(test, table, now=86400.0)).outlook
+        for test in (Experiment(**settings, rule="fixed"), Experiment(**settings))
+    )
+    metric = OUTCOMES["slate_ctr"]
+    hardest = max(
+        detectable_change(
+            (
+                metric.moments(table.filter(variant="blend")).unit_variance
+                + metric.moments(table.filter(variant=control)).unit_variance
+            )
+            / 2,
+            6000,
+        )
+        for control in ("random", "popular")
+    )
+    assert (once.users_left, once.seconds_left) == (6000, pytest.approx(2 * 86400, rel=0.01))
+    assert once.detectable == pytest.approx(hardest, rel=2e-3)
+    # always-valid: 2.57 instead of 1.96 standard errors, plus 0.84 for the power
+    assert always.detectable / once.detectable == pytest.approx((2.567 + 0.842) / (1.960 + 0.842), rel=1e-3)
+
+
+def test_the_paragraph_holds_what_somebody_needs_who_reads_nothing_else() -> None:
+    found = verdict(users(random=0.2, popular=0.2, blend=0.2), planned_users=9000)
+    assert found.paragraph.startswith(found.sentence)
+    assert "3,000 users took part (random 1,000, popular 1,000 and blend 1,000)." in found.paragraph
+    assert "Intervals at 95%, valid at every look. All 4 checks on validity passed." in found.paragraph
+    assert "6,000 users are still to come; then a change of click rate by 1.75" in found.paragraph
+    assert found.paragraph.endswith("points is found with a chance of 80%.")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "promote", "stop", "kind"),
+    [
+        ("ship", True, False, "promote"), ("ship", False, True, "none"), ("roll_back", True, True, "stop"),
+        ("roll_back", True, False, "none"), ("keep_running", True, True, "none"), ("inconclusive", True, True, "none"),
+        ("invalid", True, True, "none"),
+    ],
+)  # fmt: skip
+def test_what_follows_without_a_person(outcome: str, promote: bool, stop: bool, kind: str) -> None:
+    test = Experiment(name="home", variants=VARIANTS)
+    found = act(test, Verdict(outcome, "Because.", (), "", Outlook(0, None, 0.1), "blend"), promote=promote, stop=stop)
+    assert (found.kind, found.policy) == (kind, "blend" if kind == "promote" else "")
+    assert found.reason
+
+
+def test_a_line_of_the_log_comes_back_from_json() -> None:
+    table = users(random=0.1, popular=0.2, blend=0.3)
+    test = Experiment(name="home", variants=VARIANTS, planned_users=table.height)
+    readout = read_out(test, table, now=5.0)
+    found = decide(test, readout)
+    entry = LogEntry.of(readout, found, "ada", act(test, found, promote=True, stop=True))
+    assert LogEntry.parse(json.loads(json.dumps(entry.to_dict()))) == entry
+    assert (entry.action, entry.reason, entry.users) == ("promote", found.sentence, 3000)
+    few = read_out(test, table.head(2), now=5.0)
+    assert math.isnan(LogEntry.parse(LogEntry.of(few, decide(test, few), "ada").to_dict()).p_value)

@@ -98,7 +98,10 @@ def test_the_design_of_an_experiment() -> None:
     assert (design.share, design.pair) == (0.8, 5 / 8)  # blend with random: the pair with the fewest users
     assert design.traffic == pytest.approx(0.45)
     assert design.inflation == 1.0
-    assert Design.of(test, rule="sequential").inflation > 1
+    looked = [Design.of(test, rule="group-sequential", looks=n).inflation for n in (1, 5, 20)]
+    assert looked[0] == 1.0
+    assert looked == sorted(looked)
+    assert looked[-1] < Design.of(test, rule="sequential").inflation
 
 
 def test_without_a_baseline_there_is_no_percentage() -> None:

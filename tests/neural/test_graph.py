@@ -54,7 +54,7 @@ def test_whole_numbers_are_smaller_and_near(graph: Graph) -> None:
     level = logging.getLogger().level
     small = graph.quantised()
     assert logging.getLogger().level == level
-    assert np.abs(small.run(ids=IDS)[0] - graph.run(ids=IDS)[0]).max() < 0.05
+    assert np.abs(small.run(ids=IDS)[0] - graph.run(ids=IDS)[0]).max() < 0.01  # on any processor
     weights = {name: value.dtype for name, value in small.weights().items()}
     assert np.dtype("int8") in weights.values()
 
@@ -63,6 +63,25 @@ def test_weights_are_found_by_the_names_of_the_network(network: Network, graph: 
     found = graph.weights()
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(found[name], value.numpy(), err_msg=name)
+
+
+def test_biases_that_are_equal_are_found_by_both_names() -> None:
+    """The exporter keeps one of two equal arrays."""
+
+    class Twins(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = torch.nn.Linear(4, 1), torch.nn.Linear(3, 1)
+            with torch.no_grad():
+                self.left.bias.fill_(0.25)
+                self.right.bias.fill_(0.25)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.left(x) + self.right(y)
+
+    axes = {"x": {0: "n"}, "y": {0: "n"}}
+    found = export(Twins(), {"x": torch.zeros(2, 4), "y": torch.zeros(2, 3)}, ["sum"], axes).weights()
+    assert found["left.bias"] == found["right.bias"] == np.float32(0.25)
 
 
 def test_bytes_that_are_no_graph_are_told() -> None:

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from recloop.app.decision import decide_experiment
 from recloop.service.server import RAMP
 
 VARIANTS = {"a": {"policy": "popular", "control": True}, "b": {"policy": "blend"}}
@@ -140,3 +141,14 @@ def test_what_is_refused(service, change: dict[str, object], message: str) -> No
     client, _ = service
     body = {"name": "t", "variants": VARIANTS, **change}
     assert message in refused(client.post("/v1/experiments", json=body), 422)
+
+
+def test_the_log_of_decisions(service) -> None:
+    client, store = service
+    begin(client, "t")
+    assert client.get("/v1/experiments/t/log").json() == {"decisions": []}
+    done = decide_experiment(store, "t", 5.0, actor="ann")
+    (entry,) = client.get("/v1/experiments/t/log").json()["decisions"]
+    assert (entry["actor"], entry["verdict"], entry["data"]) == ("ann", "keep_running", done.entry.data)
+    assert client.get("/v1/experiments/t/readout").json()["paragraph"].startswith("Keep running.")
+    assert "no experiment 'x'" in refused(client.get("/v1/experiments/x/log"), 404)

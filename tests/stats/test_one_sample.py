@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.power import NormalIndPower
 
 from recloop.errors import DataError, SettingError
-from recloop.stats import Moments, always_valid_one_sample, one_sample, one_sample_size
+from recloop.stats import Moments, always_valid, always_valid_one_sample, one_sample, one_sample_size
 
 
 def test_the_mean_is_scipys() -> None:
@@ -31,13 +31,11 @@ def test_a_ratio_is_the_mean_of_what_is_left_of_a_line() -> None:
     assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, 399) * left.std(ddof=1) / 20, rel=1e-9)
 
 
-def test_the_sequence_is_the_published_radius() -> None:
-    """Theorem 2.2 for unit variance: sqrt(2 (n rho^2 + 1) / (n^2 rho^2) log(sqrt(n rho^2 + 1) / alpha))."""
-    n, planned, alpha = 700, 1000, 0.05
-    rho2 = 8.212 / planned
-    radius = math.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * math.log(math.sqrt(n * rho2 + 1) / alpha))
-    found = always_valid_one_sample(Moments.from_summary(n, 0.0, 1.0), alpha, planned=planned)
-    assert found.high == pytest.approx(radius, rel=1e-4)
+def test_the_sequence_is_that_of_two_arms_of_which_one_never_varies() -> None:
+    """The other arm is zero for each of its users: the difference is the mean, and its users count for the plan."""
+    one, none = Moments.from_summary(700, 0.1, 1.0), Moments.from_summary(2, 0.0, 0.0)
+    found, oracle = always_valid_one_sample(one, planned=700), always_valid(one, none, planned=702)
+    assert (found.low, found.high, found.p_value) == pytest.approx((oracle.low, oracle.high, oracle.p_value))
 
 
 def test_the_p_value_is_the_alpha_at_which_zero_leaves() -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recloop.app.assignment import Running, assigning
+from recloop.app.decision import decision_log
 from recloop.app.engine import Engine, Servable, unassigned
 from recloop.app.interleaving import interleaved, read_interleaving
 from recloop.app.ramp import follow_ramp, is_due
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError, SettingError, nearest
-from recloop.experiments import Experiment, NextStep, Readout, Verdict, designs, placed
+from recloop.experiments import Experiment, LogEntry, NextStep, Readout, Verdict, designs, placed
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, InterleavingReadout, PreferenceVerdict
 from recloop.store import Store
@@ -107,6 +108,10 @@ class Experiments:
         shown = self._engine.release
         trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
         return trial.readout, trial.verdict
+
+    def log(self, name: str) -> list[LogEntry]:
+        """Every decision on an experiment, oldest first: see ``decision_log``."""
+        return decision_log(self._store, name)
 
     def follow(self) -> None:
         """Have the engine assign requests to the experiments that run in the store, whoever started them."""

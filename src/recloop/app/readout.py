@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from recloop.data.vocabulary import Vocabulary
 from recloop.experience.scorecard import scorecard
-from recloop.experiments import Experiment, decide, read_out
+from recloop.experiments import Experiment, LogEntry, decide, read_out
 from recloop.experiments.counted import without_forced
-from recloop.metrics.outcomes import user_table, with_diversity
+from recloop.metrics.outcomes import by_user, user_table, with_diversity, with_users
 from recloop.report.report import Trial
 from recloop.store import Store
 from recloop.store.experiments import STOPPED
@@ -33,8 +33,8 @@ class Shown(Protocol):
         ...
 
 
-def experiment_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sentiment | None) -> pl.DataFrame:
-    """What each user of an experiment was shown and did so far: one row per variant and user, as sums.
+def daily_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sentiment | None) -> pl.DataFrame:
+    """What each user of an experiment was shown and did so far: one row per variant, user and day, as sums.
 
     Args:
         store: decisions, events and feedback.
@@ -62,11 +62,18 @@ def experiment_table(store: Store, name: str, *, shown: Shown | None, sentiment:
         store.feedback(since=since),
         Experiment.parse(record.definition).window,
         sentiment=sentiment,
+        daily=True,
     )
 
 
 def read_trial(
-    store: Store, name: str, now: float, *, shown: Shown | None = None, sentiment: Sentiment | None = None
+    store: Store,
+    name: str,
+    now: float,
+    *,
+    shown: Shown | None = None,
+    sentiment: Sentiment | None = None,
+    users: pl.DataFrame | None = None,
 ) -> Trial:
     """An experiment with its numbers, its verdict and its scorecard (None where nothing may be read yet).
 
@@ -74,16 +81,30 @@ def read_trial(
         store: decisions, events and feedback.
         name: of the experiment.
         now: seconds since 1970.
-        shown: as for ``experiment_table``.
-        sentiment: as for ``experiment_table``.
+        shown: as for ``daily_table``.
+        sentiment: as for ``daily_table``.
+        users: user and what is known of them from before the start: numbers are covariates, all else are segments.
 
     Raises:
         MissingError: there is no such experiment.
+        DataError: ``users`` has no column user, or repeats one.
     """
     record = store.experiments.get(name)
     experiment = Experiment.parse(record.definition)
-    table = experiment_table(store, name, shown=shown, sentiment=sentiment)
-    readout = read_out(experiment, table, now)
+    daily = daily_table(store, name, shown=shown, sentiment=sentiment)
+    table, numeric = by_user(daily), dict[str, bool]()
+    if users is not None:
+        table = with_users(table, users)
+        numeric = {column: kind.is_numeric() for column, kind in users.schema.items() if column != "user"}
+    readout = read_out(
+        experiment,
+        table,
+        now,
+        segment_columns=[column for column, number in numeric.items() if not number],
+        covariates=[column for column, number in numeric.items() if number],
+        daily=daily,
+        aa_p_values=aa_p_values(store, name),
+    )
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = verdict.treatment or experiment.treatments[0]
     counted = all(readout.users[arm] for arm in (treatment, *experiment.controls))
@@ -99,3 +120,15 @@ def read_trial(
             crossed=experiment.unit != "user",
         )
     return Trial(experiment, readout, verdict, card)
+
+
+def aa_p_values(store: Store, name: str) -> list[float] | None:
+    """The last p-value of every other experiment whose variants all have one policy; None where there is none such."""
+    found = [
+        LogEntry.parse(entries[-1]).p_value
+        for record in store.experiments.all()
+        if record.name != name
+        and len({variant["policy"] for variant in record.definition["variants"].values()}) == 1
+        and (entries := store.experiments.decisions(record.name))
+    ]
+    return found or None

@@ -2,15 +2,24 @@ import getpass
 import math
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
-from recloop.errors import MissingError, SettingError
+from recloop.errors import DataError, MissingError, SettingError
 
+if TYPE_CHECKING:
+    import polars as pl
+
+users_option = click.option(
+    "--users",
+    type=click.Path(path_type=Path),
+    help="CSV or Parquet file of what is known of users from before: text makes segments, numbers covariates.",
+)
 STATES = {"running": "green", "draft": "yellow", "stopped": "dim"}
 
 
@@ -125,9 +134,10 @@ def step(name: str, store: str, as_json: bool) -> None:
 
 @experiments.command(epilog="Example: recloop experiments readout home-page --json")
 @click.argument("name")
+@users_option
 @store_option
 @json_option
-def readout(name: str, store: str, as_json: bool) -> None:
+def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
     """Say what the experiment NAME shows so far, and what its rule makes of it.
 
     The intervals may be looked at any time, unless the experiment was planned for one look.
@@ -150,7 +160,7 @@ def readout(name: str, store: str, as_json: bool) -> None:
             return
         active = opened.releases.active()
         shown = load(Path(active.path)) if active else None
-        trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader())
+        trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader(), users=_users(users))
     if as_json:
         answer(
             {
@@ -166,6 +176,64 @@ def readout(name: str, store: str, as_json: bool) -> None:
     if trial.scorecard:
         for row in trial.scorecard.rows:
             out.print(f"  {row.sentence}", markup=False)
+
+
+@experiments.command(epilog="Example: recloop experiments decide home-page --apply")
+@click.argument("name")
+@click.option("--apply", "apply_", is_flag=True, help="Stop or promote, where the experiment's definition allows it.")
+@users_option
+@store_option
+@json_option
+def decide(name: str, apply_: bool, users: Path | None, store: str, as_json: bool) -> None:
+    """Decide on the experiment NAME by its rule, and write the decision down with the data that it rests on.
+
+    With --apply, harm ends it (auto_stop), and a winner gets all users (auto_promote). Run it from a timer: a decision
+    that was cut off is finished by the next one.
+    """
+    from recloop.app.comments import comment_reader
+    from recloop.app.decision import decide_experiment
+
+    with existing_store(store) as opened:
+        done = decide_experiment(
+            opened,
+            name,
+            time.time(),
+            actor=_actor("decide"),
+            apply=apply_,
+            sentiment=comment_reader(),
+            users=_users(users),
+        )
+    if as_json:
+        answer({"entry": done.entry.to_dict(), "applied": done.applied, "paragraph": done.trial.verdict.paragraph})
+        return
+    out.print(done.trial.verdict.paragraph, markup=False)
+    if apply_:
+        what = {"stop": "stopped", "promote": "promoted, and the experiment stopped"}
+        out.print(f"[bold]{what[done.entry.action]}[/]" if done.applied else f"[dim]{done.entry.reason}[/]")
+
+
+@experiments.command(epilog="Example: recloop experiments log home-page")
+@click.argument("name")
+@store_option
+@json_option
+def log(name: str, store: str, as_json: bool) -> None:
+    """Show who or what decided on the experiment NAME, when, and on which data."""
+    from recloop.app.decision import decision_log
+
+    with existing_store(store) as opened:
+        entries = decision_log(opened, name)
+    if as_json:
+        answer([entry.to_dict() for entry in entries])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("when (UTC)", "who", "version", "users", "data", "verdict", "action"):
+        table.add_column(column)
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.time, tz=UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(
+            when, entry.actor, str(entry.version), f"{entry.users:,}", entry.data[:12], entry.verdict, entry.action
+        )
+    out.print(table if entries else f"No decision yet. Make one: recloop experiments decide {name}")
 
 
 def toml(file: Path) -> dict[str, Any]:
@@ -185,6 +253,20 @@ def toml(file: Path) -> dict[str, Any]:
         raise MissingError(f"{file} cannot be read: {error.strerror}", advice="name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{file} is not TOML: {error}", advice='text needs quotation marks: name = "home"') from None
+
+
+def _users(file: Path | None) -> "pl.DataFrame | None":
+    """One row per user: Parquet by its suffix, CSV else."""
+    if file is None:
+        return None
+    import polars as pl
+
+    if not file.is_file():
+        raise MissingError(f"there is no file {file}", advice="name a CSV or Parquet file with one row per user")
+    try:
+        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{file} cannot be read: {error}", allowed="a CSV or Parquet file") from None
 
 
 def _actor(verb: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recloop.experiments.sizing import Pilot, Sizing
     from recloop.metrics.online import OutcomeMetric
 
+RULES = ("fixed", "sequential", "group-sequential")
 SHOWN = {1, 2, 3, 5}  # days of the first week that are shown, and then every seventh
 
 
@@ -33,7 +34,8 @@ SHOWN = {1, 2, 3, 5}  # days of the first week that are shown, and then every se
 @click.option("--change", help="The change to find: 5% of the baseline, or 0.01 in the metric's unit.")
 @click.option("--treatments", type=click.IntRange(1, 100), help="Treatments beside one control, all of one size.")
 @click.option("--traffic", type=float, help="Share of the users that takes part.")
-@click.option("--rule", type=click.Choice(["fixed", "sequential"]), help="One look, or one at any time.")
+@click.option("--rule", type=click.Choice(RULES), help="One look, one at any time, or some that are planned.")
+@click.option("--looks", type=click.IntRange(1, 100), help="How many are planned, for group-sequential; 5 by default.")
 @click.option("--alpha", type=float, help="Error rate of all comparisons together.")
 @click.option("--power", "chance", default=0.8, show_default=True, help="Chance to find the change.")
 @click.option("--correlation", default=0.0, show_default=True, help="Of the metric with what adjusts it (CUPED).")
@@ -112,7 +114,14 @@ def _with_users(pilot: "Pilot", users_per_day: float) -> "Pilot":
 def _design(given: dict[str, Any], experiment: "Experiment | None", correlation: float) -> Any:
     from recloop.experiments.sizing import Design
 
-    names = {"traffic": "traffic", "rule": "rule", "alpha": "alpha", "chance": "power", "adjust": "adjustment"}
+    names = {
+        "traffic": "traffic",
+        "rule": "rule",
+        "looks": "looks",
+        "alpha": "alpha",
+        "chance": "power",
+        "adjust": "adjustment",
+    }
     settings = {name: given[option] for option, name in names.items() if given[option] is not None}
     settings["correlation"] = given["correlation"] or correlation
     if experiment is None:
@@ -141,10 +150,15 @@ def _sentences(sizing: "Sizing") -> list[str]:
     compared = (
         "one comparison" if design.comparisons == 1 else f"{design.comparisons} comparisons ({design.adjustment})"
     )
-    look = "one look" if design.rule == "fixed" else f"a look at any time, for {design.inflation:.2f} times the users"
+    looks = {
+        "fixed": "one look",
+        "sequential": "a look at any time",
+        "group-sequential": f"{design.looks} planned looks",
+    }
+    price = "" if design.rule == "fixed" else f", for {design.inflation:.2f} times the users of one look"
     said = [
         f"{metric.title}: {metric.say(pilot.baseline)}. {pilot.said}",
-        f"{compared}, error rate {design.alpha:.3g}, power {design.power:.0%}, {look}.",
+        f"{compared}, error rate {design.alpha:.3g}, power {design.power:.0%}, {looks[design.rule]}{price}.",
     ]
     if design.correlation:
         said.append(f"Adjusted by a covariate of correlation {design.correlation:.2f}: it saves "
@@ -159,7 +173,11 @@ def _sentences(sizing: "Sizing") -> list[str]:
             if needed
             else f"To find {wanted} takes more than ten years: ask for a larger change, or for more users."
         )
-    return said
+    if sizing.needed and 1 < len(pilot.new_users) < sizing.needed.day:
+        said.append(
+            f"Beyond the {len(pilot.new_users)} days that are known, each counts as the mean of their last week."
+        )
+    return [sentence[0].upper() + sentence[1:] for sentence in said]
 
 
 def _show(sizing: "Sizing", sentences: list[str]) -> None:

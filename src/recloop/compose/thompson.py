@@ -1,7 +1,6 @@
 """Beta-Bernoulli Thompson sampling: beliefs as numbers, probabilities by quadrature, learning as a pure function."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,65 +12,9 @@ from recloop.compose.slate import SlatePolicy
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
+from recloop.stats.adaptive.best_arm import probability_best
 
 FORMAT = 1
-
-# Edges of the quadrature's panels around each arm's belief, in standard deviations of its logit
-_EDGES = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0, 30.0])
-_NODES = 8
-_NEGLIGIBLE = 1e-13
-
-
-def probability_best(
-    successes: Sequence[float] | NDArray[np.float64], failures: Sequence[float] | NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The probability of each arm to be the best, where arm i's rate is believed to be Beta(sᵢ, fᵢ).
-
-    Thompson sampling chooses each arm with exactly this probability (Thompson 1933, "On the likelihood that one
-    unknown probability exceeds another in view of the evidence of two samples"). pᵢ = ∫ fᵢ(x) Πⱼ≠ᵢ Fⱼ(x) dx, by
-    composite Gauss-Legendre quadrature over the logit of x, where every belief is smooth with thin tails, with panels
-    that follow the width of each belief. The error is below 1e-8.
-
-    Args:
-        successes: sᵢ of each belief, above 0.
-        failures: fᵢ of each belief, above 0.
-
-    Returns:
-        (n_arms,) float64, at least 0, summing to 1.
-
-    >>> probability_best([2, 1], [1, 2]).round(9).tolist()  # P(Beta(2, 1) > Beta(1, 2)) = 5/6
-    [0.833333333, 0.166666667]
-    """
-    return _probability_best(tuple(map(float, successes)), tuple(map(float, failures))).copy()
-
-
-@lru_cache(maxsize=4096)  # a pure function: between two rewards a service asks for the same numbers again and again
-def _probability_best(successes: tuple[float, ...], failures: tuple[float, ...]) -> NDArray[np.float64]:
-    from scipy import special
-
-    a, b = np.array(successes)[:, None], np.array(failures)[:, None]
-    if len(a) == 1:
-        return np.ones(1)
-    middle = special.digamma(a) - special.digamma(b)
-    width = np.sqrt(special.polygamma(1, a) + special.polygamma(1, b))
-    edges = np.unique(np.concatenate([(middle + width * _EDGES).ravel(), (middle - width * _EDGES).ravel()]))
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    half = np.diff(edges)[:, None] / 2
-    t = (edges[:-1, None] + half * (1 + nodes)).ravel()
-    weight = (half * weights).ravel()
-    # In t = logit(x) the density of Beta(a, b) is x^a (1 − x)^b / B(a, b)
-    density = np.exp(a * special.log_expit(t) + b * special.log_expit(-t) - special.betaln(a, b))
-    counts = (density * weight).max(axis=0) > _NEGLIGIBLE
-    t, weight, density = t[counts], weight[counts], density[:, counts]
-    left = np.searchsorted(t, 0.0)  # on either side the smaller of x and 1 − x keeps its digits
-    below = np.hstack(
-        [special.betainc(a, b, special.expit(t[:left])), special.betaincc(b, a, special.expit(-t[left:]))]
-    )
-    before = np.vstack([np.ones_like(t)[None], np.cumprod(below, axis=0)[:-1]])
-    after = np.vstack([np.cumprod(below[::-1], axis=0)[::-1][1:], np.ones_like(t)[None]])
-    best = np.maximum((density * before * after) @ weight, 0.0)
-    share: NDArray[np.float64] = best / best.sum()
-    return share
 
 
 class ThompsonPolicy(Policy):

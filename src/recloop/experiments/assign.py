@@ -17,8 +17,8 @@ bucket under the experiment's salt; the last one if none does.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
-from itertools import accumulate
 from typing import NamedTuple
 
 from recloop.experiments.definition import Experiment
@@ -50,13 +50,9 @@ def assign(experiment: Experiment, unit: str) -> str:
     >>> [assign(test, user) for user in ("u1", "u2", "u4", "u1")]
     ['blend', 'blend', 'popular', 'blend']
     """
-    live = sorted(
-        (name.encode(), variant.weight) for name, variant in experiment.variants.items() if variant.weight > 0
-    )
-    sums = list(accumulate(weight for _, weight in live))
+    names, sums = experiment.cuts
     at = bucket(experiment.effective_salt, unit) * sums[-1]
-    chosen = next((name for (name, _), total in zip(live, sums, strict=True) if total > at), live[-1][0])
-    return chosen.decode()
+    return names[min(bisect_right(sums, at), len(names) - 1)]
 
 
 def held_out(experiment: Experiment, user: str) -> bool:
@@ -106,6 +102,7 @@ def allocate(
         return Allocation(given, forced=True)
     if held_out(experiment, user):
         return None
-    if not all(condition.met(attributes or {}) for condition in experiment.targeting):
-        return None
+    for condition in experiment.targeting:
+        if not condition.met(attributes or {}):
+            return None
     return Allocation(assign(experiment, unit)) if takes_part(experiment, unit, share) else None

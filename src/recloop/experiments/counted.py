@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from recloop.experiments.checks import Check, without_crossovers
+from recloop.experiments.checks import Check, without_crossovers, worst_first
 from recloop.experiments.definition import Experiment
 
 
@@ -60,5 +60,4 @@ def without_forced(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 def with_notes(checks: Iterable[Check], notes: Iterable[Check]) -> tuple[Check, ...]:
     """The checks, worst first; a note takes the place of a check of the same name."""
     by_name = {one.name: one for one in (*checks, *notes)}
-    order = {"red": 0, "yellow": 1, "green": 2}
-    return tuple(sorted(by_name.values(), key=lambda one: order[one.level]))
+    return worst_first(by_name.values())

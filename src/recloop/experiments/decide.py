@@ -17,19 +17,26 @@ from typing import Any, Literal
 
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import GuardrailResult
+from recloop.experiments.outlook import POWER, Outlook, outlook
 from recloop.experiments.readout import Comparison, Readout, to_json
-from recloop.experiments.words import against, duration, lift, listed, loss, probability
+from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
 Outcome = Literal["ship", "keep_running", "roll_back", "inconclusive", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, in words, with the facts behind it. ``treatment`` is the one shipped or rolled back; else empty."""
+    """What to do, in words, with the facts behind it.
+
+    ``treatment`` is the one shipped or rolled back; else empty. ``paragraph`` is for people who read nothing else: the
+    sentence, who took part, what to mind, and what is to come.
+    """
 
     verdict: Outcome
     sentence: str
     facts: tuple[str, ...]
+    paragraph: str
+    outlook: Outlook
     treatment: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def decide(experiment: Experiment, readout: Readout, *, stopped: bool = False) -
     >>> test = Experiment(name="home", planned_users=400, variants={
     ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
     >>> print(decide(test, read_out(test, table, now=0.0)).sentence)
-    Ship blend. Its click rate is 75.0%, against 25.0% under popular (+200%, between +143% and +286%).
+    Ship blend. Its click rate is 75.0%, against 25.0% under popular (+200%, between +151% and +270%).
     """
     return _Case(experiment, readout, stopped).verdict()
 
@@ -64,6 +71,7 @@ class _Case:
         self.experiment, self.readout, self.stopped = experiment, readout, stopped
         self.metric = readout.metrics[experiment.primary]
         self.treatments = tuple(dict.fromkeys(treatment for treatment, _ in experiment.pairs))
+        self.outlook = outlook(experiment, readout)
         self.facts = self._facts()
 
     def verdict(self) -> Verdict:
@@ -96,7 +104,8 @@ class _Case:
         return self._say("inconclusive", f"No clear answer. {self._open()}{warning}")
 
     def _say(self, verdict: Outcome, sentence: str, *treatments: str) -> Verdict:
-        return Verdict(verdict, sentence, self.facts, treatments[0] if len(treatments) == 1 else "")
+        treatment = treatments[0] if len(treatments) == 1 else ""
+        return Verdict(verdict, sentence, self.facts, self._paragraph(verdict, sentence), self.outlook, treatment)
 
     # ---- the rule
 
@@ -182,11 +191,29 @@ class _Case:
         left = self.readout.seconds_left
         return f"{so_far}; at this pace about {duration(left)} to go." if left else f"{so_far}."
 
-    def _facts(self) -> tuple[str, ...]:
-        readout, level = self.readout, f"{1 - self.experiment.alpha:.0%}"
+    def _paragraph(self, verdict: Outcome, sentence: str) -> str:
+        readout = self.readout
+        if readout.hidden:
+            return sentence
         users = listed([f"{name} {count:,}" for name, count in readout.users.items()])
-        how = "made for one look" if readout.basis == "fixed" else "valid at every look"
-        facts = [f"{readout.total_users:,} users: {users}.", f"Intervals at {level}, {how}."]
+        said = [sentence, f"{readout.total_users:,} users took part ({users}).", self._intervals()]
+        yellow = [one.sentence for one in readout.checks if one.level == "yellow"]
+        said += yellow or [f"All {len(readout.checks)} checks on validity passed."]
+        if verdict == "keep_running" and self.outlook.users_left and self.outlook.detectable > 0:
+            said.append(
+                f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by "
+                f"{change(self.metric, self.outlook.detectable).lstrip('+')} is found with a chance of {POWER:.0%}."
+            )
+        return " ".join(said)
+
+    def _intervals(self) -> str:
+        how = "made for one look" if self.readout.basis == "fixed" else "valid at every look"
+        return f"Intervals at {1 - self.experiment.alpha:.0%}, {how}."
+
+    def _facts(self) -> tuple[str, ...]:
+        readout = self.readout
+        users = listed([f"{name} {count:,}" for name, count in readout.users.items()])
+        facts = [f"{readout.total_users:,} users: {users}.", self._intervals()]
         facts += [one.sentence for one in readout.checks]
         for one in readout.of(self.experiment.primary):
             if one.effect:
@@ -198,4 +225,5 @@ class _Case:
             f"guardrail {one.metric}, {one.treatment} against {one.control}: {one.status}; {self._rail(one)}."
             for one in readout.guardrails
         ]
+        facts += [one.sentence for one in readout.segments.tests]
         return tuple(facts)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -107,6 +108,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         rule: ``sequential`` may be looked at and ended any time; ``fixed`` is decided once, at the planned users.
         salt: text that the split hangs on; empty means name and version.
         version: counts the revisions.
+        auto_stop: whether ``recloop experiments decide --apply`` may end it where every treatment does harm.
+        auto_promote: whether it may put the winner in charge of all users.
 
     >>> test = Experiment(name="home", variants={
     ...     "popular": Variant(policy="popular", control=True), "blend": Variant(policy="blend")})
@@ -141,6 +144,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rule: Literal["sequential", "fixed"] = "sequential"
     salt: str = ""
     version: int = 1
+    auto_stop: bool = True
+    auto_promote: bool = False
 
     def __post_init__(self) -> None:
         variants = (("variant", name) for name in self.variants)
@@ -270,6 +275,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def effective_salt(self) -> str:
         """The salt that the split hangs on."""
         return self.salt or f"{self.name}.{self.version}"
+
+    @cached_property
+    def cuts(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """The variants with traffic, by the bytes of their names, and the running sums of their weights."""
+        live = sorted((name.encode(), variant.weight) for name, variant in self.variants.items() if variant.weight > 0)
+        return tuple(name.decode() for name, _ in live), tuple(accumulate(weight for _, weight in live))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,6 +1,11 @@
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from recloop.experiments.act import Action
 from recloop.experiments.decide import Verdict
 from recloop.experiments.readout import Readout, to_json
 
@@ -18,10 +23,18 @@ class LogEntry:
     verdict: str
     treatment: str
     sentence: str
+    users: int = 0
+    p_value: float = math.nan
+    action: str = "none"
+    reason: str = ""
 
     @classmethod
-    def of(cls, readout: Readout, verdict: Verdict, actor: str) -> "LogEntry":
-        """The entry of a verdict."""
+    def of(cls, readout: Readout, verdict: Verdict, actor: str, action: Action | None = None) -> "LogEntry":
+        """The entry of a verdict, and of what was done about it.
+
+        ``p_value`` is the smallest of the primary metric, after Holm; NaN where nothing was compared.
+        """
+        primary = [one.p_adjusted for one in readout.comparisons if not math.isnan(one.p_adjusted)]
         return cls(
             time=readout.now,
             actor=actor,
@@ -32,7 +45,19 @@ class LogEntry:
             verdict=verdict.verdict,
             treatment=verdict.treatment,
             sentence=verdict.sentence,
+            users=readout.total_users,
+            p_value=min(primary, default=math.nan),
+            action=action.kind if action else "none",
+            reason=action.reason if action else "",
         )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "LogEntry":
+        """The entry that ``to_dict`` turned into JSON values."""
+        known = dict(values)
+        if known.get("p_value") is None:
+            known["p_value"] = math.nan
+        return msgspec.convert(known, cls)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -2,21 +2,37 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from recloop.experiments.arms import Arms
-from recloop.experiments.checks import Check, checks, require_users, traffic
+from recloop.experiments.checks import (
+    Check,
+    aa_history,
+    balance,
+    crossover,
+    interference,
+    novelty_check,
+    outliers,
+    reason,
+    require_users,
+    simpson,
+    split,
+    traffic,
+    traffic_by_slice,
+)
 from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
 from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
 from recloop.experiments.lifts import Lift, lift
+from recloop.experiments.segments import Cells, Segments, segments
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 from recloop.stats import SRM, Effect, holm
+from recloop.stats.moments import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +73,9 @@ class Readout:
 
     ``users`` are counted without those seen in two variants (``crossovers``), and without those who got a variant by
     hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
-    lifts over time. ``definition`` and ``data`` are the
-    fingerprints of what was agreed on and of what was read. ``seconds_left`` is how long the planned users take at the
-    pace so far; None where it is not known.
+    lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
+    was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
+    the pace so far; None where it is not known.
     """
 
     experiment: str
@@ -77,6 +93,7 @@ class Readout:
     comparisons: tuple[Comparison, ...]
     guardrails: tuple[GuardrailResult, ...]
     lifts: tuple[Lift, ...]
+    segments: Segments
     seconds_left: float | None
     metrics: Mapping[str, OutcomeMetric] = dataclasses.field(repr=False)
 
@@ -100,7 +117,15 @@ class Readout:
 
 
 def read_out(
-    experiment: Experiment, table: pl.DataFrame, now: float, *, catalogue: Mapping[str, OutcomeMetric] = OUTCOMES
+    experiment: Experiment,
+    table: pl.DataFrame,
+    now: float,
+    *,
+    catalogue: Mapping[str, OutcomeMetric] = OUTCOMES,
+    segment_columns: Sequence[str] = (),
+    covariates: Sequence[str] = (),
+    daily: pl.DataFrame | None = None,
+    aa_p_values: Values | None = None,
 ) -> Readout:
     """Read an experiment.
 
@@ -110,6 +135,11 @@ def read_out(
             this experiment. With ``first`` (time of the user's first slate) there are lifts over time.
         now: seconds since 1970.
         catalogue: the metrics to read; those that the table lacks say so.
+        segment_columns: columns of the table that say what a user was before the start (country, device): the split
+            is checked in each slice, and the effects on the primary metric and the guardrails are read per segment.
+        covariates: numeric columns of what users did before the start; the arms should be alike in them.
+        daily: the same users by day, as ``user_table(..., daily=True)`` makes it: shows whether the effect fades.
+        aa_p_values: of earlier A/A readouts, one per experiment.
 
     Raises:
         DataError: the table is not one row per user, or a column holds text, NaN or infinite values.
@@ -128,18 +158,28 @@ def read_out(
     experiment.check_metrics(catalogue)
     require_users(table)
     who = counted(experiment, table)
-    kept, crossovers = who.kept, who.crossovers
-    split = traffic(experiment, who.seen)
-    found = with_notes(checks(who.seen, crossovers, split), who.notes)
-    hidden = " ".join(one.sentence for one in found if one.level == "red")
+    kept, crossed = who.kept, experiment.unit != "user"
     users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
     over = sum(users.values()) >= experiment.planned_users
     basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
-    wanted = dict.fromkeys(
-        [experiment.primary, *experiment.secondaries, *(g.metric for g in experiment.guardrails), *catalogue]
-    )
-    crossed = experiment.unit != "user"
-    arms = Arms.of(kept.clear() if hidden else kept, [catalogue[id_] for id_ in wanted], crossed=crossed)
+    srm = split(experiment, who.seen, basis)
+    found = [traffic(srm), crossover(who.crossovers, who.seen["user"].n_unique())]
+    if segment_columns:
+        found.append(traffic_by_slice(experiment, who.seen, segment_columns, basis))
+    if covariates:
+        found.append(balance(experiment, kept, covariates, basis))
+    if aa_p_values is not None:
+        found.append(aa_history(aa_p_values, experiment.alpha))
+    agreed = dict.fromkeys([experiment.primary, *experiment.secondaries, *(g.metric for g in experiment.guardrails)])
+    wanted = [catalogue[id_] for id_ in dict.fromkeys([*agreed, *catalogue])]
+    # while it is not known who is counted, nothing is computed of what they did
+    arms = Arms.of(kept.clear() if reason(found) else kept, wanted, crossed=crossed)
+    cells = Cells.read(arms, () if crossed else segment_columns, list(agreed))
+    if not reason(found):
+        found += _from_effects(experiment, arms, kept, cells, daily)
+    if reason(found):
+        arms, cells = Arms.of(kept.clear(), wanted), Cells({})
+    hidden = reason(found)
     timed = "first" in table.columns and not crossed
     lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if timed]
     return Readout(
@@ -150,17 +190,36 @@ def read_out(
         now=now,
         basis=basis,
         users=users,
-        crossovers=crossovers,
-        split=split,
-        checks=found,
+        crossovers=who.crossovers,
+        split=srm,
+        checks=with_notes(found, who.notes),
         hidden=hidden,
         values=() if hidden else _values(experiment, arms),
         comparisons=() if hidden else _comparisons(experiment, arms, basis),
         guardrails=() if hidden else guardrails(experiment, arms, basis),
         lifts=tuple(one for one in lifts if one),
+        segments=segments(experiment, arms, cells, basis),
         seconds_left=_seconds_left(experiment, kept, now),
         metrics=arms.metrics,
     )
+
+
+def _from_effects(
+    experiment: Experiment, arms: Arms, table: pl.DataFrame, cells: Cells, daily: pl.DataFrame | None
+) -> list[Check]:
+    """The checks that look at what users did: how the effect on the primary metric came about."""
+    metric = arms.metrics[experiment.primary]
+    if arms.missing[metric.id]:
+        return []
+    found = [outliers(arms, metric.id, experiment.pairs)]
+    if "first" in table.columns:
+        found.append(interference(experiment, table, metric))
+    if cells.moments:
+        found.append(simpson(cells, metric, experiment.pairs))
+    if daily is not None and not metric.missing(daily):
+        counted = daily.join(table.select("user"), on="user", how="semi")
+        found.append(novelty_check(counted, metric, experiment.pairs))
+    return found
 
 
 def to_json(value: Any) -> Any:

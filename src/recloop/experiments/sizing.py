@@ -12,10 +12,9 @@ from recloop.errors import DataError, SettingError
 from recloop.experiments.definition import Experiment
 from recloop.experiments.readout import to_json
 from recloop.metrics.online import OutcomeMetric
-from recloop.stats import detectable_change
+from recloop.stats import GroupSequential, detectable_change, sequential_inflation
 from recloop.stats.duration import LONGEST, users_by_day
 from recloop.stats.many_treatments import dunnett, per_comparison
-from recloop.stats.power import sequential_inflation
 
 DAY = 86_400.0
 Adjustment = Literal["bonferroni", "dunnett"]
@@ -91,7 +90,9 @@ class Design:
         share: the treatment's share of the users of its pair.
         pair: the pair's share of the users who take part.
         traffic: share of all users that takes part.
-        rule: ``fixed`` for a single look, ``sequential`` for one at any time.
+        rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned looks
+            with O'Brien-Fleming spending.
+        looks: of the group-sequential rule, evenly spread.
         correlation: of the metric with a covariate from before the start.
         adjustment: how the comparisons share alpha. Experiments are decided by Holm, of which ``bonferroni`` is the
             first step; ``dunnett`` is for several treatments against one control.
@@ -103,7 +104,8 @@ class Design:
     share: float = 0.5
     pair: float = 1.0
     traffic: float = 1.0
-    rule: Literal["fixed", "sequential"] = "sequential"
+    rule: Literal["fixed", "sequential", "group-sequential"] = "sequential"
+    looks: int = 5
     correlation: float = 0.0
     adjustment: Adjustment = "bonferroni"
 
@@ -144,7 +146,12 @@ class Design:
     @property
     def inflation(self) -> float:
         """Users over those of a single look."""
-        return sequential_inflation(self.alpha_each, self.power) if self.rule == "sequential" else 1.0
+        if self.rule == "sequential":
+            return sequential_inflation(self.alpha_each, self.power)
+        if self.rule == "group-sequential":
+            design = GroupSequential.spend(range(1, self.looks + 1), alpha=self.alpha_each)
+            return max(design.inflation(self.power), 1.0)  # of one look it is 1 up to the chance of a win the wrong way
+        return 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from recloop.errors import MissingError
-from recloop.loop.release import CHECKSUMS, load, verify
+from recloop.loop.release import CHECKSUMS, load, successor, verify, versions
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
 
@@ -23,6 +23,33 @@ def promote(store: Store, folder: Path, *, actor: str) -> ReleaseRecord:
     release = load(folder)
     store.releases.add(release.name, str(folder.resolve()), release.checksum, actor=actor)
     return store.releases.promote(release.name, actor=actor)
+
+
+def promote_policy(store: Store, folder: Path, policy: str, *, actor: str) -> ReleaseRecord:
+    """Put a policy of the active release in charge: a release of the same strategies beside it, made the active one.
+
+    Repeating it changes nothing, wherever the first time was cut off: the new folder is written whole or not at all,
+    and has the policy in its name.
+
+    Args:
+        store: which releases there are.
+        folder: of the active release.
+        policy: one of its policies.
+        actor: who or what asks.
+
+    Raises:
+        ArtifactError: a release is damaged; what was active stays active.
+        SettingError: the release has no such policy.
+    """
+    header = verify(folder)
+    target = folder
+    if header["default_policy"] != policy:
+        target = folder.parent / f"{folder.name}-{policy}"
+        if not target.exists():
+            known = versions(Path(record.path) for record in store.releases.all())
+            version = 1 + max((number for number, _ in known), default=int(header["version"]))
+            successor(folder, target, name=f"{version}-{policy}", version=version, default_policy=policy)
+    return promote(store, target, actor=actor)
 
 
 def rollback(store: Store, *, actor: str) -> ReleaseRecord:

@@ -11,7 +11,16 @@ from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError, SettingError
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 
-__all__ = ["OUTCOMES", "OutcomeKinds", "OutcomeMetric", "latency_quantiles", "user_table", "with_diversity"]
+__all__ = [
+    "OUTCOMES",
+    "OutcomeKinds",
+    "OutcomeMetric",
+    "by_user",
+    "latency_quantiles",
+    "user_table",
+    "with_diversity",
+    "with_users",
+]
 
 SESSION = 1800.0
 DAY = 86400.0
@@ -40,6 +49,7 @@ def user_table(
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     kinds: OutcomeKinds = OutcomeKinds(),
     session: float = SESSION,
+    daily: bool = False,
 ) -> pl.DataFrame:
     """One row per (variant, user) with the sums of what the user was shown and did.
 
@@ -63,6 +73,8 @@ def user_table(
         sentiment: texts to numbers from -1 to 1.
         kinds: which kinds of events count as what.
         session: a slate is followed in the same session where the user's next one comes within so many seconds.
+        daily: one row per (variant, user, day) instead, ``day`` counting from the user's first slate in the variant;
+            ``by_user`` sums it up.
 
     Returns:
         variant, user, first, last (times of the first and the last slate), and the sums slates, shown, repeats,
@@ -110,7 +122,48 @@ def user_table(
         sent["comment"] = sentiment is not None and bool((feedback["text"] != "").any())
     for part in parts:
         slates = slates.join(part, on="decision", how="left")
-    return _sums(slates, sent, session).collect()
+    return _sums(slates, sent, session, daily=daily).collect()
+
+
+def by_user(daily: pl.DataFrame) -> pl.DataFrame:
+    """The user table of a daily one: one row per (variant, user), what was never sent still null."""
+    kept = {"variant", "user", "day", "first", "last", "buyer"}
+    sums = [name for name in daily.columns if name not in kept]
+    return (
+        daily.sort("variant", "user", "day")
+        .group_by("variant", "user", maintain_order=True)
+        .agg(
+            pl.col("first").min(),
+            pl.col("last").max(),
+            *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in sums),
+            pl.col("buyer").max(),
+        )
+        .select(name for name in daily.columns if name != "day")
+    )
+
+
+def with_users(table: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """The user table with what is known of users from before the start (country, device, last month's purchases).
+
+    Args:
+        table: one row per (variant, user).
+        users: one row per user, with the further columns; null for users that it lacks.
+
+    Raises:
+        DataError: ``users`` has no column user, repeats one, or has a column of the table.
+
+    >>> table = pl.DataFrame({"variant": ["a", "b"], "user": ["1", "2"], "clicks": [0, 3]})
+    >>> with_users(table, pl.DataFrame({"user": [2], "country": ["DE"]}))["country"].to_list()
+    [None, 'DE']
+    """
+    _require(users, "users", ("user",))
+    twice = users.height - users["user"].n_unique()
+    if twice:
+        raise DataError(f"{twice:,} rows of the users repeat a user", allowed="one row per user")
+    same = sorted(set(users.columns) & set(table.columns) - {"user"})
+    if same:
+        raise DataError(f"the users have the columns {', '.join(same)}, which the table has", advice="rename them")
+    return table.join(users.with_columns(pl.col("user").cast(pl.String)), on="user", how="left", maintain_order="left")
 
 
 def with_diversity(decisions: pl.DataFrame, item_ids: Vocabulary, vectors: NDArray[np.floating]) -> pl.DataFrame:
@@ -251,7 +304,7 @@ def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | 
     )
 
 
-def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.LazyFrame:
+def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily: bool) -> pl.LazyFrame:
     columns = set(slates.collect_schema())
     diverse = sent["diversity"]
 
@@ -282,9 +335,17 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
         ),
     )
     columns = set(slates.collect_schema())
+    slates = slates.filter(pl.col("variant").fill_null("") != "")
+    keys = ["variant", "user"]
+    if "session" in columns:  # counted where they begin, so that days add up
+        begins = pl.struct("variant", "user", "session").is_first_distinct()
+        slates = slates.sort("time", "decision").with_columns(sessions=begins)
+        columns.add("sessions")
+    if daily:
+        since = pl.col("time") - pl.col("time").min().over("variant", "user")
+        slates, keys = slates.with_columns(day=(since // DAY).cast(pl.Int64)), [*keys, "day"]
     return (
-        slates.filter(pl.col("variant").fill_null("") != "")
-        .group_by("variant", "user")
+        slates.group_by(keys)
         .agg(
             pl.col("time").min().alias("first"),
             pl.col("time").max().alias("last"),
@@ -311,8 +372,8 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float) -> pl.Laz
             count("surveys", when=sent.get("survey", False)),
             amount("sentiment_sum", when=sent.get("comment", False)),
             count("comments", when=sent.get("comment", False)),
-            *([pl.col("session").n_unique().cast(pl.Int64).alias("sessions")] if "session" in columns else []),
+            *([count("sessions")] if "session" in columns else []),
             *([count("forced")] if "forced" in columns else []),
         )
-        .sort("variant", "user")
+        .sort(keys)
     )

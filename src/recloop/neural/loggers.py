@@ -14,8 +14,8 @@ def logger_for(description: str, folder: Path | None) -> Any:
 
     ``auto`` (the default) writes TensorBoard files beside the checkpoint where TensorBoard is installed and the
     training has a folder; ``none`` writes nothing; ``tensorboard``, ``mlflow`` and ``wandb`` write there or say what is
-    missing. Where MLflow and Weights & Biases send to is said by their own variables. ``RECLOOP_LOGS`` is the folder of
-    the TensorBoard files.
+    missing. Where MLflow and Weights & Biases send to is said by their own variables (``MLFLOW_TRACKING_URI``,
+    ``WANDB_MODE`` ...); MLflow without one writes ``mlflow.db``. ``RECLOOP_LOGS`` is the folder of files.
 
     Raises:
         SettingError: the variable names no logger.
@@ -38,5 +38,14 @@ def logger_for(description: str, folder: Path | None) -> Any:
     if wanted == "tensorboard":
         return loggers.TensorBoardLogger(save_dir=str(place or "."), name=description, version="")
     if wanted == "mlflow":
-        return loggers.MLFlowLogger(experiment_name="recloop", run_name=description)
-    return loggers.WandbLogger(project="recloop", name=description)
+        # Its own default, a folder of files, is refused by MLflow 3
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(place or '.').absolute() / 'mlflow.db'}"
+        return loggers.MLFlowLogger(experiment_name="recloop", run_name=description, tracking_uri=uri)
+    return loggers.WandbLogger(project="recloop", name=description, save_dir=str(place or "."))
+
+
+def close(logger: Any) -> None:
+    """End the run of a logger that would lend it to the next training of this process (Weights & Biases does)."""
+    finish = getattr(getattr(logger, "experiment", None), "finish", None)
+    if finish is not None:
+        finish()

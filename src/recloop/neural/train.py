@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from recloop.data.cache_folder import cache_folder
 from recloop.errors import DataError, SettingError
 from recloop.neural.checkpoint import PlainCheckpoint
-from recloop.neural.loggers import logger_for
+from recloop.neural.loggers import close, logger_for
 from recloop.neural.precision import best_precision
 from recloop.neural.recipe import Recipe
 from recloop.progress import SILENT, Progress
@@ -96,6 +96,7 @@ def train(
     last = None if folder is None else folder / "last"
     if last is not None:
         recorder.path = last
+    logger = logger_for(description, folder)
     with _quiet(), torch.random.fork_rng(), progress.task(description, total=recipe.epochs * steps) as advance:
         recorder.advance = advance
         try:
@@ -107,7 +108,7 @@ def train(
                 accumulate_grad_batches=recipe.accumulate,
                 callbacks=[recorder],
                 plugins=[PlainCheckpoint()],
-                logger=logger_for(description, folder),
+                logger=logger,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,
@@ -134,6 +135,8 @@ def train(
                 advice=f"set batch = {max(1, recipe.batch // 2)} and accumulate = {2 * recipe.accumulate}: "
                 "the same step in half the memory",
             ) from error
+        finally:
+            close(logger)
     recorder.restore()
     network.cpu().eval()
     if recorder.history.stopped:

@@ -5,6 +5,7 @@ import math
 from markupsafe import Markup
 
 from recloop.charts import Series, lines
+from recloop.charts.scale import number
 from recloop.experiments.sizing import Sizing
 from recloop.experiments.words import change, percent
 from recloop.report.page import render, style
@@ -20,16 +21,15 @@ def power_chart(sizing: Sizing) -> str:
     return lines(
         [
             Series(
-                "smallest change that is found",
+                f"{sizing.pilot.metric.title}: change found",
                 [day.day for day in known],
                 [day.relative if relative else day.change for day in known],
             )
         ],
         "The smallest change that can be found, by day",
         x_label="days",
-        y_label=f"change of {sizing.pilot.metric.title}",
         reference=wanted,
-        form=percent if relative else lambda value: change(sizing.pilot.metric, value),
+        form=(lambda value: f"{100 * value:.3g}%") if relative else number,
     )
 
 

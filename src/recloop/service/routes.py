@@ -23,6 +23,7 @@ from recloop.service.wire import (
     FeedbackAnswer,
     FeedbackRequest,
     HealthAnswer,
+    LogAnswer,
     LooseEvents,
     NewEvent,
     ReadoutAnswer,
@@ -191,7 +192,14 @@ async def step_experiment(call: Call) -> StepAnswer:
 async def read_out(call: Call) -> ReadoutAnswer:
     """What an experiment shows so far, with the decision as a sentence."""
     readout, verdict = await asyncio.to_thread(call.serving.experiments.read_out, call.path["name"])
-    return ReadoutAnswer(verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, readout.to_dict())
+    told = verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, verdict.paragraph
+    return ReadoutAnswer(*told, readout.to_dict())
+
+
+async def experiment_log(call: Call) -> LogAnswer:
+    """Who or what decided on an experiment, when, and on which data."""
+    entries = await asyncio.to_thread(call.serving.experiments.log, call.path["name"])
+    return LogAnswer(tuple(entry.to_dict() for entry in entries))
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -294,6 +302,7 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
+    Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),

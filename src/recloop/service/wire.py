@@ -191,7 +191,18 @@ class ReadoutAnswer(Struct, frozen=True):
         str,
         Meta(description="The variant that is shipped or rolled back, or the policy preferred; empty where none is."),
     ]
-    readout: Annotated[dict[str, Any], Meta(description="Users, checks, values, comparisons, guardrails and lifts.")]
+    paragraph: Annotated[str, Meta(description="For people who read nothing else.")]
+    readout: Annotated[
+        dict[str, Any], Meta(description="Users, checks, values, comparisons, guardrails, lifts and segments.")
+    ]
+
+
+class LogAnswer(Struct, frozen=True):
+    """The decisions on an experiment, oldest first."""
+
+    decisions: Annotated[
+        tuple[dict[str, Any], ...], Meta(description="Who decided what, when, on which data, and what was done.")
+    ]
 
 
 class ReleaseAnswer(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The effect of one arm against another, in the metric's unit and relative to the control."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from scipy.special import stdtr, stdtrit
 
@@ -15,7 +16,9 @@ class Effect:
 
     ``relative`` and its interval are fractions of the control's value (0.1 is +10%). Where the control is not clearly
     above zero, a relative change has no bounds: ``relative`` is NaN and its interval is (-inf, inf). The relative
-    interval leaves out zero exactly where the absolute one does, so that one p-value serves both.
+    interval leaves out zero exactly where the absolute one does, so that one p-value serves both. The one exception is
+    a relative change by the delta method or by logarithms (``relative_lift``): there ``scale`` is "relative", and the
+    p-value belongs to the relative interval alone.
     """
 
     estimate: float
@@ -29,6 +32,7 @@ class Effect:
     control: float
     alpha: float
     method: str
+    scale: Literal["absolute", "relative"] = "absolute"
 
     @property
     def bounded(self) -> bool:
@@ -101,6 +105,13 @@ def effect(
         alpha=alpha,
         method=method,
     )
+
+
+def one_sided(found: Effect, side: int) -> Effect:
+    """The effect with its lower end only (side +1), its upper end only (-1), or as it is (0)."""
+    if side > 0:
+        return replace(found, high=math.inf, relative_high=math.inf)
+    return replace(found, low=-math.inf, relative_low=-math.inf) if side else found
 
 
 def _gap(treatment: Estimate, control: Estimate, pairs: Estimate | None) -> tuple[float, float]:

@@ -71,6 +71,21 @@ class Moments:
         return cls(n, mean, var * max(n - 1, 0))
 
     @classmethod
+    def of_share(cls, ones: int, n: int) -> "Moments":
+        """The moments of a column of n zeros and ones.
+
+        Raises:
+            DataError: more ones than units, or fewer than none.
+
+        >>> Moments.of_share(1, 4) == Moments.of([0.0, 0.0, 1.0, 0.0])
+        True
+        """
+        if not 0 <= ones <= n:
+            raise DataError(f"{ones} of {n} users", allowed="a share counts between none and all of the users")
+        share = ones / n if n else 0.0
+        return cls(n, share, ones * (1 - share))
+
+    @classmethod
     def running(cls, y: Values, x: Values | None, ends: NDArray[np.integer]) -> "list[Moments]":
         """The moments of the first ``ends[i]`` units, for each i, in one pass.
 
@@ -90,6 +105,25 @@ class Moments:
                 pair = (whole.x_mean + x1 / per, max(x2 - x1 * x1 / per, 0.0), xy - x1 * y1 / per)
             found.append(cls(n, whole.mean + y1 / per, max(y2 - y1 * y1 / per, 0.0), *pair))
         return found
+
+    @classmethod
+    def grouped(cls, y: Values, x: Values | None, codes: NDArray[np.integer], groups: int) -> "list[Moments]":
+        """The moments of the units of each group 0 … ``groups`` - 1, ``codes`` saying whose each unit is, in one pass.
+
+        >>> [part.mean for part in Moments.grouped([1.0, 2.0, 6.0], None, np.array([0, 1, 1]), 2)]
+        [1.0, 4.0]
+        """
+        n = np.bincount(codes, minlength=groups)
+        per = np.maximum(n, 1)
+        columns = [_column(y)] if x is None else [_column(y), _column(x)]
+        means = [np.bincount(codes, column, groups) / per for column in columns]
+        apart = [column - mean[codes] for column, mean in zip(columns, means, strict=True)]
+        squares = [np.bincount(codes, one * one, groups) for one in apart]
+        if x is None:
+            return [cls(*one) for one in zip(n.tolist(), means[0].tolist(), squares[0].tolist(), strict=True)]
+        products = np.bincount(codes, apart[0] * apart[1], groups)
+        parts = (n, means[0], squares[0], means[1], squares[1], products)
+        return [cls(*one) for one in zip(*(part.tolist() for part in parts), strict=True)]
 
     def __add__(self, other: "Moments") -> "Moments":
         if not other.n:

@@ -8,7 +8,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 from recloop.errors import SettingError
 from recloop.stats.effect import check_alpha
 from recloop.stats.moments import Moments
-from recloop.stats.sequences import boundary, rho_square
+from recloop.stats.sequences import boundary, height, spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,9 @@ def one_sample(moments: Moments, alpha: float = 0.05) -> OneSample:
 def always_valid_one_sample(moments: Moments, alpha: float = 0.05, *, planned: int) -> OneSample:
     """The same with an interval that holds at every look at once.
 
-    The asymptotic confidence sequence of ``always_valid`` for one sample: after n users the interval is the estimate
-    plus or minus ``s * boundary(n)``, with s its standard error, narrowest at ``planned`` users.
-
-    Source: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy, A. Ramdas, "Time-uniform central limit theory and
-    asymptotic confidence sequences", Annals of Statistics 52 (2024), theorem 2.2.
+    The sequence of ``always_valid`` for one sample: after n users the interval is the estimate plus or minus
+    ``s * boundary(n / planned, alpha)``, with s its standard error; its sources are given there. At the planned size it
+    is 1.31 times as wide as that of a single look (alpha 0.05).
 
     Raises:
         DataError: fewer than two users, or a denominator that sums to zero.
@@ -60,15 +58,16 @@ def always_valid_one_sample(moments: Moments, alpha: float = 0.05, *, planned: i
 
     >>> e = always_valid_one_sample(Moments.from_summary(1000, 0.10, 1.0), planned=1000)
     >>> round(e.low, 4), round(e.high, 4), round(e.p_value, 4)
-    (0.004, 0.196, 0.0352)
+    (0.0188, 0.1812, 0.0094)
     """
-    square = rho_square(planned, alpha)
+    check_alpha(alpha)
+    if planned < 2:
+        raise SettingError(f"planned is {planned}", allowed="at least 2 users", advice="see one_sample_size")
     found = moments.estimate()
-    p = float(found.value == 0)
+    share, p = found.n / planned, float(found.value == 0)
     if found.variance > 0:
-        v = found.n * square
-        p = math.exp(min(0.5 * math.log1p(v) - found.value**2 / found.variance * v / (2 * (v + 1)), 0.0))
-    return _around(moments, boundary(found.n, square, alpha), p, alpha, "always valid")
+        p = min(2 * spent(height(abs(found.value) / math.sqrt(found.variance), share)), 1.0)
+    return _around(moments, boundary(share, alpha), p, alpha, "always valid")
 
 
 def one_sample_size(variance: float, value: float, *, alpha: float = 0.05, power: float = 0.8) -> int:

@@ -5,8 +5,8 @@ data, for a mean as for a ratio. What changes the price of a user is said by thr
 
 - ``correlation`` of the metric with a covariate from before the start, which leaves variance (1 - correlation^2);
 - ``alpha``, which several treatments share (``per_comparison``, ``dunnett``);
-- ``inflation`` of a rule that may end early: users over those of a test with one look (``sequential_inflation``, or
-  that of a group-sequential design).
+- ``inflation`` of a rule that may end early: users over those of a test with one look (``sequential_inflation`` for
+  the always-valid interval, ``GroupSequential.inflation`` for planned looks).
 """
 
 import math
@@ -211,16 +211,6 @@ def sequential_width(alpha: float = 0.05) -> float:
     found = always_valid(arm, arm, alpha, planned=planned)
     error = math.sqrt(2 * arm.unit_variance / arm.n)
     return (found.high - found.low) / 2 / error / float(ndtri(1 - alpha / 2))
-
-
-def sequential_inflation(alpha: float = 0.05, power: float = 0.8) -> float:
-    """Users at the end of a sequential experiment over those of a single look with the same power.
-
-    Computed at the planned users alone, so it is at most too large: a sequential experiment may also win before, and
-    on average ends earlier.
-    """
-    z = float(ndtri(1 - alpha / 2))
-    return ((z * sequential_width(alpha) + float(ndtri(power))) / _quantiles(alpha, power)) ** 2
 
 
 def _price(alpha: float, power: float, correlation: float, inflation: float) -> float:

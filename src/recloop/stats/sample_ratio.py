@@ -5,6 +5,7 @@ from scipy.special import chdtrc
 
 from recloop.errors import SettingError
 
+SUSPECT = 10  # times alpha
 MINIMUM_EXPECTED = 5  # below, chi-square is not to be trusted
 
 
@@ -29,6 +30,11 @@ class SRM:
         return bool(self.strangers) or self.p_value < self.alpha
 
     @property
+    def suspect(self) -> bool:
+        """Whether it is not red, and still rarer than ten times alpha: a reason to look, not to hide."""
+        return not self.red and self.p_value < SUSPECT * self.alpha
+
+    @property
     def sentence(self) -> str:
         """What was found, in words."""
         if self.strangers:
@@ -44,7 +50,8 @@ class SRM:
         chance = "p < 0.0001" if self.p_value < 0.0001 else f"p = {self.p_value:.2g}"
         if self.red:
             return f"Traffic was not split as planned: {shares}; {chance}. Something decides who is counted."
-        return f"Traffic was split as planned: {shares}; {chance}."
+        doubt = "may not have been split" if self.suspect else "was split"
+        return f"Traffic {doubt} as planned: {shares}; {chance}."
 
 
 def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 0.001, unit: str = "users") -> SRM:
@@ -65,6 +72,22 @@ def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 
     >>> round(found.p_value, 4), found.red
     (0.0086, False)
     """
+    seen, expected, strangers = against_plan(counts, weights)
+    p = float("nan")
+    if len(expected) > 1 and min(expected.values()) >= MINIMUM_EXPECTED:
+        statistic = sum((seen[name] - e) ** 2 / e for name, e in expected.items())
+        p = float(chdtrc(len(expected) - 1, statistic))
+    return SRM(p, seen, expected, strangers, alpha, unit)
+
+
+def against_plan(
+    counts: Mapping[str, int], weights: Mapping[str, float]
+) -> tuple[dict[str, int], dict[str, float], tuple[str, ...]]:
+    """Users of every arm, expected users of the planned ones, and the arms that have users without a plan.
+
+    Raises:
+        SettingError: a weight or a count is negative, or all weights are zero.
+    """
     total_weight = sum(weights.values())
     if total_weight <= 0 or min(weights.values()) < 0:
         raise SettingError(f"weights are {dict(weights)}", allowed="none is negative, and one is above zero")
@@ -75,8 +98,4 @@ def srm(counts: Mapping[str, int], weights: Mapping[str, float], alpha: float = 
     total = sum(counts.get(name, 0) for name in planned)
     expected = {name: total * weight / total_weight for name, weight in planned.items()}
     seen = {**dict.fromkeys(weights, 0), **counts}
-    p = float("nan")
-    if len(planned) > 1 and min(expected.values()) >= MINIMUM_EXPECTED:
-        statistic = sum((seen[name] - e) ** 2 / e for name, e in expected.items())
-        p = float(chdtrc(len(planned) - 1, statistic))
-    return SRM(p, seen, expected, strangers, alpha, unit)
+    return seen, expected, strangers

@@ -27,6 +27,13 @@ class Audit:
         line = AuditLine(self._database.clock(), actor, action, subject, detail)
         connection.execute(insert(tables.audit).values(line._asdict()))
 
+    def about(self, action: str, subject: str) -> list[AuditLine]:
+        """Every line of one action on one subject, oldest first."""
+        t = tables.audit.c
+        query = select(*(t[name] for name in AuditLine._fields)).where(t.action == action, t.subject == subject)
+        with self._database.reading() as connection:
+            return [AuditLine(*row) for row in connection.execute(query.order_by(t.seq))]
+
     def lines(self, limit: int = 1000) -> list[AuditLine]:
         """The newest lines, newest first."""
         columns = (tables.audit.c[name] for name in AuditLine._fields)

@@ -10,6 +10,7 @@ from recloop.store.audit import Audit
 from recloop.store.database import Database
 
 DRAFT, RUNNING, STOPPED = "draft", "running", "stopped"
+DECIDED = "decide experiment"
 
 
 class ExperimentRecord(NamedTuple):
@@ -111,6 +112,38 @@ class ExperimentRecords:
 
         return self._move(name, RUNNING, RUNNING, change, actor, detail, action="widen experiment")
 
+    def decide(self, name: str, entry: Mapping[str, Any], *, stop: bool, actor: str = "") -> ExperimentRecord:
+        """Keep a line of the decision log and, with ``stop``, end the experiment: both, or neither.
+
+        Ending one that has stopped already changes nothing more, so that a decision may be repeated.
+
+        Args:
+            name: of the experiment.
+            entry: JSON values of the line.
+            stop: whether it ends.
+            actor: who or what decided.
+
+        Raises:
+            ConflictError: it is a draft.
+            MissingError: there is none of that name.
+        """
+
+        def work(connection: Connection) -> ExperimentRecord:
+            record = self._get(connection, name)
+            if record.state == DRAFT:
+                raise ConflictError(f"experiment '{name}' is a draft", advice="start it before there is a decision")
+            self._audit.record(connection, actor, DECIDED, name, json.dumps(dict(entry), allow_nan=False))
+            if not stop or record.state == STOPPED:
+                return record
+            change = {"stopped": self._database.clock()}
+            return self._become(connection, record, STOPPED, change, actor, "experiment stopped", "")
+
+        return self._database.write(work)
+
+    def decisions(self, name: str) -> list[dict[str, Any]]:
+        """The decision log of one experiment, oldest first."""
+        return [json.loads(line.detail) for line in self._audit.about(DECIDED, name)]
+
     def get(self, name: str) -> ExperimentRecord:
         """One experiment.
 
@@ -135,13 +168,26 @@ class ExperimentRecords:
                 raise ConflictError(
                     f"experiment '{name}' is {record.state}", allowed=f"only one that is {before} can become {after}"
                 )
-            changed = record._replace(state=after, **change(connection, record, self._database.clock()))
-            row = changed._asdict() | {"definition": json.dumps(changed.definition)}
-            connection.execute(update(tables.experiments).where(tables.experiments.c.name == name).values(row))
-            self._audit.record(connection, actor, action or f"experiment {after}", name, detail)
-            return changed
+            changed = change(connection, record, self._database.clock())
+            return self._become(connection, record, after, changed, actor, action or f"experiment {after}", detail)
 
         return self._database.write(work)
+
+    def _become(
+        self,
+        connection: Connection,
+        record: ExperimentRecord,
+        state: str,
+        change: Mapping[str, Any],
+        actor: str,
+        action: str,
+        detail: str,
+    ) -> ExperimentRecord:
+        changed = record._replace(state=state, **change)
+        row = changed._asdict() | {"definition": json.dumps(changed.definition)}
+        connection.execute(update(tables.experiments).where(tables.experiments.c.name == record.name).values(row))
+        self._audit.record(connection, actor, action, record.name, detail)
+        return changed
 
     def _get(self, connection: Connection, name: str) -> ExperimentRecord:
         row = connection.execute(select(tables.experiments).where(tables.experiments.c.name == name)).first()

@@ -227,6 +227,21 @@ class StoreContract(ABC):
             ("me", "create experiment", "home"),
         ]
 
+    def test_decisions_are_kept_with_what_they_did(self, store: Store) -> None:
+        """A line and the end of the experiment are one step, and may be repeated."""
+        store.experiments.add("home", {"name": "home"})
+        with pytest.raises(ConflictError, match=r"experiment 'home' is a draft"):
+            store.experiments.decide("home", {"verdict": "ship"}, stop=True)
+        assert store.experiments.decisions("home") == []
+        store.experiments.start("home")
+        assert store.experiments.decide("home", {"verdict": "keep_running"}, stop=False).state == "running"
+        for _ in range(2):
+            assert store.experiments.decide("home", {"verdict": "ship"}, stop=True, actor="me").state == "stopped"
+        assert [one["verdict"] for one in store.experiments.decisions("home")] == ["keep_running", "ship", "ship"]
+        assert store.experiments.decisions("other") == []
+        done = [line.action for line in store.audit.lines() if line.actor == "me"]
+        assert done == ["decide experiment", "experiment stopped", "decide experiment"]
+
     def test_releases_are_a_stack(self, store: Store) -> None:
         """Promote and roll back; one release is active."""
         assert store.releases.active() is None

@@ -79,7 +79,7 @@ def read_out(
     >>> events = pl.DataFrame({"user": [f"u{i}" for i in range(60)], "item": "c", "kind": "click", "value": 0.0,
     ...     "time": 1.0, "decision": [f"d{i}" for i in range(60)]})
     >>> print(read_out(test, decisions, events, now=0.0).verdict.sentence)
-    Prefer blend. It earned 0.3 credits a slate more than popular (between 0.201 and 0.399); of 200 slates it won 60
+    Prefer blend. It earned 0.3 credits a slate more than popular (between 0.217 and 0.383); of 200 slates it won 60
     and lost 0.
     """
     slates = earned(definition, decisions, events)

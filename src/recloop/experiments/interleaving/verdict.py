@@ -28,6 +28,11 @@ class PreferenceVerdict:
     facts: tuple[str, ...]
     treatment: str = ""
 
+    @property
+    def paragraph(self) -> str:
+        """For people who read nothing else: the sentence with the facts behind it."""
+        return " ".join((self.sentence, *self.facts))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         found: dict[str, Any] = to_json(self)
