@@ -33,6 +33,7 @@ SHORT = {
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
+    "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
     "ratings": ("--data", "ml-100k"),
     "serving": ("--seconds", "2"),
@@ -41,6 +42,7 @@ SHORT = {
     "validity_fixed": ("--worlds", "200"),
     "validity_sequential": ("--worlds", "400"),
     "validity_adaptive": ("--worlds", "100"),
+    "validity_interleaving": ("--worlds", "100"),
 }
 
 

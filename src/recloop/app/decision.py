@@ -8,6 +8,7 @@ import polars as pl
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError
 from recloop.experiments import Action, LogEntry, act
+from recloop.experiments.designs import is_interleaving
 from recloop.loop.promote import promote_policy
 from recloop.loop.release import load
 from recloop.report.report import Trial
@@ -54,6 +55,12 @@ def decide_experiment(
         ConflictError: it is a draft, or there is a winner and no active release.
         ArtifactError: the release to promote is damaged; nothing changed.
     """
+    if is_interleaving(store.experiments.get(name).definition):
+        raise ConflictError(
+            f"'{name}' is an interleaving test",
+            allowed="it says what users prefer, and ships nothing",
+            advice=f"read it out: recloop experiments readout {name}",
+        )
     active = store.releases.active()
     shown = load(Path(active.path)) if active else None
     trial = read_trial(store, name, now, shown=shown, sentiment=sentiment, users=users)

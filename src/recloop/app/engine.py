@@ -21,6 +21,7 @@ from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
 from recloop.experiments.definition import NONE
+from recloop.experiments.interleaving import Interleaving, mix
 from recloop.language.steer import parse as parse_steer
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
@@ -147,6 +148,7 @@ class Engine:
         self._ids = ids
         self._rng = np.random.default_rng(seed)
         self._assign: Assign = unassigned
+        self._mixed: Mapping[str, Interleaving] = {}
         self._phrase = phrase
         self._loaded: _Loaded | None = None
         self._recent = Recent(store.history, limit=history_limit, users=users)
@@ -186,6 +188,10 @@ class Engine:
     def run_experiment(self, assign: Assign) -> None:
         """Assign requests from now on with this function; ``unassigned`` ends it."""
         self._assign = assign
+
+    def interleave(self, tests: Sequence[Interleaving]) -> None:
+        """Mix the rankings of these tests' policies where an assignment names ``test.policy``; none ends it."""
+        self._mixed = {test.policy: test for test in tests}
 
     def warm(self) -> None:
         """Answer one request that is not kept, so that the first user does not wait for what loads on first use."""
@@ -287,6 +293,9 @@ class Engine:
 
     def _ask(self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules) -> Choices:
         release = loaded.release
+        if test := self._mixed.get(name):
+            chosen = [self._ask(loaded, policy, histories, k, rules) for policy in test.policies]
+            return mix(test, chosen, chosen[0].rankings.k, str(histories.keys[0]))
         if name not in release.policies:
             raise MissingError(
                 f"release '{release.name}' has no policy '{name}'", advice=nearest(name, release.policies)
@@ -313,7 +322,7 @@ class Engine:
             Facts(release.titles[item], entry.source, personal=personal)
             for item, entry in zip(shown, slate, strict=True)
         ]
-        if rules is None or not personal:
+        if rules is None or not personal or name not in release.policies:
             return tuple(replace(entry, reason=plain(one)) for entry, one in zip(slate, facts, strict=True))
         try:
             found = causes(release.policies[name].arm(choices.arms[0]), histories, choices, rules=rules)

@@ -6,11 +6,13 @@ from typing import Any
 from recloop.app.assignment import Running, assigning
 from recloop.app.decision import decision_log
 from recloop.app.engine import Engine, Servable, unassigned
+from recloop.app.interleaving import interleaved, read_interleaving
 from recloop.app.ramp import follow_ramp, is_due
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError, SettingError, nearest
-from recloop.experiments import Experiment, LogEntry, NextStep, Readout, Verdict, placed
+from recloop.experiments import Experiment, LogEntry, NextStep, Readout, Verdict, designs, placed
 from recloop.experiments.definition import NONE
+from recloop.experiments.interleaving import Interleaving, InterleavingReadout, PreferenceVerdict
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, ExperimentRecord
 
@@ -94,12 +96,15 @@ class Experiments:
                 if moved.move != "stay":
                     _log.warning("experiment '%s': %s. %s", record.name, moved.move, moved.sentence)
 
-    def read_out(self, name: str) -> tuple[Readout, Verdict]:
+    def read_out(self, name: str) -> tuple[Readout, Verdict] | tuple[InterleavingReadout, PreferenceVerdict]:
         """What an experiment shows so far, and the decision that its rule makes of it.
 
         Raises:
             MissingError: there is none of that name.
         """
+        if designs.is_interleaving(self._store.experiments.get(name).definition):
+            told = read_interleaving(self._store, name, self._clock())
+            return told, told.verdict
         shown = self._engine.release
         trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
         return trial.readout, trial.verdict
@@ -113,8 +118,13 @@ class Experiments:
         records = running(self._store)
         now = [(record.name, record.step) for record in records]
         if now != self._assigned:
-            live = [Running(Experiment.parse(record.definition), record.step) for record in records]
-            self._engine.run_experiment(assigning(live) if live else unassigned)
+            found = [(designs.parse(record.definition), record.step) for record in records]
+            mixed = [one for one, _ in found if isinstance(one, Interleaving)]
+            live = [Running(one, step) for one, step in found if isinstance(one, Experiment)]
+            self._engine.interleave(mixed)
+            self._engine.run_experiment(
+                interleaved(mixed[0]) if mixed else assigning(live) if live else unassigned  # it runs alone
+            )
             self._assigned = now
 
 
@@ -130,7 +140,7 @@ def create_experiment(store: Store, definition: Mapping[str, Any], *, actor: str
         SettingError: it is not valid.
         ConflictError: the name is taken.
     """
-    experiment = Experiment.parse(definition)
+    experiment = designs.parse(definition)
     return store.experiments.add(experiment.id, experiment.to_dict(), actor=actor)
 
 
@@ -147,8 +157,8 @@ def revise_experiment(store: Store, name: str, changes: Mapping[str, Any], *, ac
         MissingError: there is none of that name.
         SettingError: a change is not allowed, or nothing changes.
     """
-    given = Experiment.parse(store.experiments.get(name).definition)
-    versions = [Experiment.parse(record.definition) for record in store.experiments.all()]
+    given = designs.parse(store.experiments.get(name).definition)
+    versions = [designs.parse(record.definition) for record in store.experiments.all()]
     newest = max((one for one in versions if one.name == given.name), key=lambda one: one.version)
     revised = newest.revised(**changes)
     before, after = newest.to_dict(), revised.to_dict()
@@ -176,15 +186,15 @@ def start_experiment(
         ConflictError: it is not a draft, is over already, or cannot run beside the others.
         SettingError: the release has no policy of a name that a variant gives.
     """
-    experiment = Experiment.parse(store.experiments.get(name).definition)
-    for variant, wanted in experiment.variants.items():
-        if release is not None and wanted.policy not in {NONE, *release.policies}:
+    experiment = designs.parse(store.experiments.get(name).definition)
+    for who, policy in designs.policies(experiment).items():
+        if release is not None and policy not in {NONE, *release.policies}:
             raise SettingError(
-                f"variant '{variant}' wants the policy '{wanted.policy}', which release '{release.name}' lacks",
-                advice=nearest(wanted.policy, {NONE, *release.policies}),
+                f"{who} wants the policy '{policy}', which release '{release.name}' lacks",
+                advice=nearest(policy, {NONE, *release.policies}),
             )
     now = time.time() if now is None else now
-    if experiment.ends and experiment.ends.timestamp() <= now:
+    if isinstance(experiment, Experiment) and experiment.ends and experiment.ends.timestamp() <= now:
         raise ConflictError(
             f"experiment '{name}' ends at {experiment.ends.isoformat()}, which is over", advice="revise it"
         )
@@ -192,4 +202,14 @@ def start_experiment(
 
 
 def _settle(definition: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return placed(Experiment.parse(definition), [Experiment.parse(other) for other in others]).to_dict()
+    parsed, running = designs.parse(definition), [designs.parse(other) for other in others]
+    splits = [one for one in running if isinstance(one, Experiment)]
+    if isinstance(parsed, Interleaving) or len(splits) < len(running):
+        if running:
+            raise ConflictError(
+                f"experiment '{running[0].id}' runs",
+                allowed="an interleaving test runs alone, since it mixes the slates of everybody",
+                advice=f"stop '{running[0].id}' first",
+            )
+        return definition
+    return placed(parsed, splits).to_dict()

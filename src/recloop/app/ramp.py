@@ -5,6 +5,7 @@ import math
 from recloop.app.readout import Sentiment, Shown, read_trial
 from recloop.errors import ConflictError
 from recloop.experiments import Experiment, NextStep, Ramping, next_step
+from recloop.experiments.designs import is_interleaving
 from recloop.experiments.steps import due
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, ExperimentRecord
@@ -36,6 +37,8 @@ def follow_ramp(
     record = store.experiments.get(name)
     if record.state != RUNNING:
         raise ConflictError(f"experiment '{name}' is {record.state}", allowed="only one that runs has a ramp to go on")
+    if is_interleaving(record.definition):
+        raise ConflictError(f"'{name}' is an interleaving test", allowed="it has no ramp")
     experiment = Experiment.parse(record.definition)
     readout = read_trial(store, name, now, shown=shown, sentiment=sentiment).readout
     found = next_step(experiment, readout, now, _ramping(record))
@@ -48,7 +51,9 @@ def follow_ramp(
 
 def is_due(record: ExperimentRecord, now: float) -> bool:
     """Whether a step of a running experiment's ramp is over, without reading it out."""
-    return record.state == RUNNING and now >= due(Experiment.parse(record.definition), _ramping(record)) < math.inf
+    if record.state != RUNNING or is_interleaving(record.definition):
+        return False
+    return now >= due(Experiment.parse(record.definition), _ramping(record)) < math.inf
 
 
 def _ramping(record: ExperimentRecord) -> Ramping:

@@ -42,7 +42,7 @@ def list_(store: str, as_json: bool) -> None:
     for column in ("experiment", "state", "variants"):
         table.add_column(column)
     for record in records:
-        variants = ", ".join(record.definition["variants"])
+        variants = ", ".join(record.definition.get("variants") or record.definition["policies"])
         table.add_row(record.name, f"[{STATES[record.state]}]{record.state}[/]", variants)
     out.print(table if records else "No experiment yet. Make one: recloop experiments create experiment.toml")
 
@@ -54,10 +54,10 @@ def list_(store: str, as_json: bool) -> None:
 def create(file: Path, store: str, as_json: bool) -> None:
     """Keep the experiment described in the TOML file FILE as a draft."""
     from recloop.app.experiments import create_experiment
-    from recloop.experiments import Experiment
+    from recloop.experiments import designs
     from recloop.store import Store
 
-    experiment = Experiment.parse(toml(file))  # before a store is made for it
+    experiment = designs.parse(toml(file))  # before a store is made for it
     with Store(store) as opened:
         record = create_experiment(opened, experiment.to_dict(), actor=_actor("create"))
     _tell(record._asdict(), as_json=as_json)
@@ -143,10 +143,21 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
     The intervals may be looked at any time, unless the experiment was planned for one look.
     """
     from recloop.app.comments import comment_reader
+    from recloop.app.interleaving import read_interleaving
     from recloop.app.readout import read_trial
+    from recloop.experiments.designs import is_interleaving
     from recloop.loop.release import load
 
     with existing_store(store) as opened:
+        if is_interleaving(opened.experiments.get(name).definition):
+            told = read_interleaving(opened, name, time.time())
+            if as_json:
+                answer({"readout": told.to_dict(), "verdict": told.verdict.to_dict()})
+                return
+            out.print(f"[bold]{told.verdict.sentence}[/]")
+            for fact in told.verdict.facts:
+                out.print(f"[dim]·[/] {fact}")
+            return
         active = opened.releases.active()
         shown = load(Path(active.path)) if active else None
         trial = read_trial(opened, name, time.time(), shown=shown, sentiment=comment_reader(), users=_users(users))

@@ -107,15 +107,15 @@ def user_table(
     slates = decisions.lazy().sort("time", "id").rename({"id": "decision"})
     exposures = slates.select("decision", "user", "time", item="items").explode("item").drop_nulls("item")
     counted = events.lazy().filter(pl.col("kind").is_in(kinds.counted), pl.col("item") != "")
-    done = _attributed(counted, exposures, slates, window)
+    done = attributed(counted, exposures, slates, window)
     bought = counted.filter(pl.col("kind").is_in(kinds.purchase)).with_columns(item=pl.lit(""))
-    parts = [_shown(exposures), _did(done, kinds), _bought(_attributed(bought, exposures, slates, window))]
+    parts = [_shown(exposures), _did(done, kinds), _bought(attributed(bought, exposures, slates, window))]
     sent = _sent(events, kinds)
     sent["latency"] = decisions["latency"].count() > 0
     sent["diversity"] = "diversity" in decisions.columns
     if feedback is not None:
         _require(feedback, "feedback", ("user", "kind", "time", "value", "text", "item", "decision"))
-        parts.append(_said(_attributed(feedback.lazy(), exposures, slates, window), sentiment))
+        parts.append(_said(attributed(feedback.lazy(), exposures, slates, window), sentiment))
         rated = feedback.filter(pl.col("value").is_not_null())["kind"].unique()
         sent["rating"] |= "rating" in rated
         sent["survey"] = "survey" in rated
@@ -226,8 +226,15 @@ def _sent(events: pl.DataFrame, kinds: OutcomeKinds) -> dict[str, bool]:
     }
 
 
-def _attributed(rows: pl.LazyFrame, exposures: pl.LazyFrame, slates: pl.LazyFrame, window: float) -> pl.LazyFrame:
-    """The rows that belong to a decision, with its id in ``decision``."""
+def attributed(rows: pl.LazyFrame, exposures: pl.LazyFrame, slates: pl.LazyFrame, window: float) -> pl.LazyFrame:
+    """The rows that belong to a decision, with its id in ``decision``; the rule is that of ``user_table``.
+
+    Args:
+        rows: events or feedback.
+        exposures: decision, user, time, item: one row per item shown.
+        slates: decision, user, time: one row per slate.
+        window: attribution window in seconds.
+    """
     texts = [pl.col(name).cast(pl.String).replace("", None) for name in ("decision", "item")]
     rows = rows.with_columns(*texts, pl.col("time", "value").cast(pl.Float64)).sort("time")
     by_item, by_user = pl.col("item").is_not_null(), pl.col("item").is_null()

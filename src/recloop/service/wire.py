@@ -178,10 +178,19 @@ class ExperimentsAnswer(Struct, frozen=True):
 class ReadoutAnswer(Struct, frozen=True):
     """What an experiment shows so far."""
 
-    verdict: Annotated[str, Meta(description="ship, roll_back, keep_running, inconclusive or invalid")]
+    verdict: Annotated[
+        str,
+        Meta(
+            description="ship, roll_back, keep_running, inconclusive or invalid; of interleaving prefer, keep_running, "
+            "no_preference or invalid"
+        ),
+    ]
     sentence: Annotated[str, Meta(description="The decision in words.")]
     facts: tuple[str, ...]
-    treatment: Annotated[str, Meta(description="The variant that is shipped or rolled back; empty where none is.")]
+    treatment: Annotated[
+        str,
+        Meta(description="The variant that is shipped or rolled back, or the policy preferred; empty where none is."),
+    ]
     paragraph: Annotated[str, Meta(description="For people who read nothing else.")]
     readout: Annotated[
         dict[str, Any], Meta(description="Users, checks, values, comparisons, guardrails, lifts and segments.")

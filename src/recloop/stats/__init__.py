@@ -17,6 +17,7 @@ from recloop.stats.mixture import confidence_sequence
 from recloop.stats.moments import Moments
 from recloop.stats.msprt import msprt
 from recloop.stats.multiplicity import benjamini_hochberg, holm
+from recloop.stats.one_sample import OneSample, always_valid_one_sample, one_sample, one_sample_size
 from recloop.stats.pairs import paired
 from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
 from recloop.stats.prediction_powered import (
@@ -57,10 +58,12 @@ __all__ = [
     "Mean",
     "Moments",
     "Normal",
+    "OneSample",
     "PredictionPowered",
     "Uniformity",
     "Winsorised",
     "always_valid",
+    "always_valid_one_sample",
     "answers_needed",
     "beliefs",
     "benjamini_hochberg",
@@ -78,6 +81,8 @@ __all__ = [
     "msprt",
     "newcombe",
     "obrien_fleming_spending",
+    "one_sample",
+    "one_sample_size",
     "paired",
     "pocock_spending",
     "power_spending",
