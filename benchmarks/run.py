@@ -29,6 +29,7 @@ SHORT = {
     "accuracy/warm": (),
     "accuracy/zero_shot": ("--others", "200"),
     "classic": ("--repeat", "1"),
+    "cupac": ("--salts", "100"),
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
