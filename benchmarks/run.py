@@ -30,6 +30,7 @@ SHORT = {
     "accuracy/zero_shot": ("--others", "200"),
     "analysis": ("--rows", "1000000", "--rounds", "1"),
     "classic": ("--repeat", "1"),
+    "cupac": ("--salts", "100"),
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
