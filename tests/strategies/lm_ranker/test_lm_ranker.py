@@ -84,7 +84,11 @@ def test_students_are_smaller_and_answer_like_their_teacher(
     teacher = student.teacher_of(strategy)
     assert strategy._graph is not None
     ids = np.random.default_rng(0).integers(5, 20, size=(3, 6))
-    given = {"ids": ids, "mask": np.array([[1] * 6, [1] * 6, [1] * 4 + [0] * 2]), "context": np.zeros((3, 5), np.float32)}
+    given = {
+        "ids": ids,
+        "mask": np.array([[1] * 6, [1] * 6, [1] * 4 + [0] * 2]),
+        "context": np.zeros((3, 5), np.float32),
+    }
     with torch.no_grad():
         trained = teacher(*map(torch.from_numpy, given.values())).numpy()
     # what is served is what was trained, down to differences between texts, which are small beside the base's score
