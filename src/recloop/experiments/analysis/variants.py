@@ -72,7 +72,7 @@ def known(
     present = {cell.variant for cell in cells}
     for name, arm in plan.variants.items():
         if arm.weight > 0 and name not in present:
-            value = arm.value or name
+            value = arm.text or name
             findings.add(
                 "empty variant",
                 0,
