@@ -130,6 +130,12 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 )
             if len(set(metric.covariates)) < len(metric.covariates):
                 raise SettingError(f"[metrics.{id_}] names a covariate twice", advice="name each once")
+            if {metric.numerator or id_, metric.denominator} & set(metric.covariates):
+                raise SettingError(
+                    f"[metrics.{id_}] is its own covariate",
+                    allowed="a covariate is known before the exposure, and the metric explains all of itself",
+                    advice="name the column of the time before",
+                )
         if not 0 < self.window_days <= 366:
             raise SettingError(f"window_days is {self.window_days}", allowed="it lies between 0 and 366")
         if self.minimum_cell < 2:
