@@ -57,9 +57,10 @@ def main() -> None:
         f"{few.estimate:+.2f} to {few.estimate + few.moved:+.2f} rounds; without the top {few.top} players it is "
         f"{few.without_top:+.2f}. Judge rounds capped, or not at all."
     )
+    users = ", ".join(f"{name} {n:,}" for name, n in readout.split.counts.items())
     print(
-        f"Mind: a split this uneven ({readout.split.counts}) comes by chance in {readout.split.p_value:.2%} of "
-        "experiments. It is above the line at which results are hidden (0.1%), and reason enough to ask how players "
+        f"Mind: a split this uneven ({users}) comes by chance in {readout.split.p_value:.2%} of experiments. It is "
+        "above the line at which results are hidden (0.1%), and reason enough to ask how players "
         "were counted. Who came back is all that is known: neither money nor a second game."
     )
 

@@ -207,7 +207,7 @@ def test_a_ramp_widens_and_keeps_who_was_in(shop: Shop) -> None:
     shop.experiments.follow_ramps()  # the last step has no end
     line = shop.store.audit.lines(1)[0]
     assert (line.actor, line.action, line.subject) == ("recloop serve", "widen experiment", "t")
-    assert line.detail == "From 0.2 to 0.6 of the traffic: no harm is seen."
+    assert line.detail == "From 20% to 60% of the traffic: no harm is seen."
 
 
 def test_a_ramp_stops_by_itself_on_harm(shop: Shop) -> None:
@@ -222,7 +222,7 @@ def test_a_ramp_stops_by_itself_on_harm(shop: Shop) -> None:
     assert shop.store.experiments.get("t").state == "stopped"
     line = shop.store.audit.lines(1)[0]
     assert (line.action, line.actor) == ("experiment stopped", "recloop serve")
-    assert line.detail.startswith("Stopped at 0.8 of the traffic. b does harm: its click rate is")
+    assert line.detail.startswith("Stopped at 80% of the traffic. b does harm: its click rate is")
     assert shop.engine.decide(Request(user="u1")).experiment == ""
     with pytest.raises(ConflictError, match="only one that runs has a ramp"):
         follow_ramp(shop.store, "t", shop.now)

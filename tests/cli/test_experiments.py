@@ -79,7 +79,7 @@ def test_a_version_and_a_step(shell: Shell) -> None:
     assert "version 1 of 'home' runs; one version of an experiment runs at a time; stop 'home' first." in said
     moved = shell.json("experiments", "step", "home")
     assert (moved["move"], moved["share"]) == ("stay", 0.1)
-    assert shell("experiments", "step", "home").startswith("stay 0.1 of the traffic: step 1, which is not over.")
+    assert shell("experiments", "step", "home").startswith("stay 10% of the traffic: step 1, which is not over.")
     Path("same.toml").write_text("alpha = 0.01\n")
     assert "nothing of 'home.2' changes" in shell("experiments", "revise", "home", "same.toml", code=2)
     assert "there is no file nope.toml" in shell("experiments", "revise", "home", "nope.toml", code=4)

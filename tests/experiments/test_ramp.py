@@ -76,20 +76,20 @@ def test_no_step_runs_before_the_start() -> None:
 def test_it_widens_where_no_harm_is_seen() -> None:
     found = moved(experiment(), table())
     assert (found.move, found.share) == ("widen", 0.1)
-    assert found.sentence == "From 0.01 to 0.1 of the traffic: no harm is seen."
+    assert found.sentence == "From 1% to 10% of the traffic: no harm is seen."
 
 
 def test_it_stays_until_the_step_is_over() -> None:
     found = moved(experiment(), table(a=0.5, b=0.1), now=DAY - 1)  # harm is looked for at the end of a step
     assert (found.move, found.share, found.due) == ("stay", 0.01, DAY)
     last = moved(experiment(), table(), now=99 * DAY, step=2)
-    assert (last.move, last.sentence) == ("stay", "0.5 of the traffic: the last step.")
+    assert (last.move, last.sentence) == ("stay", "50% of the traffic: the last step.")
 
 
 def test_it_stays_while_nothing_can_be_said() -> None:
     found = moved(experiment(), table(users=150))
     assert found.move == "stay"
-    assert "0.01 of the traffic: a has 75 users, and each variant needs 100 before more take part." in found.sentence
+    assert "1% of the traffic: a has 75 users, and each variant needs 100 before more take part." in found.sentence
     unseen = moved(experiment(primary="purchase_rate"), table())
     assert (unseen.move, "not measured: it needs purchase events" in unseen.sentence) == ("stay", True)
 
@@ -97,7 +97,7 @@ def test_it_stays_while_nothing_can_be_said() -> None:
 def test_it_stops_on_harm() -> None:
     found = moved(experiment(), table(a=0.4, b=0.2))
     assert (found.move, found.share) == ("stop", 0.0)
-    assert found.sentence.startswith("Stopped at 0.01 of the traffic. b does harm: its click rate is ")
+    assert found.sentence.startswith("Stopped at 1% of the traffic. b does harm: its click rate is ")
     rail = (Guardrail(metric="abandonment", margin=0.05, scale="absolute"),)
     breached = moved(experiment(primary="slate_ctr", guardrails=[{"metric": rail[0].metric, "margin": 0.05}]), table(a=0.5, b=0.2))  # fmt: skip
     assert "Guardrail breached: abandonment (b)." in breached.sentence

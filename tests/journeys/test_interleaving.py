@@ -171,9 +171,10 @@ def test_by_commands(ran: Path) -> None:
     told = json.loads(recloop("experiments", "readout", "mix", "--json").out)
     assert told["verdict"]["verdict"] == "keep_running"
     assert told["readout"]["policies"] == ["popular", "random"]
-    refused = recloop("experiments", "decide", "mix")
-    assert refused.code == 5
-    assert "'mix' is an interleaving test; it says what users prefer, and ships nothing" in refused.err
+    for command in ("decide", "log"):
+        refused = recloop("experiments", command, "mix")
+        assert refused.code == 5
+        assert "'mix' is an interleaving test; it says what users prefer, and ships nothing" in refused.err
 
 
 def test_it_runs_alone_and_is_revised(site: Site) -> None:

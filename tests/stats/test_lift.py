@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recloop.errors import SettingError
 from recloop.stats import Estimate, Moments, ratio, relative_lift, welch
-from recloop.stats.lift import difference_with_lift
+from recloop.stats.lift import Lift, difference_with_lift
 
 METHODS = ("fieller", "delta", "log")
 
@@ -108,3 +108,13 @@ def test_coverage(method: str) -> None:
     ]
     covered = np.mean([e.relative_low <= 0.2 <= e.relative_high for e in found])
     assert covered == pytest.approx(0.95, abs=3 * (0.05 * 0.95 / 4000) ** 0.5 + (0.01 if method == "delta" else 0))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_baseline_that_dwarfs_its_spread_keeps_its_figures(method: Lift) -> None:
+    """Around 1e12 with a spread of 1e3, a relative change is the difference over the baseline to many figures."""
+    control = Moments.from_summary(2970, 1e12, 1e6)
+    treatment = Moments.from_summary(30, 1e12 + 40, 1e6)
+    found = relative_lift(treatment, control, method=method)
+    figures = np.array([found.relative, found.relative_low, found.relative_high])
+    np.testing.assert_allclose(figures * 1e12, [40, found.low, found.high], rtol=1e-6)

@@ -1,6 +1,7 @@
 """Sizes against statsmodels, published examples, and experiments that are run at the size that was computed."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ from recloop.stats.power import (
     chance_to_find,
     sample_size_of_margin,
     sample_size_of_preference,
-    sequential_width,
 )
+from recloop.stats.sequences import boundary
 
 
 @pytest.mark.parametrize(("effect", "alpha", "power", "share"), [(0.2, 0.05, 0.8, 0.5), (0.05, 0.01, 0.9, 0.2)])
@@ -128,8 +129,9 @@ def test_a_sequential_experiment_has_the_power_it_was_sized_for() -> None:
                 found += 1
                 break
     assert found / 600 == pytest.approx(0.8, abs=0.05)
-    assert 1 < sequential_inflation() < sequential_width() ** 2  # what is found on the way pays for some of the width
-    assert sequential_width(0.01) < sequential_width(0.05)  # what is rare costs less to watch
+    wide, rare = (boundary(1.0, alpha) / NormalDist().inv_cdf(1 - alpha / 2) for alpha in (0.05, 0.01))
+    assert 1 < sequential_inflation() < wide**2  # what is found on the way pays for some of the width
+    assert rare < wide  # what is rare costs less to watch
 
 
 def test_a_preference_is_found_at_its_size() -> None:

@@ -52,15 +52,10 @@ def decide_experiment(
 
     Raises:
         MissingError: there is no such experiment.
-        ConflictError: it is a draft, or there is a winner and no active release.
+        ConflictError: it is a draft or an interleaving test, or there is a winner and no active release.
         ArtifactError: the release to promote is damaged; nothing changed.
     """
-    if is_interleaving(store.experiments.get(name).definition):
-        raise ConflictError(
-            f"'{name}' is an interleaving test",
-            allowed="it says what users prefer, and ships nothing",
-            advice=f"read it out: recloop experiments readout {name}",
-        )
+    _decides(store, name)
     active = store.releases.active()
     shown = load(Path(active.path)) if active else None
     trial = read_trial(store, name, now, shown=shown, sentiment=sentiment, users=users)
@@ -85,6 +80,16 @@ def decision_log(store: Store, name: str) -> list[LogEntry]:
 
     Raises:
         MissingError: there is no such experiment.
+        ConflictError: it is an interleaving test.
     """
-    store.experiments.get(name)
+    _decides(store, name)
     return [LogEntry.parse(entry) for entry in store.experiments.decisions(name)]
+
+
+def _decides(store: Store, name: str) -> None:
+    if is_interleaving(store.experiments.get(name).definition):
+        raise ConflictError(
+            f"'{name}' is an interleaving test",
+            allowed="it says what users prefer, and ships nothing",
+            advice=f"read it out: recloop experiments readout {name}",
+        )

@@ -155,7 +155,7 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
                 answer({"readout": told.to_dict(), "verdict": told.verdict.to_dict()})
                 return
             out.print(f"[bold]{told.verdict.sentence}[/]")
-            for fact in told.verdict.facts:
+            for fact in (*told.verdict.facts, *(check.sentence for check in told.checks)):
                 out.print(f"[dim]·[/] {fact}")
             return
         active = opened.releases.active()

@@ -152,7 +152,7 @@ class _Case:
     def _compared(self, treatment: str) -> str:
         known = [one for one in self._primary(treatment) if one.effect]
         if not known:
-            return f"Of {treatment} there is nothing to compare yet."
+            return f"Of {treatment} there is nothing to compare: {self._primary(treatment)[0].reason}."
         return f"Its {self.metric.title} is {self._against(known)}."
 
     def _rail(self, one: GuardrailResult) -> str:

@@ -12,7 +12,7 @@ from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
 from recloop.experiments.slices import sliced
-from recloop.experiments.words import lift, listed, probability
+from recloop.experiments.words import adjusted_over, lift, listed, probability
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Effect, Estimate, Moments, always_valid, benjamini_hochberg, heterogeneity, ratio, welch
 
@@ -198,7 +198,7 @@ def _say(experiment: Experiment, arms: Arms, test: SegmentTest, effects: Sequenc
         for one in effects
         if one.effect and (one.column, one.metric, one.treatment, one.control) == key
     ]
-    over = f"{probability(test.p_adjusted)} after Benjamini-Hochberg over {tests} test{'s' if tests > 1 else ''}"
+    over = f"{probability(test.p_adjusted)}{adjusted_over('Benjamini-Hochberg', tests, 'test')}"
     what = f"of {test.treatment} against {test.control} on {metric.title}"
     if test.p_adjusted >= experiment.alpha:
         return f"That the effect {what} differs by {test.column} is not beyond doubt ({over})."

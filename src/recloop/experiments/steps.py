@@ -66,29 +66,31 @@ def next_step(experiment: Experiment, readout: Readout, now: float, ramping: Ram
     Harm to one treatment stops all: a version without it is a new split.
     """
     share = share_now(experiment, ramping.step)
-    end = due(experiment, ramping)
+    part, end = f"{_percent(share)} of the traffic", due(experiment, ramping)
     if now < end:
         over = "the last step" if math.isinf(end) else f"step {ramping.step + 1}, which is not over"
-        return NextStep("stay", share, f"{share:.4g} of the traffic: {over}.", end)
+        return NextStep("stay", share, f"{part}: {over}.", end)
     if readout.hidden:
-        return NextStep("stop", 0.0, f"Stopped at {share:.4g} of the traffic. {readout.hidden}", end)
+        return NextStep("stop", 0.0, f"Stopped at {part}. {readout.hidden}", end)
     if found := harms(experiment, readout):
-        return NextStep("stop", 0.0, f"Stopped at {share:.4g} of the traffic. {' '.join(found)}", end)
+        return NextStep("stop", 0.0, f"Stopped at {part}. {' '.join(found)}", end)
     live = [name for name, weight in experiment.weights.items() if weight > 0]
     fewest = min(live, key=lambda name: readout.users.get(name, 0))
     if readout.users.get(fewest, 0) < experiment.minimum_users:
         return NextStep(
             "stay",
             share,
-            f"{share:.4g} of the traffic: {fewest} has {readout.users.get(fewest, 0):,} users, and each variant needs "
+            f"{part}: {fewest} has {readout.users.get(fewest, 0):,} users, and each variant needs "
             f"{experiment.minimum_users:,} before more take part.",
             end,
         )
     if missing := {one.reason for one in readout.of(experiment.primary) if "not measured" in one.reason}:
         title = readout.metrics[experiment.primary].title
-        return NextStep("stay", share, f"{share:.4g} of the traffic: {title} is {missing.pop()}.", end)
+        return NextStep("stay", share, f"{part}: {title} is {missing.pop()}.", end)
     wider = share_now(experiment, ramping.step + 1)
-    return NextStep("widen", wider, f"From {share:.4g} to {wider:.4g} of the traffic: no harm is seen.", end)
+    return NextStep(
+        "widen", wider, f"From {_percent(share)} to {_percent(wider)} of the traffic: no harm is seen.", end
+    )
 
 
 def harms(experiment: Experiment, readout: Readout) -> tuple[str, ...]:
@@ -112,3 +114,7 @@ def harms(experiment: Experiment, readout: Readout) -> tuple[str, ...]:
         )
         found.append(f"Guardrail breached: {named}.")
     return tuple(found)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"

@@ -7,11 +7,12 @@ from recloop.stats import Effect
 def percent(value: float) -> str:
     """A fraction as a signed percentage, without figures that nobody needs.
 
-    >>> percent(0.1234), percent(-0.0004), percent(2.5), percent(0.0)
+    >>> percent(0.1234), percent(-0.0004), percent(2.5), percent(-1e-9)
     ('+12.3%', '-0.04%', '+250%', '0.0%')
     """
-    digits = 0 if abs(value) >= 1 else 1 if abs(value) >= 0.005 or value == 0 else 2
-    return f"{value:+.{digits}%}" if value else "0.0%"
+    if abs(value) < 0.00005:
+        return "0.0%"
+    return f"{value:+.{0 if abs(value) >= 1 else 1 if abs(value) >= 0.005 else 2}%}"
 
 
 def change(metric: OutcomeMetric, value: float) -> str:
@@ -82,6 +83,24 @@ def listed(words: list[str], joint: str = "and") -> str:
     return f" {joint} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def number_of(noun: str, n: int) -> str:
+    """A number with its noun.
+
+    >>> number_of("user", 1), number_of("user", 1200)
+    ('1 user', '1,200 users')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def adjusted_over(method: str, n: int, noun: str) -> str:
+    """What stands behind a p-value that was adjusted for how many were tested; nothing where there was one.
+
+    >>> adjusted_over("Holm", 4, "slice"), adjusted_over("Holm", 1, "slice")
+    (' after Holm over 4 slices', '')
+    """
+    return f" after {method} over {number_of(noun, n)}" if n > 1 else ""
+
+
 def duration(seconds: float) -> str:
     """About how long.
 
@@ -90,6 +109,5 @@ def duration(seconds: float) -> str:
     """
     for size, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
         if seconds >= 0.95 * size:
-            count = round(seconds / size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
+            return number_of(unit, round(seconds / size))
     return "less than a minute"

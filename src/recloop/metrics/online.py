@@ -169,7 +169,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
     ),
     OutcomeMetric(
         id="orders_per_user",
-        title="purchases per user, shown or not",
+        title="orders per user",
         formula=r"\frac{\sum_u \#\text{purchases of any item}}{\#u}",
         unit="per user",
         needs="purchase events",
@@ -177,7 +177,7 @@ OUTCOMES: Mapping[str, OutcomeMetric] = _catalogue(
     ),
     OutcomeMetric(
         id="spend_per_user",
-        title="money per user, shown or not",
+        title="spend per user",
         formula=r"\frac{\sum_u \text{value of purchases of any item}}{\#u}",
         unit="money per user",
         needs="purchase events with a value",

@@ -21,7 +21,7 @@ def power_chart(sizing: Sizing) -> str:
     return lines(
         [
             Series(
-                f"{sizing.pilot.metric.title}: change found",
+                f"{sizing.pilot.metric.title}: smallest change",
                 [day.day for day in known],
                 [day.relative if relative else day.change for day in known],
             )
@@ -45,6 +45,8 @@ def power_page(sizing: Sizing, sentences: list[str], now: float) -> str:
         "title": f"What an experiment on {metric.title} can find",
         "sentences": sentences,
         "chart": Markup(power_chart(sizing)),  # noqa: S704 -- ours
+        "caption": ("Dashed: the change to find. " if sizing.wanted is not None else "")
+        + "Smaller changes may be there, and are missed more often than the power says.",
         "rows": [
             {
                 "day": day.day,

@@ -4,14 +4,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from recloop.charts import Interval, Series, intervals, lines
+from recloop.charts import Series, intervals, lines
 from recloop.charts.scale import percent
 from recloop.experiments.definition import Experiment
-from recloop.experiments.readout import Comparison, Readout
+from recloop.experiments.forest import WIDEST, forest_row
+from recloop.experiments.readout import Readout
 from recloop.experiments.words import listed
 from recloop.metrics.online import OutcomeMetric
 
-WIDEST = 2.0  # relative change up to which the plot is drawn to scale; beyond it there is an arrow
 TONES = {"green": "ok", "yellow": "warning", "red": "error"}
 
 
@@ -31,7 +31,12 @@ def trial(experiment: Experiment, readout: Readout) -> dict[str, Any]:
         ),
         "forest": Markup(  # noqa: S704 -- our own picture, escaped where it was made
             intervals(
-                [_row(one, readout.metrics[one.metric]) for one in readout.comparisons if _drawn(one, main)],
+                [
+                    forest_row(metric.title, metric, one.effect)
+                    for one in readout.comparisons
+                    if one.control == main and one.effect and one.effect.bounded
+                    if (metric := readout.metrics[one.metric])
+                ],
                 f"Relative change of each metric against {main}",
                 reference=0.0,
                 limit=WIDEST,
@@ -87,18 +92,6 @@ def _valued(readout: Readout, metric: OutcomeMetric) -> bool:
 
 def _say(metric: OutcomeMetric, value: float) -> str:
     return metric.say(value) if not math.isnan(value) else "–"
-
-
-def _drawn(one: Comparison, control: str) -> bool:
-    return one.control == control and one.effect is not None and one.effect.bounded
-
-
-def _row(one: Comparison, metric: OutcomeMetric) -> Interval:
-    effect = one.effect
-    assert effect is not None
-    low, high = effect.relative_low, effect.relative_high
-    tone = "quiet" if low <= 0 <= high else "good" if effect.relative * metric.sign > 0 else "bad"
-    return Interval(metric.title, effect.relative, low, high, tone)
 
 
 def _day(time: float) -> str:

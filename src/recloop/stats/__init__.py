@@ -17,9 +17,9 @@ from recloop.stats.mixture import confidence_sequence
 from recloop.stats.moments import Moments
 from recloop.stats.msprt import msprt
 from recloop.stats.multiplicity import benjamini_hochberg, holm
-from recloop.stats.one_sample import OneSample, always_valid_one_sample, one_sample, one_sample_size
+from recloop.stats.one_sample import OneSample, always_valid_one_sample, one_sample
 from recloop.stats.pairs import paired
-from recloop.stats.power import detectable_change, sample_size, sample_size_of_shares
+from recloop.stats.power import detectable_change, one_sample_size, sample_size, sample_size_of_shares
 from recloop.stats.prediction_powered import (
     PredictionPowered,
     answers_needed,

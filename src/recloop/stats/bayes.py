@@ -169,11 +169,9 @@ def beliefs(arms: Mapping[str, Posterior], alpha: float = 0.05, *, better: Direc
     check_alpha(alpha)
     if len(arms) < 2:
         raise SettingError(f"{len(arms)} arms", allowed="at least 2 to compare")
-    if better not in {"higher", "lower"}:
-        raise SettingError(f"better is '{better}'", allowed="'higher' or 'lower'")
+    least = lower(better)
     x, weights = _grid(list(arms.values()))
-    lower = better == "lower"
-    beyond = np.array([1 - arm.below(x) if lower else arm.below(x) for arm in arms.values()])  # chance to be worse
+    beyond = np.array([1 - arm.below(x) if least else arm.below(x) for arm in arms.values()])  # chance to be worse
     best, loss = [], []
     for i, arm in enumerate(arms.values()):
         others = np.delete(beyond, i, axis=0).prod(axis=0)
@@ -184,6 +182,17 @@ def beliefs(arms: Mapping[str, Posterior], alpha: float = 0.05, *, better: Direc
         name: Belief(mean=arm.mean, low=low, high=high, best=chance / sum(best), loss=cost)
         for (name, arm), (low, high), chance, cost in zip(arms.items(), ends, best, loss, strict=True)
     }
+
+
+def lower(better: Direction) -> bool:
+    """Whether lower values are better.
+
+    Raises:
+        SettingError: ``better`` is neither ``higher`` nor ``lower``.
+    """
+    if better not in {"higher", "lower"}:
+        raise SettingError(f"better is '{better}'", allowed="'higher' or 'lower'")
+    return better == "lower"
 
 
 TAILS = np.concatenate([[1e-15, 1e-9, 1e-5, 1e-3], np.linspace(0.02, 0.98, 13), [0.999, 1 - 1e-5, 1 - 1e-9, 1 - 1e-15]])

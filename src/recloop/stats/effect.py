@@ -45,7 +45,7 @@ def relative_change(
 ) -> tuple[float, float, float]:
     """Relative change of treatment over control, with the interval of all changes that are not rejected.
 
-    A change of theta - 1 is rejected where |t - theta c| > critical * standard error of (t - theta c). The set of those
+    With d = t - c, a change of r is rejected where |d - r c| > critical * standard error of (d - r c). The set of those
     that remain is an interval exactly where the control lies more than ``critical`` standard errors above zero; in all
     other cases (a baseline near zero, zero or negative) the answer is (nan, -inf, inf): unbounded.
 
@@ -60,9 +60,10 @@ def relative_change(
     a = c * c - square * control.variance
     if c <= 0 or a <= 0:
         return math.nan, -math.inf, math.inf
-    b = t * c - square * covariance
-    spread = math.sqrt(max(b * b - a * (t * t - square * treatment.variance), 0.0))
-    return t / c - 1.0, (b - spread) / a - 1.0, (b + spread) / a - 1.0
+    b = (t - c) * c + square * (control.variance - covariance)  # solved for r, not for 1 + r: no figures are lost
+    within = c * c * treatment.variance - 2 * t * c * covariance + t * t * control.variance
+    spread = critical * math.sqrt(max(within - square * (treatment.variance * control.variance - covariance**2), 0.0))
+    return (t - c) / c, (b - spread) / a, (b + spread) / a
 
 
 def difference(

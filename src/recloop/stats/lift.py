@@ -76,7 +76,9 @@ def difference_with_lift(
     r = t / c
     variance = (treatment.variance - 2 * r * covariance + r * r * control.variance) / (c * c)
     error = math.sqrt(max(variance, 0.0)) / (r if lift == "log" else 1.0)
-    centre = math.log(r) if lift == "log" else r - 1
+    centre = found.relative
+    if lift == "log":
+        centre = math.log(r) if r < 0.5 else math.log1p(centre)  # exact near zero and near no change
     half = critical * error
     low, high = centre - half, centre + half
     return dataclasses.replace(

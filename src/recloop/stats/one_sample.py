@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from recloop.errors import SettingError
 from recloop.stats.effect import check_alpha
@@ -62,39 +62,14 @@ def always_valid_one_sample(moments: Moments, alpha: float = 0.05, *, planned: i
     """
     check_alpha(alpha)
     if planned < 2:
-        raise SettingError(f"planned is {planned}", allowed="at least 2 users", advice="see one_sample_size")
+        raise SettingError(
+            f"planned is {planned}", allowed="at least 2 users", advice="see recloop.stats.one_sample_size"
+        )
     found = moments.estimate()
     share, p = found.n / planned, float(found.value == 0)
     if found.variance > 0:
         p = min(2 * spent(height(abs(found.value) / math.sqrt(found.variance), share)), 1.0)
     return _around(moments, boundary(share, alpha), p, alpha, "always valid")
-
-
-def one_sample_size(variance: float, value: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Users that tell a true value from zero with the wanted power, two-sided, by the normal distribution.
-
-    Args:
-        variance: what one user adds: ``Moments.unit_variance`` of a pilot.
-        value: the smallest value worth finding.
-        alpha: error rate where the value is zero.
-        power: chance to find it where it is there.
-
-    Source: S.-C. Chow, J. Shao, H. Wang, "Sample size calculations in clinical research", 2nd edition, section 3.1.
-
-    Raises:
-        SettingError: a value is out of range.
-
-    >>> one_sample_size(1.0, 0.2)
-    197
-    """
-    check_alpha(alpha)
-    if not alpha < power < 1:
-        raise SettingError(f"power is {power}", allowed="it lies between alpha and 1", advice="use 0.8")
-    if not variance >= 0:
-        raise SettingError(f"variance is {variance}", allowed="it is not negative")
-    if not value:
-        raise SettingError("the value to find is 0", allowed="it is not zero", advice="name the smallest that matters")
-    return max(2, math.ceil(float(ndtri(1 - alpha / 2) + ndtri(power)) ** 2 * variance / value**2))
 
 
 def _around(moments: Moments, critical: float, p_value: float, alpha: float, method: str) -> OneSample:

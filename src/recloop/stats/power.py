@@ -15,8 +15,6 @@ from scipy.special import ndtr, ndtri
 
 from recloop.errors import SettingError
 from recloop.stats.effect import check_alpha
-from recloop.stats.moments import Moments
-from recloop.stats.sequences import always_valid
 
 
 def sample_size(
@@ -120,8 +118,42 @@ def sample_size_of_margin(
         raise SettingError(
             f"the margin is {margin} and the true loss {loss}", allowed="a loss as large as the margin never passes"
         )
-    spread = _spread(variance, variance, share)
-    return math.ceil(_price(alpha, power, correlation, inflation) * spread / (margin - loss) ** 2)
+    return sample_size(
+        variance,
+        margin - loss,
+        alpha=alpha,
+        power=power,
+        share=share,
+        correlation=correlation,
+        inflation=inflation,
+    )
+
+
+def one_sample_size(
+    variance: float, value: float, *, alpha: float = 0.05, power: float = 0.8, inflation: float = 1.0
+) -> int:
+    """Users that tell a true value from zero with the wanted power, two-sided, by the normal distribution.
+
+    Args:
+        variance: what one user adds: ``Moments.unit_variance`` of a pilot.
+        value: the smallest value worth finding.
+        alpha: error rate where the value is zero.
+        power: chance to find it where it is there.
+        inflation: users over those of a single look, for a rule that may end early.
+
+    Source: S.-C. Chow, J. Shao, H. Wang, "Sample size calculations in clinical research", 2nd edition, section 3.1.
+
+    Raises:
+        SettingError: a value is out of range.
+
+    >>> one_sample_size(1.0, 0.2)
+    197
+    """
+    if not variance >= 0:
+        raise SettingError(f"variance is {variance}", allowed="it is not negative")
+    if not value:
+        raise SettingError("the value to find is 0", allowed="it is not zero", advice="name the smallest that matters")
+    return max(2, math.ceil(_price(alpha, power, 0.0, inflation) * variance / value**2))
 
 
 def sample_size_of_preference(
@@ -150,7 +182,7 @@ def sample_size_of_preference(
     if wins == losses:
         raise SettingError("as many users prefer one as the other", allowed="a preference to find is not zero")
     gap = wins - losses
-    return math.ceil(_price(alpha, power, 0.0, inflation) * (wins + losses - gap * gap) / gap**2)
+    return one_sample_size(wins + losses - gap * gap, gap, alpha=alpha, power=power, inflation=inflation)
 
 
 def detectable_change(
@@ -198,19 +230,6 @@ def chance_to_find(
         return float(change != 0)
     drift, critical = abs(change) / math.sqrt(left), float(ndtri(1 - alpha / 2))
     return float(ndtr(drift - critical) + ndtr(-drift - critical))
-
-
-def sequential_width(alpha: float = 0.05) -> float:
-    """How much wider the always-valid interval is at the planned users than one that is made for a single look.
-
-    >>> 1 < sequential_width() < 1.6
-    True
-    """
-    planned = 1_000_000  # the factor does not depend on it
-    arm = Moments.from_summary(planned // 2, 0.0, 1.0)
-    found = always_valid(arm, arm, alpha, planned=planned)
-    error = math.sqrt(2 * arm.unit_variance / arm.n)
-    return (found.high - found.low) / 2 / error / float(ndtri(1 - alpha / 2))
 
 
 def _price(alpha: float, power: float, correlation: float, inflation: float) -> float:

@@ -166,7 +166,9 @@ class ExperimentRecords:
             record = self._get(connection, name)
             if record.state != before:
                 raise ConflictError(
-                    f"experiment '{name}' is {record.state}", allowed=f"only one that is {before} can become {after}"
+                    f"experiment '{name}' is {record.state}",
+                    allowed=f"only one that is {before} can become {after}",
+                    advice="revise it: the next version is a draft" if before == DRAFT else "",
                 )
             changed = change(connection, record, self._database.clock())
             return self._become(connection, record, after, changed, actor, action or f"experiment {after}", detail)

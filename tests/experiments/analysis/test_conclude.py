@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from recloop.errors import DataError
 from recloop.experiments import analyze, conclude, scan_of
@@ -157,13 +158,15 @@ def test_hidden_behind_its_reason(users: pl.DataFrame, plan: Plan) -> None:
     assert not found.table.height
 
 
-@pytest.mark.parametrize("kind", [pl.Int64, pl.Boolean])
-def test_variants_need_not_be_text(kind: Any, users: pl.DataFrame, plan: Plan) -> None:
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [(pl.Int64, "0", "1"), (pl.Int64, 0, 1), (pl.Boolean, "false", "true"), (pl.Boolean, False, True)],
+)
+def test_variants_need_not_be_text(kind: Any, old: Any, new: Any, users: pl.DataFrame, plan: Plan) -> None:
     coded = users.with_columns(variant=(pl.col("variant") == "new").cast(kind))
-    names = ("0", "1") if kind == pl.Int64 else ("false", "true")
-    variants = {"old": {"control": True, "value": names[0]}, "new": {"value": names[1]}}
-    wanted = analyze(users, plan=plan, now=0.0)
-    assert analyze(coded, plan={**plan, "variants": variants}, now=0.0).table.equals(wanted.table)
+    variants = {"old": {"control": True, "value": old}, "new": {"value": new}}
+    wanted = analyze(users, plan=plan, now=0.0).table
+    assert_frame_equal(analyze(coded, plan={**plan, "variants": variants}, now=0.0).table, wanted, rel_tol=2e-9)
 
 
 def test_recloops_own_outcomes() -> None:

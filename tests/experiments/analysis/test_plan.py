@@ -43,6 +43,10 @@ GOOD: dict[str, Any] = {
             "has before_days, and its numbers are columns; name the columns",
         ),
         ({"metrics": {"revenue": {"covariates": ["x", "x"]}}}, "names a covariate twice"),
+        (
+            {"metrics": {"revenue": {"covariates": ["revenue"]}}},
+            r"\[metrics.revenue\] is its own covariate; a covariate",
+        ),
         ({"start": datetime(2026, 2, 1), "stop": datetime(2026, 1, 1)}, "start before stop"),
         ({"metrics": {"revenue": {"numerator": {"kind": "buy", "of": "mean"}}}}, "of is 'mean'"),
     ],

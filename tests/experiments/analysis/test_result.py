@@ -22,7 +22,7 @@ def found(users: pl.DataFrame, plan: Plan) -> Analysis:
 def test_prints(found: Analysis) -> None:
     text = str(found)
     assert text.splitlines()[0].startswith("Ship new. Its revenue per user is")
-    for part in ("Effects", "Guardrails", "Segments", "without covariates", "not capped", "country = at", "held"):
+    for part in ("Effects", "Guardrails", "Segments", "without covariates and cap", "country = at", "held"):
         assert part in text
     assert all(len(line) <= 118 for line in text.splitlines())
     assert repr(found) == text

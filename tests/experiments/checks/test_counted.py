@@ -101,7 +101,7 @@ def test_arms_that_were_alike_and_arms_that_were_not() -> None:
     oracle = stats.ttest_ind(*sides, equal_var=False).pvalue
     found = balance(AB, table, ["before"])
     assert found.level == "green"
-    assert f"p = {oracle:.2g} after Holm over 1 comparison)" in found.sentence
+    assert f"(smallest p = {oracle:.2g})" in found.sentence
     moved = table.with_columns(before=pl.when(variant="b").then(pl.col("before") * 1.3).otherwise("before"))
     red = balance(AB, moved, ["before", "phone"])
     assert red.level == "red"

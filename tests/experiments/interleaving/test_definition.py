@@ -43,7 +43,7 @@ def test_without_a_design_it_is_a_split_of_users() -> None:
         ({"window": 0}, "window is 0.0; it lies between 0 and"),
         ({"planned_users": 50}, "minimum_users is 100 and planned_users 50; 2 <= minimum_users <= planned_users"),
         ({"name": "my test"}, "the experiment is named 'my test'; 1 to 100 letters"),
-        ({"polices": []}, "[experiment] has no setting 'polices'. Did you mean 'policies'?"),
+        ({"polices": []}, "[interleaving] has no setting 'polices'. Did you mean 'policies'?"),
     ],
 )
 def test_what_is_not_allowed(change: dict, said: str) -> None:

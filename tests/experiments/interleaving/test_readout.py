@@ -132,6 +132,8 @@ def test_the_verdicts_of_a_test_without_an_answer() -> None:
     assert ended.verdict.verdict == "no_preference"
     assert ended.informative == 0  # one and the same ranking tells nothing
     assert ended.preferences[0].effect.estimate == 0
+    empty = read_out(test, decisions.head(0), events.head(0), now=0.0, stopped=True)
+    assert empty.verdict.sentence == "No clear preference. 0 users came, too few to compare."
 
 
 def test_the_fixed_rule_waits_for_the_planned_users() -> None:

@@ -6,11 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
+from recloop import stats
 from recloop.compose import thompson
 from recloop.errors import SettingError
+from recloop.stats import Beta, Normal
 from recloop.stats.adaptive import probability_best, probability_best_mean, with_floor
 
 counts = st.lists(st.tuples(st.floats(0.1, 1e4), st.floats(0.1, 1e4)), min_size=1, max_size=6)
+directions = st.sampled_from(["higher", "lower"])
 beliefs = st.lists(st.tuples(st.floats(-50, 50), st.floats(0.01, 30)), min_size=1, max_size=6)
 
 
@@ -32,30 +35,40 @@ def test_lower_is_better() -> None:
     rng = np.random.default_rng(3)
     a, b = np.array([3.0, 10, 40]), np.array([9.0, 20, 100])
     draws = np.bincount(rng.beta(a, b, (1_000_000, 3)).argmin(axis=1), minlength=3) / 1e6
-    exact = probability_best(a, b, lower_is_better=True)
+    exact = probability_best(a, b, better="lower")
     assert (np.abs(draws - exact) < 5 * np.sqrt(exact * (1 - exact) / 1e6)).all()
     np.testing.assert_allclose(
-        probability_best_mean([1.0, 2.0], [1.0, 3.0], lower_is_better=True),
+        probability_best_mean([1.0, 2.0], [1.0, 3.0], better="lower"),
         probability_best_mean([-1.0, -2.0], [1.0, 3.0]),
     )
 
 
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_the_chances_of_beliefs_are_the_same(better) -> None:
+    rates = {"a": Beta(3.0, 9.0), "b": Beta(10.0, 20.0), "c": Beta(400.0, 1000.0)}
+    found = [one.best for one in stats.beliefs(rates, better=better).values()]
+    np.testing.assert_allclose(found, probability_best([3, 10, 400], [9, 20, 1000], better=better), atol=1e-7)
+    means = {"a": Normal(1.0, 0.04), "b": Normal(1.2, 0.01)}
+    found = [one.best for one in stats.beliefs(means, better=better).values()]
+    np.testing.assert_allclose(found, probability_best_mean([1.0, 1.2], [0.2, 0.1], better=better), atol=1e-7)
+
+
 @settings(max_examples=40, deadline=None)
-@given(counts, st.booleans())
-def test_rates_always_share_out_one(pairs, lower) -> None:
-    share = probability_best(*zip(*pairs, strict=True), lower_is_better=lower)
+@given(counts, directions)
+def test_rates_always_share_out_one(pairs, better) -> None:
+    share = probability_best(*zip(*pairs, strict=True), better=better)
     assert share.min() >= 0
     assert share.sum() == pytest.approx(1.0, abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
-@given(beliefs, st.booleans(), st.floats(-100, 100))
-def test_means_share_out_one_and_do_not_hang_on_the_origin(pairs, lower, shift) -> None:
+@given(beliefs, directions, st.floats(-100, 100))
+def test_means_share_out_one_and_do_not_hang_on_the_origin(pairs, better, shift) -> None:
     m, s = (np.array(column) for column in zip(*pairs, strict=True))
-    share = probability_best_mean(m, s, lower_is_better=lower)
+    share = probability_best_mean(m, s, better=better)
     assert share.min() >= 0
     assert share.sum() == pytest.approx(1.0, abs=1e-12)
-    np.testing.assert_allclose(probability_best_mean(m + shift, s, lower_is_better=lower), share, atol=1e-7)
+    np.testing.assert_allclose(probability_best_mean(m + shift, s, better=better), share, atol=1e-7)
 
 
 @settings(max_examples=40, deadline=None)

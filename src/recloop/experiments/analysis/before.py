@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from recloop.errors import nearest
-from recloop.experiments.analysis.findings import Findings, counted
+from recloop.experiments.analysis.findings import Findings
 from recloop.experiments.analysis.layout import Layout
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import FromEvents
 from recloop.experiments.analysis.source import Source, quoted
 from recloop.experiments.analysis.units import Shape, arm, in_time
 from recloop.experiments.analysis.variants import tell_crossovers
+from recloop.experiments.words import number_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _dates(source: Source, plan: AnalysisPlan, shape: Shape, findings: Findings)
         findings.add(
             "date",
             int(outside),
-            f"the dates {since} to {until} leave out {counted(int(outside), 'exposure')}",
+            f"the dates {since} to {until} leave out {number_of('exposure', int(outside))}",
             "they are left out",
         )
     return (inside,)
@@ -88,7 +89,7 @@ def _repeated(
     nobody = " AND ".join([*conditions, f"{user} IS NULL"])
     ((nameless,),) = source.rows(f"SELECT COUNT(*) AS n FROM {table} WHERE {nobody}")
     if nameless:
-        findings.add("no user", nameless, f"no user is named in {counted(nameless, 'row')}", "they are left out")
+        findings.add("no user", nameless, f"no user is named in {number_of('row', nameless)}", "they are left out")
     inside = f" WHERE {' AND '.join([*conditions, f'{user} IS NOT NULL'])}"
     conditions = (*conditions, f"{user} IS NOT NULL") if nameless else conditions
     again = f"SELECT {user} FROM {table}{inside} GROUP BY {user} HAVING COUNT(*) > 1"
@@ -107,7 +108,7 @@ def _repeated(
         findings.add(
             "repeated user",
             twice,
-            f"more than one row is there for {counted(twice, 'user')}",
+            f"more than one row is there for {number_of('user', twice)}",
             "they are left out",
             allowed="one row per user, since rows of one user are not independent",
             advice="sum up per user first, or pass events",

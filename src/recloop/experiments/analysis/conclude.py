@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import msgspec
 
 from recloop.errors import DataError
-from recloop.experiments.analysis.arms import Reader, SummedArms, Where
+from recloop.experiments.analysis.arms import SummedArms
 from recloop.experiments.analysis.days import lifts
 from recloop.experiments.analysis.detail import Detail, detail
 from recloop.experiments.analysis.layout import Column, Layout
 from recloop.experiments.analysis.plan import DAY, AnalysisPlan
+from recloop.experiments.analysis.reader import Reader, Where
 from recloop.experiments.analysis.result import Analysis
 from recloop.experiments.analysis.scan import Scan
 from recloop.experiments.analysis.sums import Sums
@@ -31,9 +32,8 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis, guardrails
 from recloop.experiments.readout import ArmValue, Readout, comparisons
 from recloop.experiments.segments import Cells, segments
+from recloop.experiments.slices import MOST_VALUES
 from recloop.stats import Moments
-
-SEGMENT_VALUES = 100
 
 
 def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Analysis:
@@ -126,10 +126,10 @@ def _slices(experiment: Experiment, sums: Sums, basis: Basis) -> list[Check]:
             found[cell.variant] += n
     for column in sums.segments:
         values = sum(one == column for one, _ in counts)
-        if values > SEGMENT_VALUES:
+        if values > MOST_VALUES:
             raise DataError(
                 f"segment column '{column}' has {values:,} values",
-                allowed=f"at most {SEGMENT_VALUES}",
+                allowed=f"at most {MOST_VALUES}",
                 advice="put the rare ones together",
             )
     return [traffic_of_slices(experiment, counts, basis)] if counts else []

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from recloop.experiments.analysis.arms import Reader
 from recloop.experiments.analysis.plan import DAY
+from recloop.experiments.analysis.reader import Reader
 from recloop.experiments.analysis.sums import Sums
 from recloop.experiments.definition import Experiment
 from recloop.experiments.lifts import FIRST_LOOK, LOOKS, Lift

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from recloop.experiments.analysis.arms import Reader, SummedArms
+from recloop.experiments.analysis.arms import SummedArms
+from recloop.experiments.analysis.reader import Reader
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
 from recloop.stats import Effect, Moments, always_valid, ratio, welch

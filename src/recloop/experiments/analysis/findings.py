@@ -35,14 +35,5 @@ class Findings:
             self.found.append(Finding(name, count, f"{_capital(what)}; {done}."))
 
 
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number with its noun.
-
-    >>> counted(1, "user"), counted(1200, "user")
-    ('1 user', '1,200 users')
-    """
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]

@@ -1,11 +1,12 @@
 """An analysis as HTML: a piece for a notebook, and a whole page that loads nothing."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
 from recloop.charts import style
 from recloop.experiments.analysis.pictures import Picture, cumulative, forest, traffic
-from recloop.experiments.analysis.tables import Table, checks, tables
+from recloop.experiments.analysis.tables import Table, tables
 
 if TYPE_CHECKING:
     from recloop.experiments.analysis.result import Analysis
@@ -20,22 +21,30 @@ CSS = """
 .analysis th, .analysis td { text-align: right; padding: .3em .6em; border-bottom: 1px solid var(--faint); }
 .analysis th:first-child, .analysis td:first-child { text-align: left; }
 .analysis .scroll { overflow-x: auto; } .analysis .note { color: var(--soft); font-size: .88em; }
-.analysis .pictures { display: grid; gap: 1rem; }
-.analysis .pictures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); }
-.analysis figure { margin: .5em 0; } .analysis figcaption { color: var(--soft); font-size: .88em; }
+.analysis th, .analysis td { white-space: nowrap; } .analysis td:first-child { white-space: normal; }
+.analysis .pictures { columns: 2 24rem; column-gap: 2.5rem; margin-top: 1.2em; }
+.analysis figure { margin: 0 0 1.5em; break-inside: avoid; }
+.analysis figcaption { color: var(--soft); font-size: .88em; margin-bottom: .6em; }
+.analysis figcaption b { color: var(--ink); font-size: 1.1em; display: block; }
+.analysis .green { color: var(--good); } .analysis .yellow { color: var(--warn); } .analysis .red { color: var(--bad); }
 """.strip()
 
 
 def fragment(analysis: "Analysis") -> str:
     """The analysis as one element with its style."""
-    verdict = analysis.verdict
+    verdict, shown = analysis.verdict, list(tables(analysis))
     parts = [
         f"<style>{style()}{CSS}</style>",
         f'<p class="sentence {verdict.verdict}">{escape(verdict.sentence)}</p>',
-        *(_table(one) for one in tables(analysis)),
-        _pictures(analysis),
+        *(_table(one) for one in shown[:1]),
+        _pictures(_over_all(analysis)),
+        *(_table(one) for one in shown[1:]),
+        _pictures(_by_segment(analysis)),
         "<h3>Checks</h3><ul>",
-        *(f"<li><b>{escape(name)}</b> {escape(sentence)}</li>" for name, sentence in checks(analysis).items()),
+        *(
+            f'<li><b>{escape(one.name)}</b> <span class="{one.level}">{one.level}</span> {escape(one.sentence)}</li>'
+            for one in analysis.readout.checks
+        ),
         "</ul>",
         *(f'<p class="note">{escape(note)}</p>' for note in analysis.scan.notes),
     ]
@@ -45,7 +54,7 @@ def fragment(analysis: "Analysis") -> str:
 def page(analysis: "Analysis") -> str:
     """The analysis as a document of its own."""
     title = escape(f"Experiment {analysis.experiment.name}")
-    hypothesis = f"<p>{escape(analysis.plan.hypothesis)}</p>" if analysis.plan.hypothesis else ""
+    hypothesis = f"<p>Hypothesis: {escape(analysis.plan.hypothesis)}</p>" if analysis.plan.hypothesis else ""
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -68,19 +77,31 @@ def _table(table: Table) -> str:
     )
 
 
-def _pictures(analysis: "Analysis") -> str:
-    """Those for which there are numbers."""
+def _over_all(analysis: "Analysis") -> Iterator[tuple[Picture, str, str]]:
+    """Picture, title and note of those that show all users and for which there are numbers."""
     readout = analysis.readout
-    found: list[tuple[Picture, str]] = []
     if any(one.effect and one.effect.bounded for one in readout.comparisons):
-        found.append((forest(analysis), "Relative change of each metric. Green is better, red is worse, grey is open."))
+        yield forest(analysis), "Relative change of each metric", "Green is better, red is worse, grey is open."
     if readout.lifts:
-        said = "The effect on the metric that decides, at the end of each day, with a band that holds at every look."
-        found.append((cumulative(analysis), said))
+        title = f"Effect on {readout.metrics[analysis.experiment.primary].title}, day by day"
+        yield cumulative(analysis), title, "Of all users so far, with a band that holds at every look."
     if analysis.scan.sums.days:
-        found.append((traffic(analysis), "Users by the day of their first exposure."))
+        yield traffic(analysis), "Users per day", "By the day of their first exposure."
+
+
+def _by_segment(analysis: "Analysis") -> Iterator[tuple[Picture, str, str]]:
+    """The same of those that show segments."""
+    readout = analysis.readout
     shown = {one.column for one in readout.segments.effects if one.effect and one.effect.bounded}
-    split = [column for column in analysis.plan.segments if column in shown]
-    found += [(forest(analysis, segment=column), f"The metric that decides, by {column}.") for column in split]
-    figures = (f"<figure>{svg}<figcaption>{escape(said)}</figcaption></figure>" for svg, said in found)
-    return f'<div class="pictures">{"".join(figures)}</div>' if found else ""
+    title = readout.metrics[analysis.experiment.primary].title
+    for column in analysis.plan.segments:
+        if column in shown:
+            yield forest(analysis, segment=column), f"Relative change of {title} by {column}", ""
+
+
+def _pictures(found: Iterable[tuple[Picture, str, str]]) -> str:
+    figures = [
+        f"<figure><figcaption><b>{escape(title)}</b>{escape(note)}</figcaption>{svg}</figure>"
+        for svg, title, note in found
+    ]
+    return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recloop.charts import Interval, Series, intervals, lines, style
+from recloop.charts import Series, intervals, lines, style
 from recloop.charts.scale import number, percent
 from recloop.experiments.analysis.days import traffic_by_day
 from recloop.experiments.analysis.plan import DAY
-from recloop.metrics.online import OutcomeMetric
-from recloop.stats import Effect
+from recloop.experiments.forest import WIDEST, forest_row
 
 if TYPE_CHECKING:
     from recloop.experiments.analysis.result import Analysis
 
-WIDEST = 2.0  # relative change up to which a plot is drawn to scale; beyond it there is an arrow
 TONES = ("first", "second", "good", "quiet")
 
 
@@ -42,14 +40,14 @@ def forest(analysis: "Analysis", *, segment: str = "") -> Picture:
     if segment:
         metric = readout.metrics[analysis.experiment.primary]
         rows = [
-            _row(f"{one.value}" + _who(analysis, one.treatment, one.control), one.effect, metric)
+            forest_row(one.value + _who(analysis, one.treatment, one.control), metric, one.effect)
             for one in readout.segments.effects
             if one.column == segment and one.metric == metric.id and one.effect and one.effect.bounded
         ]
         title = f"Relative change of {metric.title} by {segment}"
     else:
         rows = [
-            _row(readout.metrics[one.metric].title + _who(analysis, one.treatment, one.control), one.effect, metric)
+            forest_row(metric.title + _who(analysis, one.treatment, one.control), metric, one.effect)
             for one in readout.comparisons
             if one.effect and one.effect.bounded and (metric := readout.metrics[one.metric])
         ]
@@ -79,7 +77,7 @@ def cumulative(analysis: "Analysis") -> Picture:
         lines(
             series,
             f"Effect on {title} as users came in",
-            x_label="users until the end of",
+            x_label="by the end of",
             reference=0.0,
             x_ticks=_dates([time for one in found for time in one.times]),
             form=percent if relative else number,
@@ -98,13 +96,6 @@ def traffic(analysis: "Analysis") -> Picture:
     ]
     ticks = _dates([x for one in series for x in one.x])
     return Picture(lines(series, "Users per day", x_label="day of first exposure", reference=0.0, x_ticks=ticks))
-
-
-def _row(label: str, effect: Effect | None, metric: OutcomeMetric) -> Interval:
-    assert effect is not None
-    low, high = effect.relative_low, effect.relative_high
-    tone = "quiet" if low <= 0 <= high else "good" if effect.relative * metric.sign > 0 else "bad"
-    return Interval(label, effect.relative, low, high, tone)
 
 
 def _who(analysis: "Analysis", treatment: str, control: str) -> str:

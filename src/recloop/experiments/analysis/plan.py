@@ -26,12 +26,17 @@ class ArmPlan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         weight: planned share of the traffic, in any unit.
         control: whether the others are held against it.
-        value: what the column ``variant`` holds for it; empty means its name.
+        value: what the column ``variant`` holds for it, a text, a whole number or a truth value; empty means its name.
     """
 
     weight: float = 1.0
     control: bool = False
-    value: str = ""
+    value: str | int | bool = ""
+
+    @property
+    def text(self) -> str:
+        """The value as a column of text holds it."""
+        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +130,12 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 )
             if len(set(metric.covariates)) < len(metric.covariates):
                 raise SettingError(f"[metrics.{id_}] names a covariate twice", advice="name each once")
+            if {metric.numerator or id_, metric.denominator} & set(metric.covariates):
+                raise SettingError(
+                    f"[metrics.{id_}] is its own covariate",
+                    allowed="a covariate is known before the exposure, and the metric explains all of itself",
+                    advice="name the column of the time before",
+                )
         if not 0 < self.window_days <= 366:
             raise SettingError(f"window_days is {self.window_days}", allowed="it lies between 0 and 366")
         if self.minimum_cell < 2:
@@ -170,7 +181,7 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def values(self) -> dict[str, str]:
         """What the data hold in the column of variants → variant."""
-        return {arm.value or name: name for name, arm in self.variants.items()}
+        return {arm.text or name: name for name, arm in self.variants.items()}
 
     @cached_property
     def defined(self) -> dict[str, MetricPlan]:

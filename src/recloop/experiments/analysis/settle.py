@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from recloop.errors import DataError
-from recloop.experiments.analysis.findings import Findings, counted
+from recloop.experiments.analysis.findings import Findings
 from recloop.experiments.analysis.layout import Layout
 from recloop.experiments.analysis.passes import Answer, Pass, ask, capped, finite
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import Number
 from recloop.experiments.analysis.source import Source
 from recloop.experiments.analysis.units import Units
+from recloop.experiments.words import number_of
 
 FAR = 1e4  # squared mean over variance above which sums are taken again around the mean: four figures would be lost
 
@@ -37,7 +38,7 @@ def _better(source: Source, plan: AnalysisPlan, units: Units, way: Pass, answer:
     for number, count in gaps.items():
         if number in outcomes:
             findings.add(
-                "empty", count, f"'{number.name}' is empty for {counted(count, 'user')}", "it counts as 0 there",
+                "empty", count, f"'{number.name}' is empty for {number_of('user', count)}", "it counts as 0 there",
                 allowed="a metric reads one number per user: 0 where nothing happened",
             )  # fmt: skip
     if gaps:
@@ -75,7 +76,7 @@ def _tell_infinite(source: Source, units: Units, way: Pass, findings: Findings) 
     for number, count in zip(way.layout.numbers, bad, strict=True):
         if count:
             findings.add(
-                "infinite", int(count), f"'{number.name}' is NaN or infinite for {counted(int(count), 'user')}",
+                "infinite", int(count), f"'{number.name}' is NaN or infinite for {number_of('user', int(count))}",
                 "they are left out",
             )  # fmt: skip
     if way.finite or not any(bad):
@@ -90,7 +91,7 @@ def _tell_negative(source: Source, units: Units, place: int, number: Number, fin
     findings.add(
         "negative",
         int(count),
-        f"'{number.name}' is below zero for {counted(int(count), 'user')} (lowest {float(lowest):g})",
+        f"'{number.name}' is below zero for {number_of('user', int(count))} (lowest {float(lowest):g})",
         "they are kept",
         advice="set negative = true for the metric where that is right",
     )

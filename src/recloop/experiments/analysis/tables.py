@@ -75,7 +75,7 @@ def _effects(analysis: "Analysis") -> Table:
     how = "made for one look" if readout.basis == "fixed" else "valid at every look"
     return Table(
         "Effects",
-        ("metric", *(("variants",) if several else ()), *arms, "change", f"{level} interval", "p"),
+        ("metric", *(("variants",) if several else ()), *arms, "change", f"{level} interval", "p-value"),
         tuple(rows),
         f"* decides; its p-values are adjusted by Holm. Intervals are {how}.",
     )
@@ -87,11 +87,12 @@ def _plain(analysis: "Analysis") -> Table:
         metric = analysis.readout.metrics[one.metric]
         pair = f"{metric.title}, {one.treatment} against {one.control}"
         if one.plain is not None and one.variance_reduction is not None:
-            gain = f"variance {percent(-one.variance_reduction)}"
-            rows.append((pair, "without covariates", lift(metric, one.plain), gain))
+            gain = percent(-one.variance_reduction)
+            rows.append((pair, "without covariates", lift(metric, one.plain), f"variance {gain} with them"))
         if one.uncapped is not None and one.cap is not None:
-            rows.append((pair, "not capped, without covariates", lift(metric, one.uncapped), f"cap {one.cap:,.6g}"))
-    return Table("Beside it", ("metric", "how", "change", "by adjusting"), tuple(rows))
+            cap = f"more than {one.cap:,.6g} counts as that"
+            rows.append((pair, "without covariates and cap", lift(metric, one.uncapped), cap))
+    return Table("Without adjustment", ("metric", "how", "change", "what was adjusted"), tuple(rows))
 
 
 def _guardrails(analysis: "Analysis") -> Table:
@@ -117,9 +118,9 @@ def _segments(analysis: "Analysis") -> Table:
         rows.append((who, metric.title, one.treatment, f"{one.users:,}", *found))
     return Table(
         "Segments",
-        ("segment", "metric", "variant", "users", "change", "interval", "p, differs"),
+        ("segment", "metric", "variant", "users", "change", "interval", "p-value against the rest"),
         tuple(rows),
-        "The last column tests whether the effect differs from that on all other users, adjusted by "
+        "The p-value is that of an effect that differs from the one on all other users, adjusted by "
         "Benjamini-Hochberg. Segments explore; no rule decides on them.",
     )
 

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.errors import nearest
-from recloop.experiments.analysis.findings import Findings, counted
+from recloop.experiments.analysis.findings import Findings
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.source import Row
 from recloop.experiments.analysis.sums import Cell
+from recloop.experiments.words import number_of
 
 NONE = "(none)"
 
@@ -54,7 +55,9 @@ def known(
     if crossovers:
         tell_crossovers(crossovers, findings)
     if unnamed:
-        findings.add("no variant", unnamed, f"no variant is given for {counted(unnamed, 'user')}", "they are left out")
+        findings.add(
+            "no variant", unnamed, f"no variant is given for {number_of('user', unnamed)}", "they are left out"
+        )
     if strangers:
         most = sorted(strangers, key=lambda name: (-strangers[name], name))
         listed = ", ".join(f"'{name}' ({strangers[name]:,})" for name in most[:5]) + (", …" if len(most) > 5 else "")
@@ -62,14 +65,14 @@ def known(
         findings.add(
             "unknown variant",
             total,
-            f"the plan does not name the variant of {counted(total, 'user')}: {listed}",
+            f"the plan does not name the variant of {number_of('user', total)}: {listed}",
             "they are left out",
             advice=nearest(most[0], plan.values),
         )
     present = {cell.variant for cell in cells}
     for name, arm in plan.variants.items():
         if arm.weight > 0 and name not in present:
-            value = arm.value or name
+            value = arm.text or name
             findings.add(
                 "empty variant",
                 0,
@@ -82,4 +85,6 @@ def known(
 
 def tell_crossovers(users: int, findings: Findings) -> None:
     """Users who saw more than one variant have no variant that their outcome belongs to."""
-    findings.add("crossover", users, f"more than one variant was seen by {counted(users, 'user')}", "they are left out")
+    findings.add(
+        "crossover", users, f"more than one variant was seen by {number_of('user', users)}", "they are left out"
+    )

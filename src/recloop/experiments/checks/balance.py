@@ -9,7 +9,7 @@ from recloop.errors import DataError, nearest
 from recloop.experiments.checks.check import Check
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
-from recloop.experiments.words import listed, probability
+from recloop.experiments.words import adjusted_over, listed, probability
 from recloop.stats import Moments, always_valid, holm, welch
 
 SUSPECT, BROKEN = 0.05, 0.001  # adjusted p-values below which a difference is yellow, and red
@@ -57,12 +57,12 @@ def alike(
     tested = sorted((p, said) for p, (said, _) in zip(adjusted.tolist(), found, strict=True) if p <= 1)
     if not tested:
         return Check("balance", "green", f"{listed(list(covariates))}: too few users to compare.")
-    worst, over = tested[0][0], f"after Holm over {len(tested)} comparison{'s' if len(tested) > 1 else ''}"
+    worst, over = tested[0][0], adjusted_over("Holm", len(tested), "comparison")
     if worst >= SUSPECT:
         alike = f"The variants were alike before the start in {listed(list(covariates))}"
-        return Check("balance", "green", f"{alike} (smallest {probability(worst)} {over}).")
+        return Check("balance", "green", f"{alike} (smallest {probability(worst)}{over}).")
     named = listed([f"{said} ({probability(p)})" for p, said in tested[:NAMED] if p < SUSPECT])
-    differed = f"The variants differed before the start: {named}, {over}."
+    differed = f"The variants differed before the start: {named}{over}."
     if worst < BROKEN:
         return Check("balance", "red", f"{differed} The split, or the log, is not what it is taken for.")
     return Check("balance", "yellow", f"{differed} It may be chance: adjust for it.")

@@ -87,7 +87,7 @@ def outliers(arms: Arms, metric: str, pairs: tuple[tuple[str, str], ...]) -> Che
                 f"{change(means, found.estimate)}"
             )
     if not said:
-        return Check("influence", "green", f"No few users make the difference in {means.title}.")
+        return Check("influence", "green", f"No handful of users decides about {means.title}.")
     sentence = "; ".join(said)
     return Check("influence", "yellow", f"{sentence[0].upper()}{sentence[1:]}. Look for bots, and read it capped, too.")
 

@@ -9,7 +9,7 @@ from recloop.experiments.checks.users import once
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
 from recloop.experiments.slices import sliced
-from recloop.experiments.words import listed, probability
+from recloop.experiments.words import adjusted_over, listed, probability
 from recloop.stats import SRM, holm, sequential_srm, srm
 
 SEQUENTIAL_ALPHA = 0.01  # over the whole life of an experiment
@@ -40,10 +40,14 @@ def gap(found: SRM) -> str:
 
     >>> gap(srm({"gate_30": 44700, "gate_40": 45489}, {"gate_30": 1, "gate_40": 1}))
     'gate_30 has 0.87% fewer users than planned'
+    >>> gap(srm({"a": 990, "b": 30}, {"a": 99, "b": 1}))
+    'b has 194% more users than planned'
     """
     gaps = {name: found.counts[name] / planned - 1 for name, planned in found.expected.items()}
     name = max(gaps, key=lambda one: (round(abs(gaps[one]), 9), gaps[one] < 0))  # of two alike, the one that lost
-    return f"{name} has {abs(gaps[name]):.2%} {'fewer' if gaps[name] <= 0 else 'more'} {found.unit} than planned"
+    size = abs(gaps[name])
+    said = f"{size:.2%}" if size < 0.1 else f"{size:.0%}"
+    return f"{name} has {said} {'fewer' if gaps[name] <= 0 else 'more'} {found.unit} than planned"
 
 
 def traffic_by_slice(
@@ -76,13 +80,13 @@ def traffic_of_slices(
     if not tested:
         return Check("traffic by slice", "green", f"{listed(columns)}: too few users to check how slices split.")
     broken = [(p, slice_) for p, slice_ in tested if p < found[slice_].alpha]
-    over = f"after Holm over {len(tested)} slices"
+    over = adjusted_over("Holm", len(tested), "slice")
     if not broken:
         smallest = probability(tested[0][0])
         return Check(
             "traffic by slice",
             "green",
-            f"Traffic was split as planned in each slice of {listed(columns)} (smallest {smallest} {over}).",
+            f"Traffic was split as planned in each slice of {listed(columns)} (smallest {smallest}{over}).",
         )
     named = listed(
         [f"{column} = {value} ({gap(found[column, value])}; {probability(p)})" for p, (column, value) in broken[:NAMED]]
@@ -91,7 +95,7 @@ def traffic_of_slices(
     return Check(
         "traffic by slice",
         "red",
-        f"Traffic was not split as planned where {named}{more}, {over}. Something decides who is counted there.",
+        f"Traffic was not split as planned where {named}{more}{over}. Something decides who is counted there.",
     )
 
 

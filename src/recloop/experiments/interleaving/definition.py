@@ -101,7 +101,7 @@ class Interleaving(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         Traceback (most recent call last):
         recloop.errors.SettingError: [experiment] has no setting 'methd'. Did you mean 'method'? ...
         """
-        return typed(cls, table, "experiment")
+        return typed(cls, table, "interleaving")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ``parse`` turns them back."""

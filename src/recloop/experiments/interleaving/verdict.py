@@ -70,7 +70,8 @@ def judge(
             f"Keep running. {users:,} of {definition.planned_users:,} planned users came. {_open(preferences)}",
             facts,
         )
-    return PreferenceVerdict("no_preference", f"No clear preference. {_open(preferences)}", facts)
+    known = _open(preferences) or f"{users:,} users came, too few to compare."
+    return PreferenceVerdict("no_preference", f"No clear preference. {known}", facts)
 
 
 def _best(definition: Interleaving, preferences: Sequence[Preference]) -> str:

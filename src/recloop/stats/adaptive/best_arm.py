@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from recloop.errors import SettingError
+from recloop.stats.bayes import Direction, lower
 
 # Edges of the quadrature's panels around each arm's belief, in its standard deviations (of the logit, for a rate)
 _EDGES = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0, 30.0])
@@ -19,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 def probability_best(
-    successes: Sequence[float] | Array, failures: Sequence[float] | Array, *, lower_is_better: bool = False
+    successes: Sequence[float] | Array, failures: Sequence[float] | Array, *, better: Direction = "higher"
 ) -> Array:
     """The probability of each arm to be the best, where arm i's rate is believed to be Beta(sᵢ, fᵢ).
 
@@ -31,46 +32,48 @@ def probability_best(
     Args:
         successes: sᵢ of each belief, above 0.
         failures: fᵢ of each belief, above 0.
-        lower_is_better: whether the best arm is the one with the lowest rate.
+        better: whether ``higher`` or ``lower`` rates are.
 
     Returns:
         (n_arms,) float64, at least 0, summing to 1.
 
     Raises:
-        SettingError: a parameter is not above 0, or the lengths differ.
+        SettingError: a parameter is not above 0, the lengths differ, or ``better`` is neither of both.
 
     >>> probability_best([2, 1], [1, 2]).round(9).tolist()  # P(Beta(2, 1) > Beta(1, 2)) = 5/6
     [0.833333333, 0.166666667]
-    >>> probability_best([2, 1], [1, 2], lower_is_better=True).round(9).tolist()
+    >>> probability_best([2, 1], [1, 2], better="lower").round(9).tolist()
     [0.166666667, 0.833333333]
     """
     a, b = tuple(map(float, successes)), tuple(map(float, failures))
     _check(a, b, "successes", "failures")
     if not all(0 < value < np.inf for value in a):
-        raise SettingError(f"successes are {list(a)}", allowed="a belief Beta(s, f) has s and f above 0")
+        raise SettingError(
+            f"successes are {list(a)}", allowed="a belief Beta(s, f) has s and f above 0, such as 1 before the first"
+        )
     # the lowest rate of success is the highest rate of failure
-    return (_best_rate(b, a) if lower_is_better else _best_rate(a, b)).copy()
+    return (_best_rate(b, a) if lower(better) else _best_rate(a, b)).copy()
 
 
 def probability_best_mean(
-    means: Sequence[float] | Array, deviations: Sequence[float] | Array, *, lower_is_better: bool = False
+    means: Sequence[float] | Array, deviations: Sequence[float] | Array, *, better: Direction = "higher"
 ) -> Array:
     """The probability of each arm to be the best, where arm i's mean is believed to be normal.
 
     Args:
         means: of each belief.
         deviations: standard deviation of each belief, above 0.
-        lower_is_better: whether the best arm is the one with the lowest mean, such as a latency.
+        better: whether ``higher`` or ``lower`` means are, such as those of a latency.
 
     Raises:
-        SettingError: a deviation is not above 0, or the lengths differ.
+        SettingError: a deviation is not above 0, the lengths differ, or ``better`` is neither of both.
 
     >>> probability_best_mean([0.0, 1.0], [0.6, 0.8]).round(9).tolist()  # the normal distribution function at 1
     [0.158655254, 0.841344746]
     """
     m, s = np.asarray(means, dtype=np.float64), np.asarray(deviations, dtype=np.float64)
     _check(tuple(m.tolist()), tuple(s.tolist()), "means", "deviations")
-    m, s = (-m if lower_is_better else m)[:, None], s[:, None]
+    m, s = (-m if lower(better) else m)[:, None], s[:, None]
     if len(m) == 1:
         return np.ones(1)
     t, weight = _nodes(m, s)
