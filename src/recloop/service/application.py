@@ -1,6 +1,7 @@
 """The table of routes as an ASGI application: access, parsing, answers, problems, figures and the log, once for all."""
 
 import logging
+import math
 import re
 import time
 import traceback
@@ -34,6 +35,14 @@ _safe = re.compile(r"[\w.:-]{1,64}")
 
 JSON = "application/json"
 COMMON = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+BROWSER = (
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
 
 
 class Application:
@@ -44,14 +53,21 @@ class Application:
         keys_required: whether each request needs an API key.
         access_log: one line per request goes there.
         limit: bytes that a body may have.
+        rate: requests a second of a key that has no rate of its own; None for no limit.
     """
 
     def __init__(
-        self, serving: Serving, *, keys_required: bool, access_log: AccessLog | None = None, limit: int = LIMIT
+        self,
+        serving: Serving,
+        *,
+        keys_required: bool,
+        access_log: AccessLog | None = None,
+        limit: int = LIMIT,
+        rate: float | None = None,
     ) -> None:
         self.observed = Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
-        access = Access(serving.store.keys, required=keys_required)
+        access = Access(serving.store.keys, required=keys_required, rate=rate)
         endpoints = [Endpoint(route, serving, self.observed, access, limit) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
@@ -80,13 +96,12 @@ class Application:
             await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent
             known = HttpError(error.status_code, *_words(error, scope)) if isinstance(error, HTTPException) else error
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
-            if status:
-                raise
-            await _refuse(known, request, answer, allow=_allow(error))
+            if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
+                await _refuse(known, request, answer, allow=_allow(error))
         finally:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
@@ -118,7 +133,7 @@ class Endpoint:
         route = self.route
         scope["recloop.route"] = route.path
         headers = Headers(scope=scope)
-        key = scope["recloop.key"] = self._access.check(headers, route.scope)
+        key = scope["recloop.key"] = self._access.admit(headers, route.scope)
         found: Any = None
         if self._decoder is not None:
             raw = await body.read(headers, receive, self._limit)
@@ -127,7 +142,7 @@ class Endpoint:
                 self._access.check(headers, scope_too)
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
-            more = [(b"content-security-policy", given.policy.encode())] if given.policy else []
+            more = _guarded(given) if given.media.startswith("text/html") else ()
             await _respond(send, route.status, given.media, given.content, more)
         else:
             await _respond(send, route.status, JSON, _encode(given))
@@ -135,6 +150,11 @@ class Endpoint:
 
 def _routed(endpoints: Iterable[Endpoint]) -> list[Routed]:
     return [Routed(e.route.path, e, methods=[e.route.method], name=e.route.handler.__name__) for e in endpoints]
+
+
+def _guarded(page: Page) -> list[tuple[bytes, bytes]]:
+    """The headers of a page for browsers: it loads what its policy names, and nothing where it names nothing."""
+    return [(b"content-security-policy", (page.policy or NOTHING).encode()), *BROWSER]
 
 
 async def _respond(
@@ -152,8 +172,9 @@ async def _refuse(error: BaseException, request: str, send: Send, allow: str) ->
         more.append((b"www-authenticate", b"Bearer"))
     if document.status in {408, 413}:
         more.append((b"connection", b"close"))  # the rest of the body is not read
-    if document.status == 503:
-        more.append((b"retry-after", b"1"))
+    if document.status in {429, 503}:
+        wait = math.ceil(error.retry) if isinstance(error, HttpError) else 1
+        more.append((b"retry-after", str(max(1, wait)).encode()))
     if allow:
         more.append((b"allow", allow.encode()))
     await _respond(send, document.status, MEDIA_TYPE, _encode(document), more)

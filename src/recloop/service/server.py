@@ -23,6 +23,7 @@ from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
 from recloop.service.observe import AccessLog
+from recloop.service.patience import PatientProtocol
 from recloop.store import Store
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
@@ -43,6 +44,7 @@ class HttpServer(uvicorn.Server):
         limit: bytes that a body may have.
         drain: seconds that requests under way get at the end.
         ready: called with the URL once requests are answered.
+        rate: requests a second of a key that has no rate of its own.
     """
 
     def __init__(
@@ -55,16 +57,18 @@ class HttpServer(uvicorn.Server):
         limit: int = LIMIT,
         drain: float = 10.0,
         ready: Callable[[str], None] | None = None,
+        rate: float | None = None,
     ) -> None:
         self._serving = serving
         self._listener = listener
         self._ready = ready
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
-        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit)
+        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit, rate=rate)
         super().__init__(
             uvicorn.Config(
                 application,
+                http=PatientProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -186,6 +190,7 @@ class Options(TypedDict, total=False):
         log: where a line per request goes; None writes none.
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
+        rate: requests a second of a key that has no rate of its own; None for no limit.
     """
 
     release: Path | None
@@ -199,6 +204,7 @@ class Options(TypedDict, total=False):
     log: TextIO | None
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
+    rate: float | None
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -252,6 +258,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             limit=options.get("limit", LIMIT),
             drain=options.get("drain", 10.0),
             ready=options.get("ready"),
+            rate=options.get("rate"),
         )
 
 
