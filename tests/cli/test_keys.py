@@ -42,3 +42,15 @@ def test_text_for_people(say) -> None:
     assert told.startswith("rlk_")
     assert "Shown once" in told
     assert "opens for 24 hours more" in told
+
+
+def test_a_key_of_pseudonyms(say, tmp_path: Path) -> None:
+    path = tmp_path / "users.key"
+    made = json.loads(say("pseudonym", str(path), "--json"))
+    assert made == {"file": str(path), "fingerprint": made["fingerprint"], "adopted": False}
+    with Store(tmp_path / "shop.db"):
+        pass
+    assert say("pseudonym", str(path), "--adopt").startswith("adopted ")
+    with Store(tmp_path / "shop.db") as store:
+        assert store.audit.lines(1)[0].detail == made["fingerprint"]
+    assert path.read_text().strip() not in (tmp_path / "shop.db").read_bytes().decode("latin-1")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
+from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.releases import Load, Releases
@@ -27,6 +28,7 @@ class Serving:
         engine: what answers.
         releases: which model answers.
         experiments: who gets which variant.
+        door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes the id of an event that comes without one.
     """
@@ -38,9 +40,11 @@ class Serving:
         releases: Releases,
         experiments: Experiments,
         *,
+        door: Door | None = None,
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
     ) -> None:
+        self.door = door or Door()
         self.store = store
         self.engine = engine
         self.releases = releases
@@ -70,6 +74,7 @@ class Serving:
         """
         if sentence := fault(request, self._clock()):
             raise SettingError(sentence)
+        request = self.door.request(request)
         # an explanation takes as long as dozens of slates: others are served meanwhile
         submit = self.engine.submit
         decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
@@ -84,7 +89,9 @@ class Serving:
         now = self._clock()
         faults = [(place, sentence) for place, event in enumerate(events) if (sentence := fault(event, now))]
         wrong = {place for place, _ in faults}
-        good = [complete(event, now, self._ids) for place, event in enumerate(events) if place not in wrong]
+        good = [
+            complete(self.door.event(event), now, self._ids) for place, event in enumerate(events) if place not in wrong
+        ]
         if not good:
             return Appended(0, 0), faults
         appended = await asyncio.wrap_future(self.store.submit_events(good))
@@ -99,7 +106,7 @@ class Serving:
         """
         if sentence := fault(said, self._clock()):
             raise SettingError(sentence)
-        return await asyncio.wrap_future(self.store.submit_feedback([said]))
+        return await asyncio.wrap_future(self.store.submit_feedback([self.door.feedback(said)]))
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready."""
@@ -119,6 +126,7 @@ def open_serving(
     load: Load,
     *,
     seed: int | None = None,
+    door: Door | None = None,
     clock: Callable[[], float] = time.time,
     ids: Callable[[], str] = new_id,
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
@@ -130,6 +138,7 @@ def open_serving(
         store: what survives.
         load: a release's folder to the release.
         seed: of the policies' randomness.
+        door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes ids of decisions and events.
         sentiment: texts to numbers in [-1, 1], for readouts.
@@ -142,6 +151,7 @@ def open_serving(
         engine,
         Releases(store, engine, load),
         Experiments(store, engine, clock=clock, sentiment=sentiment),
+        door=door,
         clock=clock,
         ids=ids,
     )

@@ -1,6 +1,7 @@
 import getpass
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from rich.table import Table
@@ -95,6 +96,31 @@ def revoke(key: str, store: str, as_json: bool) -> None:
         answer({"revoked": key})
         return
     out.print(f"revoked {key}")
+
+
+@keys.command(epilog="Example: recloop keys pseudonym users.key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--adopt", is_flag=True, help="Make an existing key the one of a store that has another.")
+@store_option
+@json_option
+def pseudonym(file: Path, adopt: bool, store: str, as_json: bool) -> None:
+    """Make the key file FILE, with which recloop serve --pseudonymise replaces the ids of users.
+
+    With --adopt the store's users have pseudonyms of this key from now on: everybody starts anew.
+    """
+    from recloop.app.pseudonyms import Pseudonyms
+    from recloop.app.pseudonyms import adopt as adopt_key
+
+    names = Pseudonyms.read(file) if adopt else Pseudonyms.make(file)
+    if adopt:
+        with existing_store(store) as opened:
+            adopt_key(opened, names, actor=f"recloop keys pseudonym ({getpass.getuser()})")
+    if as_json:
+        answer({"file": str(file), "fingerprint": names.fingerprint, "adopted": adopt})
+        return
+    out.print(f"{'adopted' if adopt else 'made'} {file}", markup=False)
+    if not adopt:
+        out.print("[dim]Keep a copy apart from the store: without it nobody is found again.[/]")
 
 
 def _show(token: str) -> None:

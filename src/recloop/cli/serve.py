@@ -16,6 +16,10 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True),
               help="Requests a second of a key that has no rate of its own; no limit by default.")  # fmt: skip
+@click.option("--mask/--no-mask", "mask", default=True, show_default=True,
+              help="Take e-mail, phone, card, bank and IP numbers out of free text before it is kept.")  # fmt: skip
+@click.option("--pseudonymise", type=click.Path(path_type=Path, dir_okay=False),
+              help="Replace the ids of users by a keyed hash; the file holds the key.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -27,6 +31,8 @@ def serve(
     port: int,
     keys: bool | None,
     rate: float | None,
+    mask: bool,
+    pseudonymise: Path | None,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -57,6 +63,8 @@ def serve(
         port=port,
         keys=keys,
         rate=rate,
+        mask=mask,
+        pseudonymise=pseudonymise,
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,

@@ -89,7 +89,7 @@ async def recommend(call: Call) -> RecommendAnswer:
         experiment=decision.experiment,
         variant=decision.variant,
         fallback=decision.fallback,
-        steer=parse_steer(wish.steer).said(),
+        steer=parse_steer(call.serving.door.text(wish.steer)).said(),
         forced=decision.forced,
     )
 

@@ -16,6 +16,8 @@ from typing import TextIO, TypedDict, Unpack
 import uvicorn
 from numpy.typing import ArrayLike
 
+from recloop.app.door import Door
+from recloop.app.pseudonyms import Pseudonyms, agree
 from recloop.app.serving import Serving, open_serving
 from recloop.errors import ConflictError, RecloopError, SettingError
 from recloop.loop.promote import promote
@@ -191,6 +193,8 @@ class Options(TypedDict, total=False):
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
         rate: requests a second of a key that has no rate of its own; None for no limit.
+        mask: whether addresses and numbers are taken out of free text.
+        pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
     """
 
     release: Path | None
@@ -205,6 +209,8 @@ class Options(TypedDict, total=False):
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
     rate: float | None
+    mask: bool
+    pseudonymise: Path | None
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -248,10 +254,19 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
         Store(store_url, timeout=options.get("patience", 5.0)) as store,
     ):
         required = _keys_required(store, host, options.get("keys"))
+        key_file = options.get("pseudonymise")
+        names = None if key_file is None else Pseudonyms.read(key_file)
+        agree(store, names, actor="recloop serve")
         if release is not None:
             promote(store, release, actor="recloop serve")
         yield HttpServer(
-            open_serving(store, load, seed=options.get("seed"), sentiment=options.get("sentiment")),
+            open_serving(
+                store,
+                load,
+                seed=options.get("seed"),
+                door=Door(masks=options.get("mask", True), names=names),
+                sentiment=options.get("sentiment"),
+            ),
             listener,
             keys_required=required,
             access_log=AccessLog(options.get("log", sys.stderr)),
