@@ -51,7 +51,7 @@ def test_over_http(serving) -> None:
         refused = next(one for one in answers if one.status_code != 200)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert refused.json()["title"] == "Too many requests"
+        assert refused.json()["title"] == "Too much at once"
         assert refused.json()["detail"].startswith(
             "the key 'shop' sends too many requests; it may send 1 a second; wait"
         )

@@ -11,13 +11,17 @@ from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.releases import Load, Releases
+from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
+from recloop.store.writer import PENDING
 from recloop.types import Decision, Event, Feedback, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
+BELIEVED = 1.0  # seconds for which a write that went well is believed
+FULL = 0.9  # of the rows that may wait: beyond it others are to be asked
 
 
 class Serving:
@@ -51,6 +55,7 @@ class Serving:
         self.experiments = experiments
         self._clock = clock
         self._ids = ids
+        self._proved = float("-inf")
 
     def follow(self) -> None:
         """Take over what other processes have changed in the store: the active release, the running experiments.
@@ -78,7 +83,8 @@ class Serving:
         # an explanation takes as long as dozens of slates: others are served meanwhile
         submit = self.engine.submit
         decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
-        await asyncio.wrap_future(durable)
+        with self.engine.watch.stage("store"):
+            await asyncio.wrap_future(durable)
         return decision
 
     async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
@@ -94,7 +100,10 @@ class Serving:
         ]
         if not good:
             return Appended(0, 0), faults
-        appended = await asyncio.wrap_future(self.store.submit_events(good))
+        watch = self.engine.watch
+        with watch.stage("store"):
+            appended = await asyncio.wrap_future(self.store.submit_events(good))
+        watch.came(now - min(event.time for event in good if event.time is not None))
         self.engine.observe(good)
         return appended, faults
 
@@ -106,18 +115,27 @@ class Serving:
         """
         if sentence := fault(said, self._clock()):
             raise SettingError(sentence)
-        return await asyncio.wrap_future(self.store.submit_feedback([self.door.feedback(said)]))
+        with self.engine.watch.stage("store"):
+            return await asyncio.wrap_future(self.store.submit_feedback([self.door.feedback(said)]))
 
     async def lacking(self) -> str:
-        """What keeps the service from answering, as a sentence; empty where it is ready."""
+        """What keeps the service from answering, as a sentence; empty where it is ready.
+
+        Everybody may ask, so a write that went well is believed for a second.
+        """
         if self.engine.release is None:
             return "No release is active. Promote one: POST /v1/releases/{name}/promote."
+        if (waiting := self.store.pending) > FULL * PENDING:
+            return f"{waiting} rows wait to be written, and {PENDING} may wait at most."
+        if time.monotonic() - self._proved < BELIEVED:
+            return ""
         try:
             await asyncio.wait_for(asyncio.wrap_future(self.store.probe()), PROBE)
         except TimeoutError:
             return f"The store did not take a write within {PROBE:.0f} seconds."
         except StoreError as error:
             return str(error)
+        self._proved = time.monotonic()
         return ""
 
 
@@ -131,6 +149,7 @@ def open_serving(
     ids: Callable[[], str] = new_id,
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
+    watch: Watch | None = None,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -144,8 +163,9 @@ def open_serving(
         sentiment: texts to numbers in [-1, 1], for readouts.
         phrase: from a release's titles to what says the reasons of a slate (``recloop.compose.reasons.by_model``); None
             for a template.
+        watch: told how long each stage of a request took.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch)
     serving = Serving(
         store,
         engine,

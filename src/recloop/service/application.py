@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from recloop.app.serving import Serving
 from recloop.service import body
 from recloop.service.access import Access
+from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
 from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
@@ -51,6 +52,7 @@ class Application:
     Args:
         serving: what it can be asked to do.
         keys_required: whether each request needs an API key.
+        observed: the figures; new ones where None.
         access_log: one line per request goes there.
         limit: bytes that a body may have.
         rate: requests a second of a key that has no rate of its own; None for no limit.
@@ -61,11 +63,12 @@ class Application:
         serving: Serving,
         *,
         keys_required: bool,
+        observed: Observed | None = None,
         access_log: AccessLog | None = None,
         limit: int = LIMIT,
         rate: float | None = None,
     ) -> None:
-        self.observed = Observed(lambda: serving.store.pending)
+        self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
         access = Access(serving.store.keys, required=keys_required, rate=rate)
         endpoints = [Endpoint(route, serving, self.observed, access, limit) for route in TABLE]
@@ -77,10 +80,16 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        start = time.perf_counter()
         headers = Headers(scope=scope)
         sent = headers.get("x-request-id", "")
         request = sent if _safe.fullmatch(sent) else new_id()
+        REQUEST.set(request)
+        told: dict[str, Any] = {}
+        with self.observed.traces.request(headers, told):
+            await self._answer(scope, receive, send, request, told)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str, told: dict[str, Any]) -> None:
+        start = time.perf_counter()
         status = 0
         scope["app"] = self  # Starlette then raises what it would else answer by itself
 
@@ -91,6 +100,7 @@ class Application:
                 message["headers"] = [*message["headers"], *COMMON, (b"x-request-id", request.encode())]
             await send(message)
 
+        self.observed.under_way.inc()
         try:
             scope["path_params"] = {}
             await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
@@ -106,7 +116,14 @@ class Application:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
             method = scope["method"] if route != UNMATCHED else "ANY"
+            self.observed.under_way.dec()
             self.observed.answered(method, route, status, seconds)
+            told |= {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+                "recloop.request": request,
+            }
             self._log.write(
                 request=request,
                 method=method,

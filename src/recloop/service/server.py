@@ -24,8 +24,10 @@ from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
-from recloop.service.observe import AccessLog
+from recloop.service.logs import json_logs
+from recloop.service.observe import AccessLog, Observed
 from recloop.service.patience import PatientProtocol
+from recloop.service.tracing import traces_from_environment
 from recloop.store import Store
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
@@ -42,6 +44,7 @@ class HttpServer(uvicorn.Server):
         serving: the use cases.
         listener: a bound socket.
         keys_required: whether each request needs an API key.
+        observed: the figures; new ones where None.
         access_log: where a line per request goes.
         limit: bytes that a body may have.
         drain: seconds that requests under way get at the end.
@@ -55,6 +58,7 @@ class HttpServer(uvicorn.Server):
         listener: socket.socket,
         *,
         keys_required: bool,
+        observed: Observed | None = None,
         access_log: AccessLog | None = None,
         limit: int = LIMIT,
         drain: float = 10.0,
@@ -66,7 +70,9 @@ class HttpServer(uvicorn.Server):
         self._ready = ready
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
-        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit, rate=rate)
+        application = Application(
+            serving, keys_required=keys_required, observed=observed, access_log=access_log, limit=limit, rate=rate
+        )
         super().__init__(
             uvicorn.Config(
                 application,
@@ -226,7 +232,7 @@ def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
         StoreError: the store cannot be opened.
         ArtifactError: the release is damaged.
     """
-    with opened(store_url, **options) as server:
+    with json_logs(options.get("log", sys.stderr)), opened(store_url, **options) as server:
         server.serve_forever()
 
 
@@ -259,16 +265,22 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
         agree(store, names, actor="recloop serve")
         if release is not None:
             promote(store, release, actor="recloop serve")
+        observed = Observed(
+            lambda: store.pending, lambda: getattr(serving.engine.release, "name", ""), traces_from_environment()
+        )
+        serving = open_serving(
+            store,
+            load,
+            seed=options.get("seed"),
+            door=Door(masks=options.get("mask", True), names=names),
+            sentiment=options.get("sentiment"),
+            watch=observed,
+        )
         yield HttpServer(
-            open_serving(
-                store,
-                load,
-                seed=options.get("seed"),
-                door=Door(masks=options.get("mask", True), names=names),
-                sentiment=options.get("sentiment"),
-            ),
+            serving,
             listener,
             keys_required=required,
+            observed=observed,
             access_log=AccessLog(options.get("log", sys.stderr)),
             limit=options.get("limit", LIMIT),
             drain=options.get("drain", 10.0),
