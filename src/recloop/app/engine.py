@@ -274,6 +274,10 @@ class Engine:
         """Let events that the store has accepted change the next answers."""
         self._recent.add(events)
 
+    def forget(self, user: str | None = None) -> None:
+        """Let go of the history of one user, or of all; they are read from the store again."""
+        self._recent.forget(user)
+
     # ---- below
 
     def _serving(self) -> _Loaded:

@@ -10,6 +10,7 @@ from recloop.app.admission import complete, fault
 from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
+from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
@@ -56,6 +57,7 @@ class Serving:
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
+        self._erased = store.erasure.times()
 
     def follow(self) -> None:
         """Take over what other processes have changed in the store: the active release, the running experiments.
@@ -65,6 +67,9 @@ class Serving:
         """
         self.releases.follow()
         self.experiments.follow()
+        if (erased := self.store.erasure.times()) != self._erased:
+            self._erased = erased
+            self.engine.forget()  # another process erased somebody, and does not say whom
 
     def follow_ramps(self) -> None:
         """Widen or stop the experiments of which a step of the ramp is over."""
@@ -117,6 +122,22 @@ class Serving:
             raise SettingError(sentence)
         with self.engine.watch.stage("store"):
             return await asyncio.wrap_future(self.store.submit_feedback([self.door.feedback(said)]))
+
+    def export_person(self, user: str) -> Person:
+        """All that is kept of one person, by the id that callers use."""
+        return export_person(self.store, self.door.user(user))
+
+    def erase_person(self, user: str, *, actor: str = "") -> Erased:
+        """Erase all that is kept of one person, by the id that callers use; the next slate knows nothing of it.
+
+        Raises:
+            StoreError: something of the user came in meanwhile.
+        """
+        kept_as = self.door.user(user)
+        try:
+            return erase_person(self.store, kept_as, actor=actor)
+        finally:
+            self.engine.forget(kept_as)
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready.
