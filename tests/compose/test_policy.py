@@ -95,7 +95,8 @@ def test_a_strategy_that_raises_is_replaced_and_the_choices_say_so(caplog: pytes
     assert set(choices.sources.ravel()) == {"down"}
     assert choices.fallbacks.tolist() == ["down", "down"]
     assert choices.failures == {"up": "RuntimeError: no memory"}
-    assert "failed for 2 of 2 requests: RuntimeError: no memory" in caplog.text
+    assert "failed for 2 of 2 requests: RuntimeError" in caplog.text
+    assert "no memory" not in caplog.text
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])

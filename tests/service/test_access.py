@@ -45,7 +45,7 @@ def test_every_scope_on_every_route(closed) -> None:
         assert without.json()["detail"].startswith("the request has no API key")
         for wrong in (ask(client, route, "rlk_0_0"), ask(client, route, tokens["admin"], "Basic")):
             assert wrong.status_code == 401, route
-            assert "is not known, or was revoked" in wrong.json()["detail"]
+            assert "is not known, has expired, or was revoked" in wrong.json()["detail"]
         for scope, token in tokens.items():
             answer = ask(client, route, token)
             if scope in {route.scope, "admin"}:
@@ -95,3 +95,46 @@ def test_without_keys_a_page_of_another_site_is_not_answered(service) -> None:
 @pytest.mark.parametrize("host", ["10.0.0.1", "::", "example.org", ""])
 def test_other_hosts_are_not_this_machine(host: str) -> None:
     assert not loopback(host)
+
+
+def test_keys_expire_and_are_rotated_without_a_gap(serving, monkeypatch) -> None:
+    monkeypatch.setattr("recloop.service.access.FRESH", 0.0)
+    with serving(keys=True) as (client, store):
+        old = store.keys.create("shop", ["recommend"], lasts=3600.0)
+        key = store.keys.find(old).id
+        new = store.keys.rotate(key, keep=60.0, actor="me")
+        for token in (old, new):
+            header = {"Authorization": f"Bearer {token}"}
+            assert client.post("/v1/recommend", json={}, headers=header).status_code == 200
+        store.keys.rotate(store.keys.find(new).id, keep=0.0)
+        answer = client.post("/v1/recommend", json={}, headers={"Authorization": f"Bearer {new}"})
+        assert answer.status_code == 401
+        assert "has expired" in answer.json()["detail"]
+
+
+def test_the_last_use_of_a_key_is_noted(serving) -> None:
+    with serving(keys=True) as (client, store):
+        token = store.keys.create("shop", ["recommend"])
+        assert store.keys.all()[0].used is None
+        client.post("/v1/recommend", json={}, headers={"Authorization": f"Bearer {token}"})
+        (key,) = store.keys.all()
+        assert key.used is not None
+        assert key.used >= key.created
+
+
+def test_pages_for_browsers_load_nothing_and_stand_in_no_frame(service) -> None:
+    client, _ = service
+    pages = [route for route in TABLE if route.method == "GET" and "{" not in route.path]
+    html = [answer for route in pages if "text/html" in (answer := client.get(route.path)).headers["content-type"]]
+    assert [answer.url.path for answer in html] == ["/docs"]
+    for answer in html:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "script-src" not in policy
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    for path in ("/docs", "/health/live", "/v1/nothing"):
+        assert client.get(path).headers["x-content-type-options"] == "nosniff"
+        assert client.get(path).headers["cache-control"] == "no-store"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.app.recent import Recent
+from recloop.app.watch import Unwatched, Watch
 from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
@@ -129,6 +130,7 @@ class Engine:
         users: users whose histories are kept in memory.
         phrase: from a release's titles to what says the facts of a slate; None for a template. Where it fails, the
             template takes its place.
+        watch: told how long each stage took.
     """
 
     def __init__(
@@ -142,7 +144,9 @@ class Engine:
         history_limit: int = 200,
         users: int = 50_000,
         phrase: Callable[[Sequence[str]], Phrase] | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self.watch: Watch = watch or Unwatched()
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -229,7 +233,8 @@ class Engine:
         identity = self._ids()
         # each request has its own key: else a random policy would show a user the same slate every time
         asked = replace(request, time=now, id=request.id or identity)
-        assigned = self._assign(asked)
+        with self.watch.stage("assign"):
+            assigned = self._assign(asked)
         wanted = assigned.policy if assigned else loaded.release.default_policy
         decision = Decision(
             id=identity,
@@ -247,14 +252,20 @@ class Engine:
         rules = self._rules(loaded.release, request)
         if wanted == NONE:
             return replace(decision, latency=time.perf_counter() - start)
-        keyed = replace(asked, history=self._recent.history(user, request.history, now))
-        histories = Histories.from_requests([keyed], loaded.release.items, loaded.release.kinds)
-        name, choices = self._choose(loaded, wanted, histories, request.k, rules)
+        with self.watch.stage("history"):
+            keyed = replace(asked, history=self._recent.history(user, request.history, now))
+            histories = Histories.from_requests([keyed], loaded.release.items, loaded.release.kinds)
+        with self.watch.stage("choose"):
+            name, choices = self._choose(loaded, wanted, histories, request.k, rules)
+        with self.watch.stage("reasons"):
+            items = self._told(loaded, name, choices, histories, rules if request.explain else None)
+        propensity = float(choices.propensities[0])
+        self.watch.chose(wanted, propensity)
         return replace(
             decision,
-            items=self._told(loaded, name, choices, histories, rules if request.explain else None),
+            items=items,
             arm=choices.arms[0],
-            propensity=float(choices.propensities[0]),
+            propensity=propensity,
             fallback=name if name != wanted else choices.fallbacks[0],
             latency=time.perf_counter() - start,
         )
@@ -262,6 +273,10 @@ class Engine:
     def observe(self, events: Sequence[Event]) -> None:
         """Let events that the store has accepted change the next answers."""
         self._recent.add(events)
+
+    def forget(self, user: str | None = None) -> None:
+        """Let go of the history of one user, or of all; they are read from the store again."""
+        self._recent.forget(user)
 
     # ---- below
 

@@ -36,6 +36,14 @@ class Recent:
     def __len__(self) -> int:
         return len(self._known)
 
+    def forget(self, user: str | None = None) -> None:
+        """Let go of one user, or of all: they are read again when they come."""
+        with self._lock:
+            if user is None:
+                self._known.clear()
+            else:
+                self._known.pop(user, None)
+
     def history(self, user: str, sent: Sequence[Event], now: float) -> tuple[Event, ...]:
         """The user's last events, oldest first, with those that the caller sent and the store does not know.
 

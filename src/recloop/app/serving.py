@@ -7,16 +7,22 @@ from collections.abc import Callable, Sequence
 from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
+from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
+from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.releases import Load, Releases
+from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
+from recloop.store.writer import PENDING
 from recloop.types import Decision, Event, Feedback, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
+BELIEVED = 1.0  # seconds for which a write that went well is believed
+FULL = 0.9  # of the rows that may wait: beyond it others are to be asked
 
 
 class Serving:
@@ -27,6 +33,7 @@ class Serving:
         engine: what answers.
         releases: which model answers.
         experiments: who gets which variant.
+        door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes the id of an event that comes without one.
     """
@@ -38,15 +45,19 @@ class Serving:
         releases: Releases,
         experiments: Experiments,
         *,
+        door: Door | None = None,
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
     ) -> None:
+        self.door = door or Door()
         self.store = store
         self.engine = engine
         self.releases = releases
         self.experiments = experiments
         self._clock = clock
         self._ids = ids
+        self._proved = float("-inf")
+        self._erased = store.erasure.times()
 
     def follow(self) -> None:
         """Take over what other processes have changed in the store: the active release, the running experiments.
@@ -56,6 +67,9 @@ class Serving:
         """
         self.releases.follow()
         self.experiments.follow()
+        if (erased := self.store.erasure.times()) != self._erased:
+            self._erased = erased
+            self.engine.forget()  # another process erased somebody, and does not say whom
 
     def follow_ramps(self) -> None:
         """Widen or stop the experiments of which a step of the ramp is over."""
@@ -70,10 +84,12 @@ class Serving:
         """
         if sentence := fault(request, self._clock()):
             raise SettingError(sentence)
+        request = self.door.request(request)
         # an explanation takes as long as dozens of slates: others are served meanwhile
         submit = self.engine.submit
         decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
-        await asyncio.wrap_future(durable)
+        with self.engine.watch.stage("store"):
+            await asyncio.wrap_future(durable)
         return decision
 
     async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
@@ -84,10 +100,15 @@ class Serving:
         now = self._clock()
         faults = [(place, sentence) for place, event in enumerate(events) if (sentence := fault(event, now))]
         wrong = {place for place, _ in faults}
-        good = [complete(event, now, self._ids) for place, event in enumerate(events) if place not in wrong]
+        good = [
+            complete(self.door.event(event), now, self._ids) for place, event in enumerate(events) if place not in wrong
+        ]
         if not good:
             return Appended(0, 0), faults
-        appended = await asyncio.wrap_future(self.store.submit_events(good))
+        watch = self.engine.watch
+        with watch.stage("store"):
+            appended = await asyncio.wrap_future(self.store.submit_events(good))
+        watch.came(now - min(event.time for event in good if event.time is not None))
         self.engine.observe(good)
         return appended, faults
 
@@ -99,18 +120,43 @@ class Serving:
         """
         if sentence := fault(said, self._clock()):
             raise SettingError(sentence)
-        return await asyncio.wrap_future(self.store.submit_feedback([said]))
+        with self.engine.watch.stage("store"):
+            return await asyncio.wrap_future(self.store.submit_feedback([self.door.feedback(said)]))
+
+    def export_person(self, user: str) -> Person:
+        """All that is kept of one person, by the id that callers use."""
+        return export_person(self.store, self.door.user(user))
+
+    def erase_person(self, user: str, *, actor: str = "") -> Erased:
+        """Erase all that is kept of one person, by the id that callers use; the next slate knows nothing of it.
+
+        Raises:
+            StoreError: something of the user came in meanwhile.
+        """
+        kept_as = self.door.user(user)
+        try:
+            return erase_person(self.store, kept_as, actor=actor)
+        finally:
+            self.engine.forget(kept_as)
 
     async def lacking(self) -> str:
-        """What keeps the service from answering, as a sentence; empty where it is ready."""
+        """What keeps the service from answering, as a sentence; empty where it is ready.
+
+        Everybody may ask, so a write that went well is believed for a second.
+        """
         if self.engine.release is None:
             return "No release is active. Promote one: POST /v1/releases/{name}/promote."
+        if (waiting := self.store.pending) > FULL * PENDING:
+            return f"{waiting} rows wait to be written, and {PENDING} may wait at most."
+        if time.monotonic() - self._proved < BELIEVED:
+            return ""
         try:
             await asyncio.wait_for(asyncio.wrap_future(self.store.probe()), PROBE)
         except TimeoutError:
             return f"The store did not take a write within {PROBE:.0f} seconds."
         except StoreError as error:
             return str(error)
+        self._proved = time.monotonic()
         return ""
 
 
@@ -119,10 +165,12 @@ def open_serving(
     load: Load,
     *,
     seed: int | None = None,
+    door: Door | None = None,
     clock: Callable[[], float] = time.time,
     ids: Callable[[], str] = new_id,
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
+    watch: Watch | None = None,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -130,18 +178,21 @@ def open_serving(
         store: what survives.
         load: a release's folder to the release.
         seed: of the policies' randomness.
+        door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes ids of decisions and events.
         sentiment: texts to numbers in [-1, 1], for readouts.
         phrase: from a release's titles to what says the reasons of a slate (``recloop.compose.reasons.by_model``); None
             for a template.
+        watch: told how long each stage of a request took.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch)
     serving = Serving(
         store,
         engine,
         Releases(store, engine, load),
         Experiments(store, engine, clock=clock, sentiment=sentiment),
+        door=door,
         clock=clock,
         ids=ids,
     )

@@ -14,6 +14,12 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other hosts than loopback need API keys.")
 @click.option("--port", default=8000, show_default=True, help="0 is any free one.")
 @click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True),
+              help="Requests a second of a key that has no rate of its own; no limit by default.")  # fmt: skip
+@click.option("--mask/--no-mask", "mask", default=True, show_default=True,
+              help="Take e-mail, phone, card, bank and IP numbers out of free text before it is kept.")  # fmt: skip
+@click.option("--pseudonymise", type=click.Path(path_type=Path, dir_okay=False),
+              help="Replace the ids of users by a keyed hash; the file holds the key.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -24,6 +30,9 @@ def serve(
     host: str,
     port: int,
     keys: bool | None,
+    rate: float | None,
+    mask: bool,
+    pseudonymise: Path | None,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -53,6 +62,9 @@ def serve(
         host=host,
         port=port,
         keys=keys,
+        rate=rate,
+        mask=mask,
+        pseudonymise=pseudonymise,
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,

@@ -43,7 +43,9 @@ def retrieve(
         rules.apply(scores, histories)
         return Candidates(top_k(scores, depth), broken)
     failure = failure or "scores that are not numbers"
-    log.warning("strategy '%s' failed for %d of %d requests: %s", strategy.name, broken.sum(), n, failure)
+    # the type alone: a message may hold what a user sent; ``failure`` has it
+    kind = failure.partition(":")[0]
+    log.warning("strategy '%s' failed for %d of %d requests: %s", strategy.name, broken.sum(), n, kind)
     scores[broken] = -np.inf
     if fallback is not None and fallback is not strategy:
         rows = np.flatnonzero(broken)

@@ -23,6 +23,7 @@ from recloop.data.dataset import Dataset
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ArtifactError, RecloopError, SettingError, nearest
+from recloop.loop.contents import objection
 from recloop.loop.folder import whole_folder
 from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
@@ -263,10 +264,11 @@ def versions(folders: Iterable[Path]) -> list[tuple[int, str]]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Check every file of a release against its checksum; gives back the header.
+    """Check every file of a release against its checksum, and that it is what its name says; gives back the header.
 
     Raises:
-        ArtifactError: the folder is no release, is of another format, or a file is damaged, missing or unexpected.
+        ArtifactError: the folder is no release, is of another format, or a file is damaged, missing or unexpected,
+            or is nothing that a release may hold, such as a pickle.
     """
     expected = _json(folder / CHECKSUMS)
     found = _checksums(folder)
@@ -283,6 +285,8 @@ def verify(folder: Path) -> dict[str, Any]:
             raise ArtifactError(
                 f"the file {file} of the release {folder} is damaged: its SHA-256 is not the one written", advice=AGAIN
             )
+        if why := objection(folder / file):
+            raise ArtifactError(f"the file {file} of the release {folder} is refused: {why}", advice=AGAIN)
     header = _json(folder / RELEASE)
     if header.get("format") != FORMAT:
         raise ArtifactError(

@@ -18,6 +18,8 @@ class Graph:
     """
 
     def __init__(self, data: bytes, *, threads: int = 1) -> None:
+        if data[:1] == b"\x80":  # no field of an ONNX model begins so, and every pickle since protocol 2 does
+            raise ArtifactError("a network is a pickle, which runs code when it is read", advice="train again")
         self.data = data
         self.threads = threads
         self._session: Any = None

@@ -1,18 +1,22 @@
 """Who may call: API keys and their scopes. Every route is closed unless the table says ``PUBLIC``."""
 
 import ipaddress
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from starlette.datastructures import Headers
 
-from recloop.errors import AccessError, ScopeError
+from recloop.errors import AccessError, ScopeError, StoreError
 from recloop.service.problems import HttpError
+from recloop.service.rates import Rates
 from recloop.store.keys import KeyRecord, Keys
 
 PUBLIC = ""  # the scope of what everybody may see
 FRESH = 2.0  # seconds that a key is believed without asking the store again
+NOTED = 60.0  # seconds in which the use of a key is noted once
 
 
 @lru_cache(maxsize=256)
@@ -36,37 +40,70 @@ class Access:
     Args:
         keys: the keys of the store.
         required: whether a key is needed; where it is not, only this machine is answered.
+        rate: requests a second that each key may send which has no rate of its own; None for no limit.
         timer: seconds, for how long a key is believed.
     """
 
-    def __init__(self, keys: Keys, *, required: bool, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        required: bool,
+        rate: float | None = None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._keys = keys
         self._required = required
         self._timer = timer
+        self._rates = Rates(rate, timer)
         self._believed: dict[str, tuple[float, KeyRecord | None]] = {}
+        self._noted: dict[str, float] = {}
 
-    def check(self, headers: Headers, scope: str) -> str:
-        """The id of the key that the request came with, "" where none is needed.
+    def admit(self, headers: Headers, scope: str) -> str:
+        """As ``check``, and the request counts against the rate of its key.
+
+        Raises:
+            HttpError: 421, see ``check``; 429, the key sends more than it may.
+        """
+        key = self._known(headers, scope)
+        if key is None:
+            return ""
+        if wait := self._rates.wait(key.id, key.rate):
+            raise HttpError(
+                429,
+                f"the key '{key.name}' sends too many requests",
+                allowed=f"it may send {self._rates.allowed(key.rate):g} a second",
+                advice=f"wait {math.ceil(wait)} s, and send more events in one batch",
+                retry=wait,
+            )
+        return key.id
+
+    def check(self, headers: Headers, scope: str) -> None:
+        """Refuse a request without a key that opens ``scope``, where one is needed.
 
         Raises:
             AccessError: a key is needed or the key is unknown.
             ScopeError: the key lacks the scope.
             HttpError: 421, the request names another host than this machine.
         """
+        self._known(headers, scope)
+
+    def _known(self, headers: Headers, scope: str) -> KeyRecord | None:
         sent = headers.get("authorization")
         if sent is None and (scope == PUBLIC or not self._required):
             if not self._required:
                 _from_here(headers.get("host", ""))
-            return ""
+            return None
         if scope == PUBLIC:
-            return ""
+            return None
         if sent is None:
             raise AccessError("the request has no API key", advice="send the header Authorization: Bearer <key>")
         scheme, _, token = sent.partition(" ")
         key = self._find(token.strip()) if scheme.lower() == "bearer" else None
         if key is None:
             raise AccessError(
-                "the API key is not known, or was revoked", advice="make one with: recloop keys create NAME --scope ..."
+                "the API key is not known, has expired, or was revoked",
+                advice="make one with: recloop keys create NAME --scope ...",
             )
         if not key.allows(scope):
             raise ScopeError(
@@ -74,7 +111,7 @@ class Access:
                 allowed=f"it has: {', '.join(sorted(key.scopes))}",
                 advice="use another key",
             )
-        return key.id
+        return key
 
     def _find(self, token: str) -> KeyRecord | None:
         now = self._timer()
@@ -85,6 +122,10 @@ class Access:
             self._believed.clear()
         found = self._keys.find(token)
         self._believed[token] = (now, found)
+        if found is not None and now - self._noted.get(found.id, -math.inf) >= NOTED:
+            self._noted[found.id] = now
+            with suppress(StoreError):  # too much waits to be written: this can wait longer
+                self._keys.used(found.id)
         return found
 
 

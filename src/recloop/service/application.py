@@ -1,6 +1,7 @@
 """The table of routes as an ASGI application: access, parsing, answers, problems, figures and the log, once for all."""
 
 import logging
+import math
 import re
 import time
 import traceback
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from recloop.app.serving import Serving
 from recloop.service import body
 from recloop.service.access import Access
+from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
 from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
@@ -34,6 +36,14 @@ _safe = re.compile(r"[\w.:-]{1,64}")
 
 JSON = "application/json"
 COMMON = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+BROWSER = (
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
 
 
 class Application:
@@ -42,16 +52,25 @@ class Application:
     Args:
         serving: what it can be asked to do.
         keys_required: whether each request needs an API key.
+        observed: the figures; new ones where None.
         access_log: one line per request goes there.
         limit: bytes that a body may have.
+        rate: requests a second of a key that has no rate of its own; None for no limit.
     """
 
     def __init__(
-        self, serving: Serving, *, keys_required: bool, access_log: AccessLog | None = None, limit: int = LIMIT
+        self,
+        serving: Serving,
+        *,
+        keys_required: bool,
+        observed: Observed | None = None,
+        access_log: AccessLog | None = None,
+        limit: int = LIMIT,
+        rate: float | None = None,
     ) -> None:
-        self.observed = Observed(lambda: serving.store.pending)
+        self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
-        access = Access(serving.store.keys, required=keys_required)
+        access = Access(serving.store.keys, required=keys_required, rate=rate)
         endpoints = [Endpoint(route, serving, self.observed, access, limit) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
@@ -61,10 +80,16 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        start = time.perf_counter()
         headers = Headers(scope=scope)
         sent = headers.get("x-request-id", "")
         request = sent if _safe.fullmatch(sent) else new_id()
+        REQUEST.set(request)
+        told: dict[str, Any] = {}
+        with self.observed.traces.request(headers, told):
+            await self._answer(scope, receive, send, request, told)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str, told: dict[str, Any]) -> None:
+        start = time.perf_counter()
         status = 0
         scope["app"] = self  # Starlette then raises what it would else answer by itself
 
@@ -75,23 +100,30 @@ class Application:
                 message["headers"] = [*message["headers"], *COMMON, (b"x-request-id", request.encode())]
             await send(message)
 
+        self.observed.under_way.inc()
         try:
             scope["path_params"] = {}
             await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent
             known = HttpError(error.status_code, *_words(error, scope)) if isinstance(error, HTTPException) else error
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
-            if status:
-                raise
-            await _refuse(known, request, answer, allow=_allow(error))
+            if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
+                await _refuse(known, request, answer, allow=_allow(error))
         finally:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
             method = scope["method"] if route != UNMATCHED else "ANY"
+            self.observed.under_way.dec()
             self.observed.answered(method, route, status, seconds)
+            told |= {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+                "recloop.request": request,
+            }
             self._log.write(
                 request=request,
                 method=method,
@@ -118,7 +150,7 @@ class Endpoint:
         route = self.route
         scope["recloop.route"] = route.path
         headers = Headers(scope=scope)
-        key = scope["recloop.key"] = self._access.check(headers, route.scope)
+        key = scope["recloop.key"] = self._access.admit(headers, route.scope)
         found: Any = None
         if self._decoder is not None:
             raw = await body.read(headers, receive, self._limit)
@@ -127,7 +159,7 @@ class Endpoint:
                 self._access.check(headers, scope_too)
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
-            more = [(b"content-security-policy", given.policy.encode())] if given.policy else []
+            more = _guarded(given) if given.media.startswith("text/html") else ()
             await _respond(send, route.status, given.media, given.content, more)
         else:
             await _respond(send, route.status, JSON, _encode(given))
@@ -135,6 +167,11 @@ class Endpoint:
 
 def _routed(endpoints: Iterable[Endpoint]) -> list[Routed]:
     return [Routed(e.route.path, e, methods=[e.route.method], name=e.route.handler.__name__) for e in endpoints]
+
+
+def _guarded(page: Page) -> list[tuple[bytes, bytes]]:
+    """The headers of a page for browsers: it loads what its policy names, and nothing where it names nothing."""
+    return [(b"content-security-policy", (page.policy or NOTHING).encode()), *BROWSER]
 
 
 async def _respond(
@@ -152,8 +189,9 @@ async def _refuse(error: BaseException, request: str, send: Send, allow: str) ->
         more.append((b"www-authenticate", b"Bearer"))
     if document.status in {408, 413}:
         more.append((b"connection", b"close"))  # the rest of the body is not read
-    if document.status == 503:
-        more.append((b"retry-after", b"1"))
+    if document.status in {429, 503}:
+        wait = math.ceil(error.retry) if isinstance(error, HttpError) else 1
+        more.append((b"retry-after", str(max(1, wait)).encode()))
     if allow:
         more.append((b"allow", allow.encode()))
     await _respond(send, document.status, MEDIA_TYPE, _encode(document), more)

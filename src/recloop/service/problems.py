@@ -17,10 +17,13 @@ SHOWN = 40  # characters of a value that an answer repeats
 class HttpError(RecloopError):
     """Something wrong with the request as HTTP, before anybody looks at what it wants."""
 
-    def __init__(self, status: int, given: str, *, allowed: str = "", advice: str = "", allow: str = "") -> None:
+    def __init__(
+        self, status: int, given: str, *, allowed: str = "", advice: str = "", allow: str = "", retry: float = 0.0
+    ) -> None:
         super().__init__(given, allowed=allowed, advice=advice)
         self.code = status
         self.allow = allow
+        self.retry = retry
 
 
 class BodyError(RecloopError):
@@ -53,6 +56,7 @@ TITLES = {
     415: "The body must be JSON",
     421: "Wrong host",
     422: "Not valid",
+    429: "Too much at once",
     500: "Something failed here",
     501: "Not installed",
     503: "Not available now",

@@ -13,6 +13,7 @@ from recloop.experiments.definition import NONE
 from recloop.language.steer import parse as parse_steer
 from recloop.service import body
 from recloop.service.access import PUBLIC
+from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
 from recloop.service.wire import (
@@ -89,7 +90,7 @@ async def recommend(call: Call) -> RecommendAnswer:
         experiment=decision.experiment,
         variant=decision.variant,
         fallback=decision.fallback,
-        steer=parse_steer(wish.steer).said(),
+        steer=parse_steer(call.serving.door.text(wish.steer)).said(),
         forced=decision.forced,
     )
 
@@ -306,6 +307,7 @@ ROUTES = (
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
+    *PERSONS,
     Route("GET", "/health/live", PUBLIC, live, HealthAnswer),
     Route("GET", "/health/ready", PUBLIC, ready, HealthAnswer, errors=(503,)),
     Route("GET", "/metrics", "metrics", metrics, Page),

@@ -16,13 +16,18 @@ from typing import TextIO, TypedDict, Unpack
 import uvicorn
 from numpy.typing import ArrayLike
 
+from recloop.app.door import Door
+from recloop.app.pseudonyms import Pseudonyms, agree
 from recloop.app.serving import Serving, open_serving
 from recloop.errors import ConflictError, RecloopError, SettingError
 from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
-from recloop.service.observe import AccessLog
+from recloop.service.logs import json_logs
+from recloop.service.observe import AccessLog, Observed
+from recloop.service.patience import PatientProtocol
+from recloop.service.tracing import traces_from_environment
 from recloop.store import Store
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
@@ -39,10 +44,12 @@ class HttpServer(uvicorn.Server):
         serving: the use cases.
         listener: a bound socket.
         keys_required: whether each request needs an API key.
+        observed: the figures; new ones where None.
         access_log: where a line per request goes.
         limit: bytes that a body may have.
         drain: seconds that requests under way get at the end.
         ready: called with the URL once requests are answered.
+        rate: requests a second of a key that has no rate of its own.
     """
 
     def __init__(
@@ -51,20 +58,25 @@ class HttpServer(uvicorn.Server):
         listener: socket.socket,
         *,
         keys_required: bool,
+        observed: Observed | None = None,
         access_log: AccessLog | None = None,
         limit: int = LIMIT,
         drain: float = 10.0,
         ready: Callable[[str], None] | None = None,
+        rate: float | None = None,
     ) -> None:
         self._serving = serving
         self._listener = listener
         self._ready = ready
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
-        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit)
+        application = Application(
+            serving, keys_required=keys_required, observed=observed, access_log=access_log, limit=limit, rate=rate
+        )
         super().__init__(
             uvicorn.Config(
                 application,
+                http=PatientProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -186,6 +198,9 @@ class Options(TypedDict, total=False):
         log: where a line per request goes; None writes none.
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
+        rate: requests a second of a key that has no rate of its own; None for no limit.
+        mask: whether addresses and numbers are taken out of free text.
+        pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
     """
 
     release: Path | None
@@ -199,6 +214,9 @@ class Options(TypedDict, total=False):
     log: TextIO | None
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
+    rate: float | None
+    mask: bool
+    pseudonymise: Path | None
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -214,7 +232,7 @@ def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
         StoreError: the store cannot be opened.
         ArtifactError: the release is damaged.
     """
-    with opened(store_url, **options) as server:
+    with json_logs(options.get("log", sys.stderr)), opened(store_url, **options) as server:
         server.serve_forever()
 
 
@@ -242,16 +260,32 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
         Store(store_url, timeout=options.get("patience", 5.0)) as store,
     ):
         required = _keys_required(store, host, options.get("keys"))
+        key_file = options.get("pseudonymise")
+        names = None if key_file is None else Pseudonyms.read(key_file)
+        agree(store, names, actor="recloop serve")
         if release is not None:
             promote(store, release, actor="recloop serve")
+        observed = Observed(
+            lambda: store.pending, lambda: getattr(serving.engine.release, "name", ""), traces_from_environment()
+        )
+        serving = open_serving(
+            store,
+            load,
+            seed=options.get("seed"),
+            door=Door(masks=options.get("mask", True), names=names),
+            sentiment=options.get("sentiment"),
+            watch=observed,
+        )
         yield HttpServer(
-            open_serving(store, load, seed=options.get("seed"), sentiment=options.get("sentiment")),
+            serving,
             listener,
             keys_required=required,
+            observed=observed,
             access_log=AccessLog(options.get("log", sys.stderr)),
             limit=options.get("limit", LIMIT),
             drain=options.get("drain", 10.0),
             ready=options.get("ready"),
+            rate=options.get("rate"),
         )
 
 

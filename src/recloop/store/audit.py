@@ -27,6 +27,10 @@ class Audit:
         line = AuditLine(self._database.clock(), actor, action, subject, detail)
         connection.execute(insert(tables.audit).values(line._asdict()))
 
+    def add(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+        """Write a line in a transaction of its own, where nothing else in the store changes."""
+        self._database.write(lambda connection: self.record(connection, actor, action, subject, detail))
+
     def about(self, action: str, subject: str) -> list[AuditLine]:
         """Every line of one action on one subject, oldest first."""
         t = tables.audit.c

@@ -12,6 +12,11 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE experiments ADD COLUMN stepped FLOAT",
         "UPDATE experiments SET stepped = started",
     ),
+    3: (
+        "ALTER TABLE api_keys ADD COLUMN expires FLOAT",
+        "ALTER TABLE api_keys ADD COLUMN used FLOAT",
+        "ALTER TABLE api_keys ADD COLUMN rate FLOAT",
+    ),
 }
 """Schema → the statements that lead to it from the one before. Columns are only added, so a migration loses nothing."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite as dialect
 from recloop.store import tables
 from recloop.store.audit import Audit
 from recloop.store.database import Database
+from recloop.store.erasure import Erasure
 from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
@@ -38,6 +39,7 @@ class Store:
         releases: which there are, and which one is active (``ReleaseRecords``).
         keys: API keys (``Keys``).
         audit: who changed what (``Audit``).
+        erasure: takes one user out of the log (``Erasure``).
         policy_states: what policies have learned (``PolicyStates``).
 
     Args:
@@ -75,6 +77,7 @@ class Store:
         self.releases = ReleaseRecords(self._database, self.audit)
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
+        self.erasure = Erasure(self._database, self.audit)
 
     # ---- the log
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
 
-SCHEMA = 2  # raised by every change of a table, with a step in migrations.py
+SCHEMA = 3  # raised by every change of a table, with a step in migrations.py
 
 metadata = MetaData()
 
@@ -119,6 +119,9 @@ keys = Table(
     _text("scopes"),
     _number("created"),
     _number("revoked", null=True),
+    _number("expires", null=True),
+    _number("used", null=True),
+    _number("rate", null=True),
 )
 
 audit = Table(

@@ -1,0 +1,48 @@
+"""What is done to all that comes in, before it is stored or meets a model."""
+
+from dataclasses import dataclass, replace
+
+from recloop.app.pseudonyms import Pseudonyms
+from recloop.language.masking import mask
+from recloop.types import Event, Feedback, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The rules of the door.
+
+    Attributes:
+        masks: whether addresses and numbers are taken out of free text (``recloop.language.masking``).
+        names: what replaces the ids of users; None leaves them.
+
+    >>> Door().feedback(Feedback("ann", "comment", text="call +49 30 1234567")).text
+    'call [phone]'
+    """
+
+    masks: bool = True
+    names: Pseudonyms | None = None
+
+    def request(self, request: Request) -> Request:
+        """A wish as it may go on."""
+        steer = self.text(request.steer)
+        if self.names is None or not request.user:
+            return request if steer == request.steer else replace(request, steer=steer)
+        user = self.names.of(request.user)
+        history = tuple(replace(event, user=user) for event in request.history)
+        return replace(request, user=user, history=history, steer=steer)
+
+    def event(self, event: Event) -> Event:
+        """An event as it may be kept."""
+        return event if self.names is None else replace(event, user=self.names.of(event.user))
+
+    def feedback(self, said: Feedback) -> Feedback:
+        """What a user said, as it may be kept."""
+        return replace(said, user=self.user(said.user), text=self.text(said.text))
+
+    def user(self, user: str) -> str:
+        """The id under which a user is kept."""
+        return user if self.names is None else self.names.of(user)
+
+    def text(self, text: str) -> str:
+        """Free text as it may be kept."""
+        return mask(text) if self.masks and text else text

@@ -1,0 +1,36 @@
+"""What somebody who watches the service is told: how long each stage of a request took, and how late events come."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+STAGES = ("assign", "history", "choose", "reasons", "store")
+
+
+class Watch(Protocol):
+    """Told of stages and of events; it never learns whose they are."""
+
+    def stage(self, name: str) -> AbstractContextManager[object]:
+        """A context that lasts as long as a stage, one of ``STAGES``."""
+        ...
+
+    def came(self, lag: float) -> None:
+        """A batch of events came; the oldest happened ``lag`` seconds before."""
+        ...
+
+    def chose(self, policy: str, propensity: float) -> None:
+        """A policy chose an arm with this probability."""
+        ...
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    def stage(self, _name: str) -> AbstractContextManager[object]:
+        """Nothing happens."""
+        return nullcontext()
+
+    def came(self, lag: float) -> None:
+        """Nothing happens."""
+
+    def chose(self, policy: str, propensity: float) -> None:
+        """Nothing happens."""
