@@ -255,6 +255,7 @@ class Engine:
             items=self._told(loaded, name, choices, histories, rules if request.explain else None),
             arm=choices.arms[0],
             propensity=float(choices.propensities[0]),
+            allocation=_allocation(loaded.release.policies[name], choices) if choices.allocation is not None else {},
             fallback=name if name != wanted else choices.fallbacks[0],
             latency=time.perf_counter() - start,
         )
@@ -335,6 +336,12 @@ class Engine:
             replace(entry, reason=reason, because=because, words=words)
             for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
         )
+
+
+def _allocation(policy: Policy, choices: Choices) -> Mapping[str, float]:
+    """The chance that each arm had."""
+    assert choices.allocation is not None
+    return dict(zip(policy.arms, choices.allocation[0].tolist(), strict=True))
 
 
 def _plainly(slate: Sequence[Facts]) -> list[str]:

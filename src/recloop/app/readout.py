@@ -14,7 +14,7 @@ from recloop.experiments import Experiment, LogEntry, decide, read_out
 from recloop.experiments.counted import counted, without_forced
 from recloop.experiments.look import reached
 from recloop.metrics.before import before_table
-from recloop.metrics.outcomes import DAY, by_user, user_table, with_diversity, with_users
+from recloop.metrics.outcomes import DAY, by_user, slate_table, user_table, with_diversity, with_users
 from recloop.report.report import Trial
 from recloop.store import Store
 from recloop.store.experiments import STOPPED
@@ -95,6 +95,18 @@ def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> 
     )
 
 
+def arms_table(store: Store, name: str, experiment: Experiment) -> pl.DataFrame | None:
+    """The slates of an experiment with what followed, the arm and the chance of each arm; None where none has any."""
+    mine = store.decisions(experiment=name)
+    if not (mine["allocation"] != "").any():
+        return None
+    since = float(mine["time"].min())  # type: ignore[arg-type]
+    counts = pl.when(pl.col("forced")).then(pl.lit("")).otherwise(pl.col("variant"))
+    decisions = decisions_of(store, name, since).with_columns(variant=counts)
+    facts = decisions.select("time", "arm", "allocation", decision="id")
+    return slate_table(decisions, store.events(since=since), experiment.window).join(facts, on="decision", how="left")
+
+
 def read_trial(
     store: Store,
     name: str,
@@ -138,6 +150,7 @@ def read_trial(
         aa_p_values=aa_p_values(store, name),
         before=history_table(store, experiment, table),
         at_look=at_look,
+        slates=arms_table(store, name, experiment),
     )
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = verdict.treatment or experiment.treatments[0]

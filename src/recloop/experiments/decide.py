@@ -251,5 +251,6 @@ class _Case:
         ]
         facts += [sentence for one in readout.details for sentence in one.sentences(readout.metrics[one.metric])]
         facts += [one.sentence(self.metric) for one in readout.beliefs if one.metric == self.metric.id]
+        facts += [sentence for one in readout.bandits for sentence in one.sentences(readout.metrics[one.metric])]
         facts += [one.sentence for one in readout.segments.tests]
         return tuple(facts)

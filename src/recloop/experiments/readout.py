@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from recloop.experiments.arms import Arms
+from recloop.experiments.bandits import BanditReadout, read_bandits
 from recloop.experiments.beliefs import ArmBelief, beliefs
 from recloop.experiments.checks import (
     Check,
@@ -81,8 +82,10 @@ class Readout:
     hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
     lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
     was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
-    the pace so far; None where it is not known. ``details`` hold the effects without covariates and without caps where
-    there are any, ``beliefs`` Bayesian ones, which no rule reads. ``look`` is the last planned look that was reached.
+    the pace so far; None where it is not known. ``look`` is the last planned look that was reached.
+
+    ``details`` hold the effects without covariates and without caps where there are any. ``beliefs`` are Bayesian,
+    ``bandits`` the values of the arms of policies that learn; no rule reads these two.
     """
 
     experiment: str
@@ -104,6 +107,7 @@ class Readout:
     seconds_left: float | None
     details: tuple[Detail, ...]
     beliefs: tuple[ArmBelief, ...]
+    bandits: tuple[BanditReadout, ...]
     metrics: Mapping[str, OutcomeMetric] = dataclasses.field(repr=False)
     look: LookTime | None = None
 
@@ -138,6 +142,7 @@ def read_out(
     aa_p_values: Values | None = None,
     before: pl.DataFrame | None = None,
     at_look: pl.DataFrame | None = None,
+    slates: pl.DataFrame | None = None,
 ) -> Readout:
     """Read an experiment.
 
@@ -156,6 +161,7 @@ def read_out(
             metrics are adjusted for.
         at_look: the user table as it was at the last planned look (see ``look.reached``), for the rule
             ``group-sequential``; without it the first users count with all that they did since.
+        slates: one row per decision, see ``read_bandits``: what the arms of bandits are worth.
 
     Raises:
         DataError: the table is not one row per user, or a column holds text, NaN or infinite values.
@@ -227,6 +233,9 @@ def read_out(
         seconds_left=_seconds_left(experiment, kept, now),
         details=() if hidden else tuple(details(experiment, arms, basis)),
         beliefs=() if hidden else tuple(beliefs(experiment, arms)),
+        bandits=()
+        if hidden or slates is None
+        else tuple(read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now)),
         metrics=arms.metrics,
         look=look,
     )

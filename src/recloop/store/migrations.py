@@ -12,6 +12,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE experiments ADD COLUMN stepped FLOAT",
         "UPDATE experiments SET stepped = started",
     ),
+    3: ("ALTER TABLE decisions ADD COLUMN allocation TEXT NOT NULL DEFAULT ''",),
 }
 """Schema → the statements that lead to it from the one before. Columns are only added, so a migration loses nothing."""
 

@@ -92,6 +92,7 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
         guardrails=() if hidden else guardrails(experiment, arms, basis),
         details=() if hidden else tuple(details(experiment, arms, basis)),
         beliefs=() if hidden else tuple(beliefs(experiment, arms)),
+        bandits=(),
         lifts=() if hidden else tuple(lifts(experiment, reader, plan.primary)),
         segments=segments(small, arms, Cells({}) if hidden else cells, basis),
         seconds_left=_seconds_left(experiment, sums, now),
