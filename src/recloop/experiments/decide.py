@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recloop.experiments.definition import Experiment
-from recloop.experiments.guardrails import GuardrailResult
+from recloop.experiments.guardrails import MADE, GuardrailResult
 from recloop.experiments.look import users_at_looks
 from recloop.experiments.outlook import POWER, Outlook, outlook
 from recloop.experiments.readout import Comparison, Readout, to_json
@@ -231,8 +231,7 @@ class _Case:
             of = len(self.experiment.looks)
             how = f"of planned look {look.number} of {of}, over the {look.users:,} users who came first"
             return f"Intervals at {1 - self.experiment.alpha:.0%} over all looks, {how}."
-        how = "made for one look" if readout.basis == "fixed" else "valid at every look"
-        return f"Intervals at {1 - self.experiment.alpha:.0%}, {how}."
+        return f"Intervals at {1 - self.experiment.alpha:.0%}, {MADE[readout.basis]}."
 
     def _facts(self) -> tuple[str, ...]:
         readout = self.readout

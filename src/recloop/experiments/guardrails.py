@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,12 @@ from recloop.stats import Effect
 
 Status = Literal["held", "breached", "unclear"]
 Basis = Literal["fixed", "always valid", "group sequential"]
+
+MADE: Mapping[Basis, str] = {
+    "fixed": "made for one look",
+    "always valid": "valid at every look",
+    "group sequential": "made for the planned looks",
+}
 
 
 @dataclass(frozen=True, slots=True)
