@@ -10,6 +10,7 @@ from recloop.experiments.definition import Experiment
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import cross_fitted, impute
 
+FOLDS = 5
 ALIKE = {"clicked_slates": "clicks"}
 """Columns of events beside those that only earlier slates tell."""
 
@@ -33,7 +34,7 @@ def covariates(
     known = table.select("user").join(before, on="user", how="left", maintain_order="left")
     found: dict[str, NDArray[np.float64]] = {}
     for metric in metrics:
-        if metric.missing(table):
+        if metric.missing(table) or table.height < FOLDS:
             continue
         own = columns if experiment.covariates == "predicted" else _own(metric, columns)
         if not own or not known.select(pl.any_horizontal(pl.col(own).is_not_null().any())).item():
@@ -65,5 +66,5 @@ def _predicted(
     outcomes = np.column_stack([y] if x is None else [y, x])[order]
     rng = np.random.default_rng(int(experiment.fingerprint[:16], 16))
     found = np.empty(outcomes.shape)
-    found[order] = cross_fitted(impute(history)[order], outcomes, rng, folds=min(5, table.height))
+    found[order] = cross_fitted(impute(history)[order], outcomes, rng, folds=FOLDS)
     return found

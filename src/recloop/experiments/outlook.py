@@ -3,9 +3,10 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
+from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
 from recloop.experiments.planned_looks import planned_design
-from recloop.experiments.readout import Comparison, Readout
+from recloop.experiments.readout import Readout
 from recloop.stats.sequences import boundary
 
 POWER = 0.8

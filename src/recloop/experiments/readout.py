@@ -26,6 +26,7 @@ from recloop.experiments.checks import (
     traffic,
     traffic_by_slice,
 )
+from recloop.experiments.comparisons import Comparison, comparisons
 from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
 from recloop.experiments.detail import Detail, details
@@ -37,7 +38,7 @@ from recloop.experiments.lifts import Lift, lift
 from recloop.experiments.look import Look, LookTime, first_users, reached
 from recloop.experiments.segments import Cells, Segments, segments
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
-from recloop.stats import SRM, Effect, holm
+from recloop.stats import SRM
 from recloop.stats.moments import Values
 
 
@@ -48,26 +49,6 @@ class ArmValue:
     metric: str
     variant: str
     value: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A treatment against a control on one metric.
-
-    ``fixed`` is right for one look at a size that was planned, ``sequential`` at every look; ``effect`` is the one that
-    the experiment's rule allows now: one of both, or, under ``group-sequential``, that of the last planned look, on
-    the primary metric at alpha over the number of pairs. ``p_adjusted`` is its p-value after Holm over the pairs of
-    treatment and control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
-    """
-
-    metric: str
-    treatment: str
-    control: str
-    fixed: Effect | None = None
-    sequential: Effect | None = None
-    effect: Effect | None = None
-    p_adjusted: float = math.nan
     reason: str = ""
 
 
@@ -217,7 +198,7 @@ def read_out(
         experiment=experiment.name,
         version=experiment.version,
         definition=experiment.fingerprint,
-        data=fingerprint(table),
+        data=fingerprint(table, *(more for more in (before, at_look) if more is not None)),
         now=now,
         basis=basis,
         users=users,
@@ -284,40 +265,6 @@ def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:
         for metric in arms.metrics
         for name in experiment.variants
     )
-
-
-def comparisons(experiment: Experiment, arms: Arms, basis: Basis, look: Look | None = None) -> tuple[Comparison, ...]:
-    """Every metric of the arms for every pair, the primary ones first, adjusted by Holm among themselves."""
-    found = [
-        _compare(experiment, arms, basis, look, metric, *pair) for metric in arms.metrics for pair in experiment.pairs
-    ]
-    primary = [one for one in found if one.metric == experiment.primary]
-    adjusted = holm([one.effect.p_value if one.effect else math.nan for one in primary]).tolist()
-    primary = [dataclasses.replace(one, p_adjusted=p) for one, p in zip(primary, adjusted, strict=True)]
-    return (*primary, *(one for one in found if one.metric != experiment.primary))
-
-
-def _compare(
-    experiment: Experiment,
-    arms: Arms,
-    basis: Basis,
-    look: Look | None,
-    metric: str,
-    treatment: str,
-    control: str,
-) -> Comparison:
-    if reason := arms.incomparable(metric, treatment, control):
-        return Comparison(metric, treatment, control, reason=reason)
-    planned = experiment.planned_for(treatment, control)
-    both = arms.effects(metric, treatment, control, experiment.alpha, planned)
-    effect: Effect | None = both.fixed if basis == "fixed" else both.sequential
-    if look:
-        if reason := look.arms.incomparable(metric, treatment, control):
-            return Comparison(metric, treatment, control, both.fixed, both.sequential, reason=reason)
-        # boundaries are made for the alpha that the first step of Holm leaves to each pair
-        alpha = experiment.alpha / len(experiment.pairs) if metric == experiment.primary else experiment.alpha
-        effect = look.effect(metric, treatment, control, alpha)
-    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)
 
 
 def _seconds_left(experiment: Experiment, table: pl.DataFrame, now: float) -> float | None:

@@ -6,9 +6,10 @@ from markupsafe import Markup
 
 from recloop.charts import Interval, Series, intervals, lines
 from recloop.charts.scale import percent
+from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import MADE
-from recloop.experiments.readout import Comparison, Readout
+from recloop.experiments.readout import Readout
 from recloop.experiments.words import listed
 from recloop.metrics.online import OutcomeMetric
 

@@ -27,11 +27,12 @@ from recloop.experiments.checks import (
     traffic_of_slices,
     worst_first,
 )
+from recloop.experiments.comparisons import comparisons
 from recloop.experiments.decide import decide
 from recloop.experiments.definition import Experiment
 from recloop.experiments.detail import details
 from recloop.experiments.guardrails import Basis, guardrails
-from recloop.experiments.readout import ArmValue, Readout, comparisons
+from recloop.experiments.readout import ArmValue, Readout
 from recloop.experiments.segments import Cells, segments
 from recloop.stats import Moments
 
