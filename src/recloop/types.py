@@ -86,7 +86,8 @@ class Slate:
 class Decision:
     """The record of one served slate. It carries all that a late reward needs.
 
-    ``propensity`` is the probability with which the policy chose ``arm``. ``fallback`` names what stood in for
+    ``propensity`` is the probability with which the policy chose ``arm``, ``allocation`` that of every arm; it is empty
+    where the policy has none. ``fallback`` names what stood in for
     a strategy that failed, and is empty where nothing did. ``latency`` is in seconds. ``session`` is the id of the
     visit where the request told it. ``forced`` says that the variant was given by hand, so that nobody counts it.
     """
@@ -106,6 +107,7 @@ class Decision:
     latency: float = 0.0
     session: str = ""
     forced: bool = False
+    allocation: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,7 @@ def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
         for table, column in (
             ("decisions", "session"),
             ("decisions", "forced"),
+            ("decisions", "allocation"),
             ("experiments", "step"),
             ("experiments", "stepped"),
             ("api_keys", "expires"),
@@ -208,6 +209,7 @@ def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
     with Store(path) as store:
         (decision,) = store.decisions().to_dicts()
         assert (decision["user"], decision["session"], decision["forced"]) == ("ann", "", False)
+        assert decision["allocation"] == ""
         assert decision["items"] == ["i1"]
         assert store.experiments.get("home")[2:] == ("running", 5.0, 5.0, None, 0, 5.0)
         assert store.events()["id"].to_list() == ["e0"]

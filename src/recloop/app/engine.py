@@ -266,6 +266,7 @@ class Engine:
             items=items,
             arm=choices.arms[0],
             propensity=propensity,
+            allocation=_allocation(loaded.release.policies[name], choices) if choices.allocation is not None else {},
             fallback=name if name != wanted else choices.fallbacks[0],
             latency=time.perf_counter() - start,
         )
@@ -350,6 +351,12 @@ class Engine:
             replace(entry, reason=reason, because=because, words=words)
             for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
         )
+
+
+def _allocation(policy: Policy, choices: Choices) -> Mapping[str, float]:
+    """The chance that each arm had."""
+    assert choices.allocation is not None
+    return dict(zip(policy.arms, choices.allocation[0].tolist(), strict=True))
 
 
 def _plainly(slate: Sequence[Facts]) -> list[str]:

@@ -1,5 +1,6 @@
 """An experiment read from the store: the same for the service, the commands and the report."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from recloop.data.vocabulary import Vocabulary
 from recloop.experience.scorecard import scorecard
 from recloop.experiments import Experiment, LogEntry, decide, read_out
-from recloop.experiments.counted import without_forced
-from recloop.metrics.outcomes import by_user, user_table, with_diversity, with_users
+from recloop.experiments.counted import counted, without_forced
+from recloop.experiments.look import reached
+from recloop.metrics.before import before_table
+from recloop.metrics.outcomes import DAY, by_user, slate_table, user_table, with_diversity, with_users
 from recloop.report.report import Trial
 from recloop.store import Store
 from recloop.store.experiments import STOPPED
@@ -33,7 +36,14 @@ class Shown(Protocol):
         ...
 
 
-def daily_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sentiment | None) -> pl.DataFrame:
+def daily_table(
+    store: Store,
+    name: str,
+    *,
+    shown: Shown | None,
+    sentiment: Sentiment | None,
+    until: float = math.inf,
+) -> pl.DataFrame:
     """What each user of an experiment was shown and did so far: one row per variant, user and day, as sums.
 
     Args:
@@ -41,6 +51,7 @@ def daily_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sent
         name: of the experiment.
         shown: the release whose items were shown.
         sentiment: texts to numbers in [-1, 1], for comments; None leaves them unread.
+        until: only slates up to this time (seconds since 1970), with what followed within the attribution window.
 
     Raises:
         MissingError: there is no such experiment.
@@ -49,11 +60,7 @@ def daily_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sent
     # by the clock of the requests, which a client may set, not by that of the store
     first = store.decisions(experiment=name)["time"].min()
     since = float(first) if isinstance(first, int | float) else float("inf")
-    mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
-    # who is anonymous is one user per session, or per request: all of them together are nobody
-    someone = pl.when(pl.col("user") != "").then(pl.col("user"))
-    guest = pl.when(pl.col("session") != "").then("session " + pl.col("session")).otherwise("request " + pl.col("id"))
-    decisions = store.decisions(since=since).with_columns(mine.alias("variant"), someone.otherwise(guest).alias("user"))
+    decisions = decisions_of(store, name, since).filter(pl.col("time") <= until)
     if shown is not None and shown.vectors is not None:
         decisions = with_diversity(decisions, shown.items, shown.vectors)
     return user_table(
@@ -64,6 +71,40 @@ def daily_table(store: Store, name: str, *, shown: Shown | None, sentiment: Sent
         sentiment=sentiment,
         daily=True,
     )
+
+
+def decisions_of(store: Store, name: str, since: float) -> pl.DataFrame:
+    """All decisions from a time on; ``variant`` is empty in those of other experiments or of none."""
+    mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
+    # who is anonymous is one user per session, or per request: all of them together are nobody
+    someone = pl.when(pl.col("user") != "").then(pl.col("user"))
+    guest = pl.when(pl.col("session") != "").then("session " + pl.col("session")).otherwise("request " + pl.col("id"))
+    return store.decisions(since=since).with_columns(mine.alias("variant"), someone.otherwise(guest).alias("user"))
+
+
+def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame | None:
+    """What the users of a user table did before their first slate, from the store; None where nobody asks for it."""
+    if not experiment.covariate_days or not table.height:
+        return None
+    firsts = table.group_by("user").agg(pl.col("first").min())
+    since = float(firsts["first"].min()) - experiment.covariate_days * DAY  # type: ignore[arg-type]
+    until = float(firsts["first"].max())  # type: ignore[arg-type]
+    shown = store.decisions(since=since, until=until)
+    return before_table(
+        firsts, shown, store.events(since=since, until=until), experiment.covariate_days, experiment.window
+    )
+
+
+def arms_table(store: Store, name: str, experiment: Experiment) -> pl.DataFrame | None:
+    """The slates of an experiment with what followed, the arm and the chance of each arm; None where none has any."""
+    mine = store.decisions(experiment=name)
+    if not (mine["allocation"] != "").any():
+        return None
+    since = float(mine["time"].min())  # type: ignore[arg-type]
+    counts = pl.when(pl.col("forced")).then(pl.lit("")).otherwise(pl.col("variant"))
+    decisions = decisions_of(store, name, since).with_columns(variant=counts)
+    facts = decisions.select("time", "arm", "allocation", decision="id")
+    return slate_table(decisions, store.events(since=since), experiment.window).join(facts, on="decision", how="left")
 
 
 def read_trial(
@@ -96,6 +137,9 @@ def read_trial(
     if users is not None:
         table = with_users(table, users)
         numeric = {column: kind.is_numeric() for column, kind in users.schema.items() if column != "user"}
+    at_look = None
+    if experiment.rule == "group-sequential" and (look := reached(experiment, counted(experiment, table).kept, now)):
+        at_look = by_user(daily_table(store, name, shown=shown, sentiment=sentiment, until=look.until))
     readout = read_out(
         experiment,
         table,
@@ -104,13 +148,16 @@ def read_trial(
         covariates=[column for column, number in numeric.items() if number],
         daily=daily,
         aa_p_values=aa_p_values(store, name),
+        before=history_table(store, experiment, table),
+        at_look=at_look,
+        slates=arms_table(store, name, experiment),
     )
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = verdict.treatment or experiment.treatments[0]
-    counted = all(readout.users[arm] for arm in (treatment, *experiment.controls))
+    someone = all(readout.users[arm] for arm in (treatment, *experiment.controls))
     card = None
-    if counted and not readout.hidden:
-        planned = experiment.planned_for(treatment, experiment.controls[0]) if readout.basis == "always valid" else None
+    if someone and not readout.hidden:
+        planned = experiment.planned_for(treatment, experiment.controls[0]) if readout.basis != "fixed" else None
         card = scorecard(
             without_forced(table)[0],
             treatment,

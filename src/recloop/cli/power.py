@@ -153,7 +153,7 @@ def _sentences(sizing: "Sizing") -> list[str]:
     looks = {
         "fixed": "one look",
         "sequential": "a look at any time",
-        "group-sequential": f"{design.looks} planned looks",
+        "group-sequential": f"{len(design.looks_at)} planned looks",
     }
     price = "" if design.rule == "fixed" else f", for {design.inflation:.2f} times the users of one look"
     said = [

@@ -66,11 +66,22 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     Attributes:
         arms: name → slate policy.
         prior_successes, prior_failures: of the Beta prior that every arm starts from.
+        floor: the least chance that any arm has, at most one over the number of arms; 0 is none.
+        mixture: how fast the share of even draws falls as outcomes come in, n ** -mixture, above 0 and below 1; 0 mixes
+            none in. Either keeps chances away from zero, so that the arms' values can be told.
     """
 
     arms: dict[str, SlateConfig]
     prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
+    floor: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
+    mixture: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.floor * len(self.arms) > 1:
+            raise SettingError(
+                f"the floor is {self.floor} for {len(self.arms)} arms", allowed=f"at most 1/{len(self.arms)}"
+            )
 
 
 PolicyConfig = SlateConfig | ThompsonConfig

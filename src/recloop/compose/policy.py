@@ -36,6 +36,8 @@ class Choices:
         propensities: (n,) float64, the probability with which that arm was chosen.
         fallbacks: (n,) object, the strategy that stood in for one that failed; "" where none did.
         failures: strategy → why it failed, for the log; empty where all did their work.
+        allocation: (n, n_arms) float64, the chance of every arm in the order of the policy's ``arms``; None where it
+            has none. It is kept, so that the arms' values can be told although rewards moved the chances.
     """
 
     rankings: Rankings
@@ -44,6 +46,7 @@ class Choices:
     propensities: NDArray[np.float64]
     fallbacks: NDArray[np.object_]
     failures: Mapping[str, str] = field(default_factory=dict)
+    allocation: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.rankings)

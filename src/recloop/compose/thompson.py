@@ -12,7 +12,8 @@ from recloop.compose.slate import SlatePolicy
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
-from recloop.stats.adaptive.best_arm import probability_best
+from recloop.stats.adaptive.best_arm import probability_best, with_floor
+from recloop.stats.adaptive.mixture_design import mixture
 
 FORMAT = 1
 
@@ -20,8 +21,9 @@ FORMAT = 1
 class ThompsonPolicy(Policy):
     """Thompson sampling over named arms, each a slate policy.
 
-    An arm is drawn with the probability that it is the best one under the beliefs, computed by quadrature: so the
-    propensity in the decision is exact, not estimated. The state holds counts per arm, without the prior:
+    An arm is drawn with the probability that it is the best one under the beliefs, computed by quadrature, mixed with
+    even draws and raised to the floor where the settings say so: the propensity in the decision is exact, not
+    estimated. The state holds counts per arm, without the prior:
     ``{"format": 1, "arms": {"a": [successes, failures], …}}``. Arms come and go: a late reward of an arm that is no
     longer offered is kept in the state.
     """
@@ -47,10 +49,13 @@ class ThompsonPolicy(Policy):
         return self.policies[self.arms.index(name)]
 
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:
-        """(n, n_arms), the same for every request: the probability of each arm to be the best."""
+        """(n, n_arms), the same for every request."""
         counts = _counts(state)
         seen = np.array([counts.get(arm, (0.0, 0.0)) for arm in self.arms], dtype=np.float64)
         share = probability_best(seen[:, 0] + self.config.prior_successes, seen[:, 1] + self.config.prior_failures)
+        if self.config.mixture:
+            share = mixture(share, 1 + seen.sum(), self.config.mixture)
+        share = with_floor(share, self.config.floor)
         return np.broadcast_to(share, (len(histories), len(share)))
 
     def _choose(
@@ -75,6 +80,7 @@ class ThompsonPolicy(Policy):
             sources=sources,
             arms=np.array(self.arms, dtype=object)[drawn],
             propensities=share[np.arange(n), drawn],
+            allocation=share,
             fallbacks=fallbacks,
             failures=failures,
         )

@@ -2,52 +2,132 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from recloop.experiments.adjust import PooledAdjustment
+from recloop.experiments.effects import Effects, adjusted, enough, group_sequential, plain
 from recloop.metrics.online import OutcomeMetric
-from recloop.stats import Effect, Moments, always_valid, ratio, welch
-from recloop.stats.comoments import Comoments
+from recloop.stats import Adjusted, Comoments, Effect, GroupSequential, Moments, cap, cuped, impute
 from recloop.stats.crossed import crossed
 
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """One comparison in two ways: right for a single look at a planned size, and right at every look."""
-
-    fixed: Effect
-    sequential: Effect
+Columns = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arms:
-    """The user table by arm, with the moments of every metric, each read once."""
+    """Every metric by arm, each read once.
 
-    frames: Mapping[str, pl.DataFrame]
+    Attributes:
+        metrics: by id.
+        missing: metric → why it cannot be computed; empty where it can.
+        moments: (metric, arm) → of the metric, capped and less what covariates explain where it has any.
+        frames: arm → its users; empty where only sums are known.
+        comoments: (metric, arm) → of numerator, denominator and covariates, where the metric has covariates.
+        adjustments: metric → how its covariates are taken out, where it has any.
+        covariates: (metric, arm) → (n, d), rows as in ``frames``.
+        uncapped: (metric, arm) → of the metric as it was before it was capped, without covariates.
+        caps: metric → where it is capped.
+        crossed: whether users are seen in several arms, since sessions were assigned.
+    """
+
     metrics: Mapping[str, OutcomeMetric]
     missing: Mapping[str, str]
     moments: Mapping[tuple[str, str], Moments]
+    frames: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    comoments: Mapping[tuple[str, str], Comoments] = field(default_factory=dict)
+    adjustments: Mapping[str, PooledAdjustment] = field(default_factory=dict)
+    covariates: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
+    uncapped: Mapping[tuple[str, str], Moments] = field(default_factory=dict)
+    caps: Mapping[str, float] = field(default_factory=dict)
     crossed: bool = False
 
     @classmethod
-    def of(cls, table: pl.DataFrame, metrics: Iterable[OutcomeMetric], *, crossed: bool = False) -> "Arms":
-        """The arms of a user table. ``crossed``: users are seen in several of them, since sessions were assigned.
+    def of(
+        cls,
+        table: pl.DataFrame,
+        metrics: Iterable[OutcomeMetric],
+        *,
+        crossed: bool = False,
+        winsorise: Mapping[str, float] = {},
+        covariates: Mapping[str, NDArray[np.float64]] = {},
+    ) -> "Arms":
+        """The arms of a user table.
+
+        Args:
+            table: one row per (variant, user).
+            metrics: to be read.
+            crossed: users are seen in several arms, since sessions were assigned; such metrics are neither capped nor
+                adjusted.
+            winsorise: metric → quantile of the users with a value at which its numerator is capped.
+            covariates: metric → (n, d) of the rows of the table, NaN where a value is missing.
 
         Raises:
             DataError: a column holds text, NaN or infinite values.
         """
         by_id = {metric.id: metric for metric in metrics}
-        frames = {str(name): part for (name,), part in table.partition_by("variant", as_dict=True).items()}
         missing = {id_: metric.missing(table) for id_, metric in by_id.items()}
-        moments = {
-            (id_, name): metric.moments(frame)
-            for id_, metric in by_id.items()
-            if not missing[id_]
-            for name, frame in frames.items()
-        }
-        return cls(frames, by_id, missing, moments, crossed)
+        frames = {str(name): part for (name,), part in table.partition_by("variant", as_dict=True).items()}
+        arm_of = table["variant"].to_numpy()
+        rows = {name: np.flatnonzero(arm_of == name) for name in frames}
+        moments: dict[tuple[str, str], Moments] = {}
+        comoments: dict[tuple[str, str], Comoments] = {}
+        uncapped: dict[tuple[str, str], Moments] = {}
+        sides: dict[tuple[str, str], NDArray[np.float64]] = {}
+        caps: dict[str, float] = {}
+        adjustments: dict[str, PooledAdjustment] = {}
+        for id_, metric in by_id.items():
+            if missing[id_]:
+                continue
+            values = {name: metric.values(frame) for name, frame in frames.items()}
+            if id_ in winsorise and any(y.any() for y, _ in values.values()):
+                caps[id_] = cap(np.concatenate([y for y, _ in values.values()]), (), winsorise[id_])
+                uncapped |= {(id_, name): Moments.of(*one) for name, one in values.items()}
+                values = {name: (np.minimum(y, caps[id_]), x) for name, (y, x) in values.items()}
+            if id_ in covariates and table.height:
+                known = impute(covariates[id_])
+                sides |= {(id_, name): known[places] for name, places in rows.items()}
+                found = {name: Comoments.of(_stacked(*values[name], sides[id_, name])) for name in values}
+                adjustments[id_] = PooledAdjustment.of(list(found.values()), ratio=metric.denominator is not None)
+                comoments |= {(id_, name): one for name, one in found.items()}
+                moments |= {(id_, name): adjustments[id_](one) for name, one in found.items()}
+            else:
+                moments |= {(id_, name): Moments.of(*one) for name, one in values.items()}
+        return cls(
+            metrics=by_id,
+            missing=missing,
+            moments=moments,
+            frames=frames,
+            comoments=comoments,
+            adjustments=adjustments,
+            covariates=sides,
+            uncapped=uncapped,
+            caps=caps,
+            crossed=crossed,
+        )
+
+    # ---- values
+
+    def columns(self, metric: str, arm: str) -> Columns:
+        """Numerator, capped where it is, and denominator of each user of the arm."""
+        y, x = self.metrics[metric].values(self.frames[arm])
+        return (np.minimum(y, self.caps[metric]) if metric in self.caps else y), x
+
+    def values(self, metric: str, arm: str) -> Columns:
+        """Those columns, the numerator less what covariates explain."""
+        y, x = self.columns(metric, arm)
+        if metric not in self.adjustments:
+            return y, x
+        return self.adjustments[metric].values(y, self.covariates[metric, arm]), x
+
+    def plain(self, metric: str, arm: str) -> Moments:
+        """The moments without covariates."""
+        if (metric, arm) not in self.comoments:
+            return self.moments[metric, arm]
+        return self.comoments[metric, arm].moments(0, 1 if self.metrics[metric].denominator else None)
 
     def unknown(self, metric: str, arm: str) -> str:
         """Why the metric has no value in the arm; empty where it has one."""
@@ -79,14 +159,36 @@ class Arms:
             return f"{self.metrics[metric].say(self.value(metric, control))} for every user of both"
         return ""
 
+    # ---- effects
+
     def effects(self, metric: str, treatment: str, control: str, alpha: float, planned: int) -> Effects:
         """The treatment against the control; ``planned`` counts the users of these two arms."""
         if self.crossed:
             sums = self._sums(metric, treatment, control)
             return Effects(crossed(sums, alpha), crossed(sums, alpha, planned=planned))
-        t, c = self.moments[metric, treatment], self.moments[metric, control]
-        once = welch(t, c, alpha) if t.x_mean is None else ratio(t, c, alpha)
-        return Effects(once, always_valid(t, c, alpha, planned=planned))
+        if both := self._adjustable(metric, treatment, control):
+            return adjusted(*both, alpha, planned, ratio=self._ratio(metric))
+        return plain(self.moments[metric, treatment], self.moments[metric, control], alpha, planned)
+
+    def adjusted(self, metric: str, treatment: str, control: str, alpha: float) -> Adjusted | None:
+        """The fixed comparison with covariates; None where the metric has none, or there are too few users for them."""
+        both = self._adjustable(metric, treatment, control)
+        return cuped(*both, alpha, ratio=self._ratio(metric)) if both else None
+
+    def at_look(self, metric: str, treatment: str, control: str, design: GroupSequential, look: int) -> Effect:
+        """The treatment against the control, where these are the users of a planned look."""
+        if both := self._adjustable(metric, treatment, control):
+            return group_sequential(*both, design, look, ratio=self._ratio(metric))
+        return design.effect(self.moments[metric, treatment], self.moments[metric, control], look)
+
+    def _ratio(self, metric: str) -> bool:
+        return self.metrics[metric].denominator is not None
+
+    def _adjustable(self, metric: str, treatment: str, control: str) -> tuple[Comoments, Comoments] | None:
+        if (metric, treatment) not in self.comoments:
+            return None
+        t, c = self.comoments[metric, treatment], self.comoments[metric, control]
+        return (t, c) if enough(t, c, ratio=self._ratio(metric)) else None
 
     def _sums(self, metric: str, *arms: str) -> Comoments:
         """What each user of either arm adds to numerator and denominator in each: zero where the user never was."""
@@ -97,3 +199,9 @@ class Arms:
             sides.append(pl.DataFrame(columns))
         both = sides[0].join(sides[1], on="user", how="full", coalesce=True).drop("user").fill_null(0.0)
         return Comoments.of(both.to_numpy())
+
+
+def _stacked(
+    y: NDArray[np.float64], x: NDArray[np.float64] | None, covariates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.column_stack([y, covariates] if x is None else [y, x, covariates])

@@ -1,7 +1,8 @@
 """The rule that turns a readout into a verdict. It is read before the data, and it is the same for everybody.
 
 1. A red check, or a primary metric that was never measured: **invalid**.
-2. An arm with fewer users than the minimum: **keep running**.
+2. An arm with fewer users than the minimum, or, under the group-sequential rule, no planned look reached: **keep
+   running**.
 3. Every treatment does harm (worse than some control on the primary metric, or a guardrail breached): **roll back**.
 4. A treatment is better than *every* control on the primary metric and all its guardrails held: **ship** the one with
    the best primary value. Under the fixed rule only once the planned users are there.
@@ -9,16 +10,19 @@
 6. Else: **inconclusive**.
 
 Better and worse mean: the p-value of the primary comparison, adjusted by Holm over all pairs of treatment and control,
-is below alpha. Before the planned users are there, under either rule, only always-valid intervals count.
+is below alpha. Before the planned users are there, under the fixed and the sequential rule, only always-valid intervals
+count. Under the group-sequential rule the last planned look counts, and nothing that was seen since.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
-from recloop.experiments.guardrails import GuardrailResult
+from recloop.experiments.guardrails import MADE, GuardrailResult
+from recloop.experiments.look import users_at_looks
 from recloop.experiments.outlook import POWER, Outlook, outlook
-from recloop.experiments.readout import Comparison, Readout, to_json
+from recloop.experiments.readout import Readout, to_json
 from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
 Outcome = Literal["ship", "keep_running", "roll_back", "inconclusive", "invalid"]
@@ -90,6 +94,8 @@ class _Case:
             return self._say(
                 "invalid", f"Do not read this experiment. Its primary metric, {self.metric.title}, is {missing.pop()}."
             )
+        if experiment.rule == "group-sequential" and readout.look is None:
+            return self._say("inconclusive" if self.stopped else "keep_running", self._before_looks())
         harms = {treatment: self._harm(treatment) for treatment in self.treatments}
         if all(harms.values()):
             return self._say("roll_back", " ".join(f"Roll back {name}. {why}" for name, why in harms.items()), *harms)
@@ -99,7 +105,7 @@ class _Case:
             best = max(winners, key=lambda name: self.metric.sign * self._value(name))
             return self._say("ship", f"Ship {best}. {self._compared(best)} {self._guardrail_words(best)}".strip(), best)
         warning = "".join(f" Take {name} out. {why}" for name, why in harms.items() if why)
-        if readout.total_users < experiment.planned_users and not self.stopped:
+        if self._goes_on() and not self.stopped:
             return self._say("keep_running", f"Keep running. {self._progress()} {self._open()}{warning}")
         return self._say("inconclusive", f"No clear answer. {self._open()}{warning}")
 
@@ -182,12 +188,26 @@ class _Case:
                     parts.append(f"The guardrail on {self._named(one)} cannot be judged: {one.reason}.")
         return " ".join(dict.fromkeys(parts))
 
+    def _goes_on(self) -> bool:
+        """Whether users, or looks, are still to come."""
+        if self.readout.look:
+            return self.readout.look.next_users is not None
+        return self.readout.total_users < self.experiment.planned_users
+
+    def _before_looks(self) -> str:
+        first = f"The first planned look is at {users_at_looks(self.experiment)[0]:,} users"
+        if self.stopped:
+            return f"No clear answer. {first}, and it was stopped before."
+        return f"Keep running. {first}. {self._progress()}"
+
     def _named(self, one: GuardrailResult) -> str:
         metric = self.readout.metrics[one.metric]
         return f"{metric.title} (at most {loss(metric, one.margin, one.scale)} worse)"
 
     def _progress(self) -> str:
         so_far = f"{self.readout.total_users:,} of {self.experiment.planned_users:,} planned users are in"
+        if self.readout.look and self.readout.look.next_users:
+            so_far += f", and the next planned look is at {self.readout.look.next_users:,}"
         left = self.readout.seconds_left
         return f"{so_far}; at this pace about {duration(left)} to go." if left else f"{so_far}."
 
@@ -207,8 +227,12 @@ class _Case:
         return " ".join(said)
 
     def _intervals(self) -> str:
-        how = "made for one look" if self.readout.basis == "fixed" else "valid at every look"
-        return f"Intervals at {1 - self.experiment.alpha:.0%}, {how}."
+        readout = self.readout
+        if look := readout.look:
+            of = len(self.experiment.looks)
+            how = f"of planned look {look.number} of {of}, over the {look.users:,} users who came first"
+            return f"Intervals at {1 - self.experiment.alpha:.0%} over all looks, {how}."
+        return f"Intervals at {1 - self.experiment.alpha:.0%}, {MADE[readout.basis]}."
 
     def _facts(self) -> tuple[str, ...]:
         readout = self.readout
@@ -225,5 +249,8 @@ class _Case:
             f"guardrail {one.metric}, {one.treatment} against {one.control}: {one.status}; {self._rail(one)}."
             for one in readout.guardrails
         ]
+        facts += [sentence for one in readout.details for sentence in one.sentences(readout.metrics[one.metric])]
+        facts += [one.sentence(self.metric) for one in readout.beliefs if one.metric == self.metric.id]
+        facts += [sentence for one in readout.bandits for sentence in one.sentences(readout.metrics[one.metric])]
         facts += [one.sentence for one in readout.segments.tests]
         return tuple(facts)

@@ -13,6 +13,7 @@ import msgspec
 
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
+from recloop.experiments.planned_looks import check_looks, spending_named
 from recloop.experiments.ramp import Step, check_ramp
 from recloop.experiments.targeting import Condition
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
@@ -105,7 +106,16 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         minimum_users: users that each arm needs before anything is said.
         planned_users: users of all arms together at which the experiment ends; always-valid intervals are narrowest
             there. ``recloop.stats.sample_size`` finds it.
-        rule: ``sequential`` may be looked at and ended any time; ``fixed`` is decided once, at the planned users.
+        rule: ``sequential`` may be looked at and ended any time; ``fixed`` is decided once, at the planned users;
+            ``group-sequential`` at the planned looks.
+        looks: of the rule ``group-sequential``: rising shares of the planned users, the last one 1.
+        spending: how these looks spend alpha: ``obrien-fleming``, ``pocock``, ``power RHO`` or
+            ``hwang-shih-decani GAMMA``.
+        winsorise: metric → quantile, of the users who have a value, at which its numerator is capped.
+        covariate_days: days before a user's first slate of the experiment whose events and slates make effects sharper
+            (CUPED); 0 is none.
+        covariates: ``own`` takes the metric's own columns from before, ``predicted`` what a model that never saw the
+            user foretells from all columns from before (CUPAC).
         salt: text that the split hangs on; empty means name and version.
         version: counts the revisions.
         auto_stop: whether ``recloop experiments decide --apply`` may end it where every treatment does harm.
@@ -141,7 +151,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     window: float = 86400.0
     minimum_users: int = 100
     planned_users: int = 10_000
-    rule: Literal["sequential", "fixed"] = "sequential"
+    rule: Literal["sequential", "fixed", "group-sequential"] = "sequential"
+    looks: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    spending: str = "obrien-fleming"
+    winsorise: dict[str, float] = {}
+    covariate_days: float = 0.0
+    covariates: Literal["own", "predicted"] = "own"
     salt: str = ""
     version: int = 1
     auto_stop: bool = True
@@ -163,6 +178,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 advice = "mark one variant with control = true" if what == "control" else "add a variant to try"
                 raise SettingError(f"experiment '{self.name}' has no {what} with traffic", advice=advice)
         self._check_traffic()
+        self._check_reading()
         _between("alpha", self.alpha, 0, 0.5)
         _between("window", self.window, 0, 366 * 86400)
         if not 2 <= self.minimum_users <= self.planned_users:
@@ -180,6 +196,27 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                     f"the guardrail on '{guardrail.metric}' is held against '{guardrail.against}', which is no control",
                     advice=nearest(guardrail.against, self.controls),
                 )
+
+    def _check_reading(self) -> None:
+        check_looks(self.looks)
+        spending_named(self.spending)
+        for metric, quantile in self.winsorise.items():
+            if not 0.5 <= quantile < 1:
+                raise SettingError(
+                    f"winsorise {metric} is {quantile}", allowed="a quantile of at least 0.5 and below 1"
+                )
+        if not 0 <= self.covariate_days <= 366:
+            raise SettingError(f"covariate_days is {self.covariate_days}", allowed="0 to 366")
+        asked = {
+            "rule = 'group-sequential'": self.rule == "group-sequential",
+            "winsorise": bool(self.winsorise),
+            "covariate_days": self.covariate_days > 0,
+        }
+        if self.unit != "user" and (named := [name for name, given in asked.items() if given]):
+            raise SettingError(
+                f"{named[0]} goes with unit = 'user'",
+                allowed=f"where each {self.unit} is assigned, users are in several variants",
+            )
 
     def _check_traffic(self) -> None:
         if not 0 < self.traffic <= 1:
@@ -219,7 +256,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def check_metrics(self, catalogue: Mapping[str, OutcomeMetric]) -> None:
         """Raises SettingError where a metric is unknown, or the primary one says nothing of a variant that is empty."""
-        for metric in (self.primary, *self.secondaries, *(guardrail.metric for guardrail in self.guardrails)):
+        for metric in (*self.metrics, *self.winsorise):
             if metric not in catalogue:
                 raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
         empty = [name for name, variant in self.variants.items() if variant.policy == NONE]
@@ -249,6 +286,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def controls(self) -> tuple[str, ...]:
         """The variants that treatments are held against."""
         return tuple(name for name, variant in self.variants.items() if variant.control)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The ids of all metrics that were agreed on, the primary one first."""
+        rails = (guardrail.metric for guardrail in self.guardrails)
+        return tuple(dict.fromkeys((self.primary, *self.secondaries, *rails)))
 
     @property
     def treatments(self) -> tuple[str, ...]:

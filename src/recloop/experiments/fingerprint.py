@@ -3,15 +3,21 @@ import hashlib
 import polars as pl
 
 
-def fingerprint(table: pl.DataFrame) -> str:
-    """SHA-256 of a user table, whatever the order of its rows and columns: equal data, equal fingerprint.
+def fingerprint(*tables: pl.DataFrame) -> str:
+    """SHA-256 of user tables, whatever the order of their rows and columns: equal data, equal fingerprint.
 
     >>> a = pl.DataFrame({"variant": ["a", "b"], "user": ["x", "y"], "clicks": [1, None]})
     >>> fingerprint(a) == fingerprint(a.reverse().select("clicks", "user", "variant"))
     True
     """
     digest = hashlib.sha256()
-    ordered = table.sort("variant", "user")
+    for table in tables:
+        _add(digest, table)
+    return digest.hexdigest()
+
+
+def _add(digest: "hashlib._Hash", table: pl.DataFrame) -> None:
+    ordered = table.sort([name for name in ("variant", "user") if name in table.columns])
     for name in sorted(ordered.columns):
         values = ordered[name]
         digest.update(f"{name}:{values.dtype}:{len(values)}".encode())
@@ -22,4 +28,3 @@ def fingerprint(table: pl.DataFrame) -> str:
             texts = values.cast(pl.String).fill_null("")
             digest.update(texts.str.len_bytes().cast(pl.Int64).to_numpy().tobytes())
             digest.update(texts.str.join("").item().encode() if len(texts) else b"")
-    return digest.hexdigest()

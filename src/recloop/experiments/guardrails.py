@@ -1,13 +1,21 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment, Guardrail
+from recloop.experiments.look import Look
 from recloop.metrics.online import OutcomeMetric, Scale
 from recloop.stats import Effect
 
 Status = Literal["held", "breached", "unclear"]
-Basis = Literal["fixed", "always valid"]
+Basis = Literal["fixed", "always valid", "group sequential"]
+
+MADE: Mapping[Basis, str] = {
+    "fixed": "made for one look",
+    "always valid": "valid at every look",
+    "group sequential": "made for the planned looks",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,9 @@ class GuardrailResult:
     reason: str = ""
 
 
-def guardrails(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[GuardrailResult, ...]:
+def guardrails(
+    experiment: Experiment, arms: Arms, basis: Basis, look: Look | None = None
+) -> tuple[GuardrailResult, ...]:
     """Every guardrail, for each treatment against the controls that it names.
 
     A breach ends an experiment, so its interval is made for ``alpha`` over the number of guardrail comparisons
@@ -41,7 +51,7 @@ def guardrails(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[Guardr
         for treatment, control in experiment.pairs
         if guardrail.against in {"", control}
     ]
-    return tuple(_judge(experiment, arms, basis, *one, experiment.alpha / len(wanted)) for one in wanted)
+    return tuple(_judge(experiment, arms, basis, look, *one, experiment.alpha / len(wanted)) for one in wanted)
 
 
 def losses(metric: OutcomeMetric, effect: Effect, scale: Scale) -> tuple[float, float]:
@@ -51,7 +61,14 @@ def losses(metric: OutcomeMetric, effect: Effect, scale: Scale) -> tuple[float, 
 
 
 def _judge(
-    experiment: Experiment, arms: Arms, basis: Basis, guardrail: Guardrail, treatment: str, control: str, strict: float
+    experiment: Experiment,
+    arms: Arms,
+    basis: Basis,
+    look: Look | None,
+    guardrail: Guardrail,
+    treatment: str,
+    control: str,
+    strict: float,
 ) -> GuardrailResult:
     metric = arms.metrics[guardrail.metric]
     margin = metric.margin if guardrail.margin is None else guardrail.margin
@@ -60,16 +77,20 @@ def _judge(
     def result(status: Status, effect: Effect | None, reason: str = "") -> GuardrailResult:
         return GuardrailResult(metric.id, treatment, control, margin, scale, status, effect, reason)
 
+    arms = look.arms if look else arms
     if reason := arms.incomparable(metric.id, treatment, control):
         return result("held" if arms.equal(metric.id, treatment, control) else "unclear", None, reason)
-    planned = experiment.planned_for(treatment, control)
-    plain, careful = (
-        arms.effects(metric.id, treatment, control, alpha, planned) for alpha in (experiment.alpha, strict)
-    )
-    effect = plain.fixed if basis == "fixed" else plain.sequential
+
+    def made(alpha: float) -> Effect:
+        if look:
+            return look.effect(metric.id, treatment, control, alpha)
+        both = arms.effects(metric.id, treatment, control, alpha, experiment.planned_for(treatment, control))
+        return both.fixed if basis == "fixed" else both.sequential
+
+    effect = made(experiment.alpha)
     if scale == "relative" and not effect.bounded:
         return result("unclear", effect, f"{metric.title} is too close to zero under {control} for a relative margin")
     if losses(metric, effect, scale)[1] < margin:
         return result("held", effect)
-    least, _ = losses(metric, careful.fixed if basis == "fixed" else careful.sequential, scale)
+    least, _ = losses(metric, made(strict), scale)
     return result("breached" if least > margin else "unclear", effect)

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
@@ -38,16 +39,17 @@ def lift(experiment: Experiment, arms: Arms, metric: str, treatment: str, contro
     """
     if arms.incomparable(metric, treatment, control):
         return None
-    sides = [arms.frames[name].sort("first", "user") for name in (treatment, control)]
-    if min(side.height for side in sides) < FIRST_LOOK:
+    pair = (treatment, control)
+    if min(arms.frames[name].height for name in pair) < FIRST_LOOK:
         return None
-    firsts = [side["first"].to_numpy() for side in sides]
+    orders = [arms.frames[name].select(pl.arg_sort_by("first", "user")).to_series().to_numpy() for name in pair]
+    firsts = [arms.frames[name]["first"].to_numpy()[order] for name, order in zip(pair, orders, strict=True)]
     everyone = np.sort(np.concatenate(firsts))
     start = int(np.searchsorted(everyone, max(first[FIRST_LOOK - 1] for first in firsts), side="right"))
     times = everyone[np.unique(np.linspace(start, everyone.size, LOOKS).astype(np.int64)) - 1]
     running = [
-        Moments.running(*arms.metrics[metric].values(side), np.searchsorted(first, times, side="right"))
-        for side, first in zip(sides, firsts, strict=True)
+        Moments.running(y[order], None if x is None else x[order], np.searchsorted(first, times, side="right"))
+        for (y, x), order, first in zip((arms.values(metric, name) for name in pair), orders, firsts, strict=True)
     ]
     planned = experiment.planned_for(treatment, control)
     looks = [

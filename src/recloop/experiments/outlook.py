@@ -3,8 +3,10 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
+from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
-from recloop.experiments.readout import Comparison, Readout
+from recloop.experiments.planned_looks import planned_design
+from recloop.experiments.readout import Readout
 from recloop.stats.sequences import boundary
 
 POWER = 0.8
@@ -42,5 +44,11 @@ def _detectable(experiment: Experiment, readout: Readout, one: Comparison) -> fl
     planned = experiment.planned_for(one.treatment, one.control)
     share = (readout.users[one.treatment] + readout.users[one.control]) / planned
     error = (one.sequential.high - one.sequential.low) / 2 / boundary(share, experiment.alpha)
-    critical = float(ndtri(1 - experiment.alpha / 2)) if experiment.rule == "fixed" else boundary(1.0, experiment.alpha)
-    return (critical + float(ndtri(POWER))) * error * math.sqrt(share)
+    if experiment.rule == "group-sequential":
+        alpha = experiment.alpha / len(experiment.pairs)
+        found = planned_design(experiment.looks, experiment.spending, alpha).drift(POWER)
+    else:
+        once = experiment.rule == "fixed"
+        critical = float(ndtri(1 - experiment.alpha / 2)) if once else boundary(1.0, experiment.alpha)
+        found = critical + float(ndtri(POWER))
+    return found * error * math.sqrt(share)

@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 
 from recloop.experiments.arms import Arms
+from recloop.experiments.bandits import BanditReadout, read_bandits
+from recloop.experiments.beliefs import ArmBelief, beliefs
 from recloop.experiments.checks import (
     Check,
     aa_history,
@@ -24,14 +26,19 @@ from recloop.experiments.checks import (
     traffic,
     traffic_by_slice,
 )
+from recloop.experiments.comparisons import Comparison, comparisons
 from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
+from recloop.experiments.detail import Detail, details
 from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
+from recloop.experiments.history import before_columns
+from recloop.experiments.history import covariates as covariates_of
 from recloop.experiments.lifts import Lift, lift
+from recloop.experiments.look import Look, LookTime, first_users, reached
 from recloop.experiments.segments import Cells, Segments, segments
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
-from recloop.stats import SRM, Effect, holm
+from recloop.stats import SRM
 from recloop.stats.moments import Values
 
 
@@ -46,25 +53,6 @@ class ArmValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """A treatment against a control on one metric.
-
-    ``fixed`` is right for one look at a size that was planned, ``sequential`` at every look; ``effect`` is the one of
-    both that the experiment's rule allows now. ``p_adjusted`` is its p-value after Holm over the pairs of treatment and
-    control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
-    """
-
-    metric: str
-    treatment: str
-    control: str
-    fixed: Effect | None = None
-    sequential: Effect | None = None
-    effect: Effect | None = None
-    p_adjusted: float = math.nan
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Readout:
     """All that is known of an experiment at a moment.
 
@@ -75,7 +63,10 @@ class Readout:
     hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
     lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
     was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
-    the pace so far; None where it is not known.
+    the pace so far; None where it is not known. ``look`` is the last planned look that was reached.
+
+    ``details`` hold the effects without covariates and without caps where there are any. ``beliefs`` are Bayesian,
+    ``bandits`` the values of the arms of policies that learn; no rule reads these two.
     """
 
     experiment: str
@@ -95,7 +86,11 @@ class Readout:
     lifts: tuple[Lift, ...]
     segments: Segments
     seconds_left: float | None
+    details: tuple[Detail, ...]
+    beliefs: tuple[ArmBelief, ...]
+    bandits: tuple[BanditReadout, ...]
     metrics: Mapping[str, OutcomeMetric] = dataclasses.field(repr=False)
+    look: LookTime | None = None
 
     @property
     def total_users(self) -> int:
@@ -126,6 +121,9 @@ def read_out(
     covariates: Sequence[str] = (),
     daily: pl.DataFrame | None = None,
     aa_p_values: Values | None = None,
+    before: pl.DataFrame | None = None,
+    at_look: pl.DataFrame | None = None,
+    slates: pl.DataFrame | None = None,
 ) -> Readout:
     """Read an experiment.
 
@@ -140,6 +138,11 @@ def read_out(
         covariates: numeric columns of what users did before the start; the arms should be alike in them.
         daily: the same users by day, as ``user_table(..., daily=True)`` makes it: shows whether the effect fades.
         aa_p_values: of earlier A/A readouts, one per experiment.
+        before: one row per user who has a history, as ``metrics.before.before_table`` makes it: what the agreed
+            metrics are adjusted for.
+        at_look: the user table as it was at the last planned look (see ``look.reached``), for the rule
+            ``group-sequential``; without it the first users count with all that they did since.
+        slates: one row per decision, see ``read_bandits``: what the arms of bandits are worth.
 
     Raises:
         DataError: the table is not one row per user, or a column holds text, NaN or infinite values.
@@ -161,32 +164,41 @@ def read_out(
     kept, crossed = who.kept, experiment.unit != "user"
     users = dict.fromkeys(experiment.variants, 0) | dict(kept["variant"].value_counts().sort("variant").iter_rows())
     over = sum(users.values()) >= experiment.planned_users
-    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
+    look = reached(experiment, kept, now) if experiment.rule == "group-sequential" else None
+    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "group sequential" if look else "always valid"
     srm = split(experiment, who.seen, basis)
     found = [traffic(srm), crossover(who.crossovers, who.seen["user"].n_unique())]
     if segment_columns:
         found.append(traffic_by_slice(experiment, who.seen, segment_columns, basis))
-    if covariates:
-        found.append(balance(experiment, kept, covariates, basis))
+    agreed = [catalogue[id_] for id_ in experiment.metrics]
+    history = pl.DataFrame() if before is None else before_columns(kept, before, agreed)
+    if covariates or history.width:
+        beside = pl.concat([kept, history], how="horizontal")
+        found.append(balance(experiment, beside, [*covariates, *history.columns], basis))
     if aa_p_values is not None:
         found.append(aa_history(aa_p_values, experiment.alpha))
-    agreed = dict.fromkeys([experiment.primary, *experiment.secondaries, *(g.metric for g in experiment.guardrails)])
-    wanted = [catalogue[id_] for id_ in dict.fromkeys([*agreed, *catalogue])]
+    wanted = [catalogue[id_] for id_ in dict.fromkeys([*experiment.metrics, *catalogue])]
+
+    def read(users: pl.DataFrame) -> Arms:
+        known = {} if before is None else covariates_of(experiment, users, before, agreed)
+        return Arms.of(users, wanted, crossed=crossed, winsorise=experiment.winsorise, covariates=known)
+
     # while it is not known who is counted, nothing is computed of what they did
-    arms = Arms.of(kept.clear() if reason(found) else kept, wanted, crossed=crossed)
-    cells = Cells.read(arms, () if crossed else segment_columns, list(agreed))
+    arms = read(kept.clear() if reason(found) else kept)
+    cells = Cells.read(arms, () if crossed else segment_columns, experiment.metrics)
     if not reason(found):
         found += _from_effects(experiment, arms, kept, cells, daily)
     if reason(found):
-        arms, cells = Arms.of(kept.clear(), wanted), Cells({})
+        arms, cells = read(kept.clear()), Cells({})
     hidden = reason(found)
+    planned = Look(experiment, look.number, read(_of_look(kept, at_look, look))) if look and not hidden else None
     timed = "first" in table.columns and not crossed
     lifts = [lift(experiment, arms, experiment.primary, *pair) for pair in experiment.pairs if timed]
     return Readout(
         experiment=experiment.name,
         version=experiment.version,
         definition=experiment.fingerprint,
-        data=fingerprint(table),
+        data=fingerprint(table, *(more for more in (before, at_look) if more is not None)),
         now=now,
         basis=basis,
         users=users,
@@ -195,13 +207,24 @@ def read_out(
         checks=with_notes(found, who.notes),
         hidden=hidden,
         values=() if hidden else _values(experiment, arms),
-        comparisons=() if hidden else comparisons(experiment, arms, basis),
-        guardrails=() if hidden else guardrails(experiment, arms, basis),
+        comparisons=() if hidden else comparisons(experiment, arms, basis, planned),
+        guardrails=() if hidden else guardrails(experiment, arms, basis, planned),
         lifts=tuple(one for one in lifts if one),
         segments=segments(experiment, arms, cells, basis),
         seconds_left=_seconds_left(experiment, kept, now),
+        details=() if hidden else tuple(details(experiment, arms, basis)),
+        beliefs=() if hidden else tuple(beliefs(experiment, arms)),
+        bandits=()
+        if hidden or slates is None
+        else tuple(read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now)),
         metrics=arms.metrics,
+        look=look,
     )
+
+
+def _of_look(kept: pl.DataFrame, at_look: pl.DataFrame | None, look: LookTime) -> pl.DataFrame:
+    first = first_users(kept, look)
+    return first if at_look is None else at_look.join(first.select("variant", "user"), on=["variant", "user"])
 
 
 def _from_effects(
@@ -242,24 +265,6 @@ def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:
         for metric in arms.metrics
         for name in experiment.variants
     )
-
-
-def comparisons(experiment: Experiment, arms: Arms, basis: Basis) -> tuple[Comparison, ...]:
-    """Every metric of the arms for every pair, the primary ones first, adjusted by Holm among themselves."""
-    found = [_compare(experiment, arms, basis, metric, *pair) for metric in arms.metrics for pair in experiment.pairs]
-    primary = [one for one in found if one.metric == experiment.primary]
-    adjusted = holm([one.effect.p_value if one.effect else math.nan for one in primary]).tolist()
-    primary = [dataclasses.replace(one, p_adjusted=p) for one, p in zip(primary, adjusted, strict=True)]
-    return (*primary, *(one for one in found if one.metric != experiment.primary))
-
-
-def _compare(experiment: Experiment, arms: Arms, basis: Basis, metric: str, treatment: str, control: str) -> Comparison:
-    if reason := arms.incomparable(metric, treatment, control):
-        return Comparison(metric, treatment, control, reason=reason)
-    planned = experiment.planned_for(treatment, control)
-    both = arms.effects(metric, treatment, control, experiment.alpha, planned)
-    effect = both.fixed if basis == "fixed" else both.sequential
-    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)
 
 
 def _seconds_left(experiment: Experiment, table: pl.DataFrame, now: float) -> float | None:

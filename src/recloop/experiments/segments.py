@@ -10,11 +10,12 @@ import polars as pl
 
 from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
+from recloop.experiments.effects import plain
 from recloop.experiments.guardrails import Basis
 from recloop.experiments.slices import sliced
 from recloop.experiments.words import adjusted_over, lift, listed, probability
 from recloop.metrics.online import OutcomeMetric
-from recloop.stats import Effect, Estimate, Moments, always_valid, benjamini_hochberg, heterogeneity, ratio, welch
+from recloop.stats import Effect, Estimate, Moments, benjamini_hochberg, heterogeneity
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Cells:
                     continue
                 for name, frame in frames.items():
                     codes = frame[column].cast(kind).to_physical().to_numpy().astype(np.int64)
-                    parts = Moments.grouped(*arms.metrics[metric].values(frame), codes, len(values))
+                    parts = Moments.grouped(*arms.values(metric, name), codes, len(values))
                     for value, part in zip(values, parts, strict=True):
                         found.setdefault((metric, column, value), dict.fromkeys(frames, Moments()))[name] = part
         return cls(found)
@@ -151,14 +152,13 @@ def _effects(
         if here is None or here.variance == 0:
             yield dataclasses.replace(one, reason=f"every user has the same, or it needs {metric.needs}")
             continue
-        once = welch(t, c, experiment.alpha) if t.x_mean is None else ratio(t, c, experiment.alpha)
         # as if users were spread evenly: what the interval is tuned to must not hang on the data
-        always = always_valid(t, c, experiment.alpha, planned=max(planned // len(by_value), 2))
+        both = plain(t, c, experiment.alpha, max(planned // len(by_value), 2))
         others = _difference(*(_without(by_value, value, name) for name in pair))
         p = math.nan
         if others is not None and others.variance > 0:
             p = heterogeneity([here, others], planned=planned if basis != "fixed" else None).p_value
-        yield dataclasses.replace(one, effect=once if basis == "fixed" else always, p_rest=p)
+        yield dataclasses.replace(one, effect=both.fixed if basis == "fixed" else both.sequential, p_rest=p)
 
 
 def _without(by_value: Mapping[str, Mapping[str, Moments]], value: str, arm: str) -> Moments:

@@ -10,9 +10,10 @@ import polars as pl
 
 from recloop.errors import DataError, SettingError
 from recloop.experiments.definition import Experiment
+from recloop.experiments.planned_looks import planned_design
 from recloop.experiments.readout import to_json
 from recloop.metrics.online import OutcomeMetric
-from recloop.stats import GroupSequential, detectable_change, sequential_inflation
+from recloop.stats import detectable_change, sequential_inflation
 from recloop.stats.duration import LONGEST, users_by_day
 from recloop.stats.many_treatments import dunnett, per_comparison
 
@@ -90,9 +91,9 @@ class Design:
         share: the treatment's share of the users of its pair.
         pair: the pair's share of the users who take part.
         traffic: share of all users that takes part.
-        rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned looks
-            with O'Brien-Fleming spending.
-        looks: of the group-sequential rule, evenly spread.
+        rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned looks.
+        looks: of the group-sequential rule: rising shares of the users, or how many that are evenly spread.
+        spending: how these looks spend alpha, as in an experiment's definition.
         correlation: of the metric with a covariate from before the start.
         adjustment: how the comparisons share alpha. Experiments are decided by Holm, of which ``bonferroni`` is the
             first step; ``dunnett`` is for several treatments against one control.
@@ -105,7 +106,8 @@ class Design:
     pair: float = 1.0
     traffic: float = 1.0
     rule: Literal["fixed", "sequential", "group-sequential"] = "sequential"
-    looks: int = 5
+    looks: tuple[float, ...] | int = 5
+    spending: str = "obrien-fleming"
     correlation: float = 0.0
     adjustment: Adjustment = "bonferroni"
 
@@ -133,6 +135,8 @@ class Design:
             "pair": both / sum(weights.values()),
             "traffic": experiment.traffic * (1 - held),
             "rule": experiment.rule,
+            "looks": experiment.looks,
+            "spending": experiment.spending,
         }
         return cls(**{**own, **settings})
 
@@ -144,12 +148,19 @@ class Design:
         return per_comparison(self.alpha, self.comparisons)
 
     @property
+    def looks_at(self) -> tuple[float, ...]:
+        """Shares of the users at which the group-sequential rule looks."""
+        if isinstance(self.looks, int):
+            return tuple((look + 1) / self.looks for look in range(self.looks))
+        return self.looks
+
+    @property
     def inflation(self) -> float:
         """Users over those of a single look."""
         if self.rule == "sequential":
             return sequential_inflation(self.alpha_each, self.power)
         if self.rule == "group-sequential":
-            design = GroupSequential.spend(range(1, self.looks + 1), alpha=self.alpha_each)
+            design = planned_design(self.looks_at, self.spending, self.alpha_each)
             return max(design.inflation(self.power), 1.0)  # of one look it is 1 up to the chance of a win the wrong way
         return 1.0
 

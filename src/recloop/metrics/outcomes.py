@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ __all__ = [
     "OutcomeMetric",
     "by_user",
     "latency_quantiles",
+    "slate_table",
     "user_table",
     "with_diversity",
     "with_users",
@@ -96,6 +98,33 @@ def user_table(
     >>> user_table(decisions, events).select("variant", "user", "shown", "clicks", "purchases").rows()
     [('a', 'ann', 2, 1, None), ('b', 'bob', 2, 0, None)]
     """
+    return _table(decisions, events, feedback, window, sentiment, kinds, session, "day" if daily else "user")
+
+
+def slate_table(
+    decisions: pl.DataFrame,
+    events: pl.DataFrame,
+    window: float = DAY,
+    *,
+    kinds: OutcomeKinds = OutcomeKinds(),
+) -> pl.DataFrame:
+    """The sums of ``user_table`` for each decision of an experiment: one row per slate, with its id in ``decision``.
+
+    Slates of one user are alike: whoever reads this must take the user for the unit.
+    """
+    return _table(decisions, events, None, window, None, kinds, SESSION, "decision")
+
+
+def _table(
+    decisions: pl.DataFrame,
+    events: pl.DataFrame,
+    feedback: pl.DataFrame | None,
+    window: float,
+    sentiment: Callable[[Sequence[str]], ArrayLike] | None,
+    kinds: OutcomeKinds,
+    session: float,
+    each: Literal["user", "day", "decision"],
+) -> pl.DataFrame:
     if not window > 0:
         raise SettingError(f"the attribution window is {window} seconds", allowed="it is above zero")
     _require(decisions, "decisions", ("id", "user", "variant", "time", "items", "latency", "fallback"))
@@ -122,7 +151,7 @@ def user_table(
         sent["comment"] = sentiment is not None and bool((feedback["text"] != "").any())
     for part in parts:
         slates = slates.join(part, on="decision", how="left")
-    return _sums(slates, sent, session, daily=daily).collect()
+    return _sums(slates, sent, session, each).collect()
 
 
 def by_user(daily: pl.DataFrame) -> pl.DataFrame:
@@ -304,7 +333,9 @@ def _said(said: pl.LazyFrame, sentiment: Callable[[Sequence[str]], ArrayLike] | 
     )
 
 
-def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily: bool) -> pl.LazyFrame:
+def _sums(
+    slates: pl.LazyFrame, sent: dict[str, bool], session: float, each: Literal["user", "day", "decision"]
+) -> pl.LazyFrame:
     columns = set(slates.collect_schema())
     diverse = sent["diversity"]
 
@@ -341,7 +372,9 @@ def _sums(slates: pl.LazyFrame, sent: dict[str, bool], session: float, *, daily:
         begins = pl.struct("variant", "user", "session").is_first_distinct()
         slates = slates.sort("time", "decision").with_columns(sessions=begins)
         columns.add("sessions")
-    if daily:
+    if each == "decision":
+        keys = [*keys, "decision"]
+    if each == "day":
         since = pl.col("time") - pl.col("time").min().over("variant", "user")
         slates, keys = slates.with_columns(day=(since // DAY).cast(pl.Int64)), [*keys, "day"]
     return (

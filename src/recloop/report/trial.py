@@ -8,6 +8,7 @@ from recloop.charts import Series, intervals, lines
 from recloop.charts.scale import percent
 from recloop.experiments.definition import Experiment
 from recloop.experiments.forest import WIDEST, forest_row
+from recloop.experiments.guardrails import MADE
 from recloop.experiments.readout import Readout
 from recloop.experiments.words import listed
 from recloop.metrics.online import OutcomeMetric
@@ -20,7 +21,7 @@ def trial(experiment: Experiment, readout: Readout) -> dict[str, Any]:
     controls = experiment.controls
     main = controls[-1]
     primary = readout.metrics[experiment.primary]
-    how = "made for one look" if readout.basis == "fixed" else "valid at every look"
+    how = MADE[readout.basis]
     level = f"{1 - experiment.alpha:.0%}"
     shown = [metric for metric in readout.metrics.values() if _valued(readout, metric)]
     values = {(v.metric, v.variant): v.value for v in readout.values}

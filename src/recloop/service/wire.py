@@ -193,7 +193,10 @@ class ReadoutAnswer(Struct, frozen=True):
     ]
     paragraph: Annotated[str, Meta(description="For people who read nothing else.")]
     readout: Annotated[
-        dict[str, Any], Meta(description="Users, checks, values, comparisons, guardrails, lifts and segments.")
+        dict[str, Any],
+        Meta(
+            description="Users, checks, values, comparisons, guardrails, lifts, segments, details, beliefs and bandits."
+        ),
     ]
 
 

@@ -1,11 +1,10 @@
-import math
+import dataclasses
 
 from recloop.errors import DataError
 from recloop.stats.comoments import Comoments
-from recloop.stats.effect import Effect, difference, effect
+from recloop.stats.effect import Effect, difference
 from recloop.stats.estimate import Estimate
-from recloop.stats.moments import Moments
-from recloop.stats.sequences import always_valid
+from recloop.stats.sequences import always_valid_of
 
 
 def crossed(sums: Comoments, alpha: float = 0.05, *, planned: int | None = None) -> Effect:
@@ -49,17 +48,5 @@ def crossed(sums: Comoments, alpha: float = 0.05, *, planned: int | None = None)
     gap = Estimate(r_t - r_c, both.variance, sums.n)
     if planned is None:
         return difference(t, c, alpha, sums.n - 1, "ratio, delta method, users of both arms", gap)
-    if not gap.variance:
-        return effect(t, c, 0.0, float(gap.value == 0), alpha, "always valid, users of both arms", gap)
-    if sums.n < 4:
-        raise DataError(f"{sums.n} users are too few", allowed="an always-valid interval needs at least 4")
-    half, rest = sums.n // 2, sums.n - sums.n // 2
-    # the sequence of two independent arms whose difference is this one and is as uncertain as this one
-    alike = always_valid(
-        Moments.from_summary(half, gap.value, gap.variance / 2 * half),
-        Moments.from_summary(rest, 0.0, gap.variance / 2 * rest),
-        alpha,
-        planned=planned,
-    )
-    critical = (alike.high - alike.low) / 2 / math.sqrt(gap.variance)
-    return effect(t, c, critical, alike.p_value, alpha, "always valid, users of both arms", gap)
+    found = always_valid_of(t, c, alpha, users=sums.n, planned=planned, pairs=gap)
+    return dataclasses.replace(found, method="always valid, users of both arms")

@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from recloop.errors import DataError, SettingError
 from recloop.stats.effect import Effect, check_alpha, effect, one_sided
+from recloop.stats.estimate import Estimate
 from recloop.stats.mixture import Alternative, sign
 from recloop.stats.moments import Moments
 from recloop.stats.spending import Spending, obrien_fleming_spending
@@ -199,13 +200,19 @@ class GroupSequential:
 
     # ---- reading a look
 
-    def effect(self, treatment: Moments, control: Moments, look: int) -> Effect:
+    def effect(
+        self,
+        treatment: Moments | Estimate,
+        control: Moments | Estimate,
+        look: int,
+        pairs: Estimate | None = None,
+    ) -> Effect:
         """Treatment minus control at a look (0 is the first), with an interval that holds at all looks together.
 
         The repeated confidence interval: whether the boundary was crossed before, and whether the experiment ended
         then, does not matter for it. The p-value is that of ``p_value`` where the boundary is crossed at this look or
         the look is the last one; where the experiment goes on it is 1, so that it is below alpha exactly where the
-        interval leaves out zero.
+        interval leaves out zero. ``pairs`` is the difference itself, where estimates are correlated.
 
         Source: C. Jennison, B. W. Turnbull, "Interim analyses: the repeated confidence interval approach", JRSS B 1989.
 
@@ -213,14 +220,15 @@ class GroupSequential:
             DataError: an arm has fewer than two users, or the look is none of the design.
         """
         side = sign(self.alternative)
-        t, c = treatment.estimate(), control.estimate()
-        gap, variance = t.value - c.value, t.variance + c.variance
+        t, c = (arm.estimate() if isinstance(arm, Moments) else arm for arm in (treatment, control))
+        gap, variance = (pairs.value, pairs.variance) if pairs else (t.value - c.value, t.variance + c.variance)
         if not variance > 0:
-            return one_sided(effect(t, c, 0.0, float(gap == 0 or gap * side < 0), self.alpha, "group sequential"), side)
+            p = float(gap == 0 or gap * side < 0)
+            return one_sided(effect(t, c, 0.0, p, self.alpha, "group sequential", pairs), side)
         z = gap / math.sqrt(variance)
         p, critical = self.p_value(z, look), self.boundary[look]
         goes_on = (side * z if side else abs(z)) < critical and (look + 1 < len(self.boundary) or p <= self.alpha)
-        found = effect(t, c, critical, 1.0 if goes_on else p, self.alpha, "group sequential")
+        found = effect(t, c, critical, 1.0 if goes_on else p, self.alpha, "group sequential", pairs)
         return one_sided(found, side)
 
     def p_value(self, z: float, look: int) -> float:

@@ -10,6 +10,7 @@ from scipy.special import log_ndtr, ndtri
 from recloop.errors import SettingError
 from recloop.stats.crossing import crossing_chance
 from recloop.stats.effect import Effect, check_alpha, effect, one_sided
+from recloop.stats.estimate import Estimate
 from recloop.stats.mixture import Alternative, sign
 from recloop.stats.moments import Moments
 
@@ -85,19 +86,52 @@ def always_valid(
     >>> round(e.low, 4), round(e.high, 4), round(e.p_value, 4)
     (0.0196, 0.1804, 0.0085)
     """
+    t, c = treatment.estimate(), control.estimate()
+    return always_valid_of(t, c, alpha, users=t.n + c.n, planned=planned, alternative=alternative)
+
+
+def always_valid_of(
+    treatment: Estimate,
+    control: Estimate,
+    alpha: float = 0.05,
+    *,
+    users: int,
+    planned: int,
+    alternative: Alternative = "two-sided",
+    pairs: Estimate | None = None,
+) -> Effect:
+    """``always_valid`` of any two estimates that are means over users, such as adjusted ones.
+
+    Args:
+        treatment: the value of one arm.
+        control: the value of the other.
+        alpha: see ``always_valid``.
+        users: of both arms, a user of both counted once.
+        planned: see ``always_valid``.
+        alternative: see ``always_valid``.
+        pairs: the difference itself, where the values are correlated.
+
+    >>> a, b = Moments.from_summary(500, 0.60, 0.24).estimate(), Moments.from_summary(500, 0.50, 0.25).estimate()
+    >>> round(always_valid_of(a, b, users=1000, planned=1000).p_value, 4)
+    0.0085
+    """
     side = sign(alternative)
     check_alpha(alpha)
     if planned < 2:
         raise SettingError(f"planned is {planned}", allowed="at least 2 users", advice="see recloop.stats.sample_size")
-    t, c = treatment.estimate(), control.estimate()
-    share, gap, variance = (t.n + c.n) / planned, t.value - c.value, t.variance + c.variance
+    gap, variance = (
+        (pairs.value, pairs.variance)
+        if pairs
+        else (treatment.value - control.value, treatment.variance + control.variance)
+    )
+    share = users / planned
     if variance > 0:
         z = gap / math.sqrt(variance)
         p = min(spent(height(side * z, share)), 1.0) if side else min(2 * spent(height(abs(z), share)), 1.0)
     else:
         p = float(gap == 0 or gap * side < 0)
     critical = boundary(share, alpha, one_sided=bool(side))
-    return one_sided(effect(t, c, critical, p, alpha, "always valid"), side)
+    return one_sided(effect(treatment, control, critical, p, alpha, "always valid", pairs), side)
 
 
 def boundary(share: float, alpha: float, *, one_sided: bool = False) -> float:

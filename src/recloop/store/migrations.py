@@ -17,6 +17,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE api_keys ADD COLUMN used FLOAT",
         "ALTER TABLE api_keys ADD COLUMN rate FLOAT",
     ),
+    4: ("ALTER TABLE decisions ADD COLUMN allocation TEXT NOT NULL DEFAULT ''",),
 }
 """Schema → the statements that lead to it from the one before. Columns are only added, so a migration loses nothing."""
 

@@ -63,6 +63,7 @@ def decision_rows(decisions: Sequence[Decision]) -> list[Row]:
             _json.encode([entry.score for entry in decision.items]).decode(),
             decision.session,
             int(decision.forced),
+            _json.encode(decision.allocation).decode() if decision.allocation else "",
         )
         for decision in decisions
     ]

@@ -127,7 +127,9 @@ class Store:
         since: float | None = None,
         until: float | None = None,
     ) -> pl.DataFrame:
-        """Decisions in order of arrival; ``items, sources, scores`` are lists of one length, best first."""
+        """Decisions in order of arrival; ``items, sources, scores`` are lists of one length, best first,
+        ``allocation`` a JSON text of arm and probability, empty where there are no arms.
+        """
         return self._read(tables.decisions, experiment=experiment, user=user, since=since, until=until)
 
     def feedback(

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
 
-SCHEMA = 3  # raised by every change of a table, with a step in migrations.py
+SCHEMA = 4  # raised by every change of a table, with a step in migrations.py
 
 metadata = MetaData()
 
@@ -45,7 +45,7 @@ events = Table(
     Index("events_user_time", "user", "time"),
 )
 
-# items, sources and scores are JSON arrays of one length, best first
+# items, sources and scores are JSON arrays of one length, best first; allocation is a JSON object, or empty
 decisions = Table(
     "decisions",
     metadata,
@@ -67,6 +67,7 @@ decisions = Table(
     _text("scores"),
     _text("session"),
     _count("forced"),
+    _text("allocation"),
     Index("decisions_experiment_time", "experiment", "time"),
 )
 

@@ -81,6 +81,8 @@ class PolicyContract(ABC):
         choices = policy.choose(state, histories, self.k, np.random.default_rng(3))
         arm = [policy.arms.index(name) for name in choices.arms]
         np.testing.assert_array_equal(choices.propensities, share[np.arange(len(arm)), arm])
+        if choices.allocation is not None:
+            np.testing.assert_array_equal(choices.allocation, share)
 
     def test_the_size_of_a_batch_changes_nothing(self) -> None:
         """One by one gives what all at once gives, arms too."""

@@ -40,6 +40,7 @@ def a_decision(number: int, experiment: str = "") -> Decision:
         latency=0.004,
         session="v1",
         forced=True,
+        allocation={"a": 0.25, "b": 0.75},
     )
 
 
@@ -151,6 +152,7 @@ class StoreContract(ABC):
                 "scores": [0.75, 0.5],
                 "session": "v1",
                 "forced": True,
+                "allocation": '{"a":0.25,"b":0.75}',
             }
         ]
 

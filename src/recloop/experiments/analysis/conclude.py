@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import msgspec
 
 from recloop.errors import DataError
-from recloop.experiments.analysis.arms import SummedArms
 from recloop.experiments.analysis.days import lifts
-from recloop.experiments.analysis.detail import Detail, detail
 from recloop.experiments.analysis.layout import Column, Layout
 from recloop.experiments.analysis.plan import DAY, AnalysisPlan
 from recloop.experiments.analysis.reader import Reader, Where
 from recloop.experiments.analysis.result import Analysis
 from recloop.experiments.analysis.scan import Scan
 from recloop.experiments.analysis.sums import Sums
+from recloop.experiments.arms import Arms
+from recloop.experiments.beliefs import beliefs
 from recloop.experiments.checks import (
     Check,
     alike,
@@ -27,10 +27,12 @@ from recloop.experiments.checks import (
     traffic_of_slices,
     worst_first,
 )
+from recloop.experiments.comparisons import comparisons
 from recloop.experiments.decide import decide
 from recloop.experiments.definition import Experiment
+from recloop.experiments.detail import details
 from recloop.experiments.guardrails import Basis, guardrails
-from recloop.experiments.readout import ArmValue, Readout, comparisons
+from recloop.experiments.readout import ArmValue, Readout
 from recloop.experiments.segments import Cells, segments
 from recloop.experiments.slices import MOST_VALUES
 from recloop.stats import Moments
@@ -88,13 +90,15 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
         values=() if hidden else tuple(_values(experiment, arms)),
         comparisons=() if hidden else comparisons(experiment, arms, basis),
         guardrails=() if hidden else guardrails(experiment, arms, basis),
+        details=() if hidden else tuple(details(experiment, arms, basis)),
+        beliefs=() if hidden else tuple(beliefs(experiment, arms)),
+        bandits=(),
         lifts=() if hidden else tuple(lifts(experiment, reader, plan.primary)),
         segments=segments(small, arms, Cells({}) if hidden else cells, basis),
         seconds_left=_seconds_left(experiment, sums, now),
         metrics=plan.catalogue,
     )
-    details: tuple[Detail, ...] = () if hidden else tuple(detail(experiment, reader, arms, basis))
-    return Analysis(plan, experiment, scan, readout, decide(experiment, readout), details)
+    return Analysis(plan, experiment, scan, readout, decide(experiment, readout))
 
 
 def fingerprint(sums: Sums) -> str:
@@ -109,7 +113,7 @@ def _definition(plan: AnalysisPlan) -> str:
     return hashlib.sha256(msgspec.json.encode(plan, order="sorted")).hexdigest()
 
 
-def _values(experiment: Experiment, arms: SummedArms) -> Iterator[ArmValue]:
+def _values(experiment: Experiment, arms: Arms) -> Iterator[ArmValue]:
     for metric in arms.metrics:
         for name in experiment.variants:
             yield ArmValue(metric, name, arms.value(metric, name), arms.unknown(metric, name))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.experiments.analysis.adjust import PooledAdjustment
-from recloop.experiments.analysis.arms import SummedArms
+from recloop.experiments.adjust import PooledAdjustment
 from recloop.experiments.analysis.layout import Column, Layout
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.sums import Sums
+from recloop.experiments.arms import Arms
 from recloop.stats import Moments
 from recloop.stats.comoments import Comoments
 
@@ -51,24 +51,25 @@ class Reader:
         """The metric less what its covariates explain."""
         return self.adjustments[metric](self.comoments(metric, where))
 
-    def uncapped(self, metric: str, where: Where) -> Moments | None:
-        """The metric as it was before it was capped, without covariates; None where it was not capped."""
+    def uncapped(self, metric: str, where: Where) -> Moments:
+        """A capped metric as it was before, without covariates."""
         columns = self.layout.metrics[metric]
-        if columns.raw is None:
-            return None
         found = self.sums.comoments(_names(columns.raw, columns.x), where)
         return found.moments(0, None if columns.x is None else 1)
 
-    def arms(self) -> SummedArms:
-        """All of them."""
+    def arms(self) -> Arms:
+        """All of them. Their moments are those of the metrics less what covariates explain."""
         where = {name: self.sums.of(name) for name in self.plan.variants}
         both = {(id_, name): self.comoments(id_, one) for id_ in self.plan.metrics for name, one in where.items()}
-        return SummedArms(
-            frames={},
+        capped = {id_: columns.y.name for id_, columns in self.layout.metrics.items() if columns.raw}
+        return Arms(
             metrics=self.plan.catalogue,
             missing=dict.fromkeys(self.plan.metrics, ""),
             moments={(id_, name): self.adjustments[id_](one) for (id_, name), one in both.items()},
             comoments=both,
+            adjustments=self.adjustments,
+            uncapped={(id_, name): self.uncapped(id_, one) for id_ in capped for name, one in where.items()},
+            caps={id_: self.sums.caps[name] for id_, name in capped.items()},
         )
 
 

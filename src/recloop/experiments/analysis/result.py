@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from recloop.experiments.analysis import pictures
-from recloop.experiments.analysis.detail import Detail
 from recloop.experiments.analysis.page import fragment, page
 from recloop.experiments.analysis.pictures import Picture
 from recloop.experiments.analysis.plan import AnalysisPlan
@@ -16,6 +15,7 @@ from recloop.experiments.analysis.scan import Scan
 from recloop.experiments.analysis.tables import checks, tables
 from recloop.experiments.decide import Verdict
 from recloop.experiments.definition import Experiment
+from recloop.experiments.detail import Detail
 from recloop.experiments.readout import Readout, to_json
 from recloop.stats import Effect
 
@@ -35,7 +35,6 @@ class Analysis:
         scan: the sums behind it; they add up with those of other users.
         readout: all numbers.
         verdict: the decision, in words.
-        details: effects without covariates, and without caps.
     """
 
     plan: AnalysisPlan
@@ -43,7 +42,11 @@ class Analysis:
     scan: Scan
     readout: Readout
     verdict: Verdict
-    details: tuple[Detail, ...]
+
+    @property
+    def details(self) -> tuple[Detail, ...]:
+        """Effects without covariates, and without caps."""
+        return self.readout.details
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -72,7 +75,6 @@ class Analysis:
         return {
             "readout": self.readout.to_dict(),
             "verdict": self.verdict.to_dict(),
-            "details": to_json(self.details),
             "findings": to_json(self.scan.findings),
             "notes": list(self.scan.notes),
         }

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from recloop.experiments.guardrails import MADE
 from recloop.experiments.words import change, lift, loss, percent, probability
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Effect
@@ -72,7 +73,7 @@ def _effects(analysis: "Analysis") -> Table:
         rows.append((name, *who, *values, _point(metric, one.effect), interval(metric, one.effect), said))
     first = analysis.experiment.pairs[0] if analysis.experiment.pairs else ("treatment", "control")
     arms = ("control", "treatment") if several else (first[1], first[0])
-    how = "made for one look" if readout.basis == "fixed" else "valid at every look"
+    how = MADE[readout.basis]
     return Table(
         "Effects",
         ("metric", *(("variants",) if several else ()), *arms, "change", f"{level} interval", "p-value"),

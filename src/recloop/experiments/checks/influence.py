@@ -2,7 +2,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recloop.experiments.arms import Arms
@@ -43,7 +42,7 @@ def influence(arms: Arms, metric: str, treatment: str, control: str) -> Influenc
     Exact, without fitting again: the mean or ratio without user i is (sum of y - y_i) / (sum of x - x_i).
     """
     frames = [arms.frames[name] for name in (treatment, control)]
-    columns = [_columns(arms, metric, frame) for frame in frames]
+    columns = [_columns(arms, metric, name) for name in (treatment, control)]
     everyone = np.concatenate([y for y, _ in columns])
     count = int(np.ceil(TOP * everyone.size))
     above = float(np.partition(everyone, -count - 1)[-count - 1])  # ties at the cut stay: a share has no top
@@ -57,7 +56,7 @@ def influence(arms: Arms, metric: str, treatment: str, control: str) -> Influenc
         without_top=trimmed[0] - trimmed[1],
         top=sum(int((~keep).sum()) for keep in kept),
         above=above,
-        error=sum(arms.moments[metric, name].estimate().variance for name in (treatment, control)) ** 0.5,
+        error=sum(arms.plain(metric, name).estimate().variance for name in (treatment, control)) ** 0.5,
         user=str(frames[side]["user"][places[side]]),
         moved=float(moves[side][places[side]]),
     )
@@ -92,8 +91,8 @@ def outliers(arms: Arms, metric: str, pairs: tuple[tuple[str, str], ...]) -> Che
     return Check("influence", "yellow", f"{sentence[0].upper()}{sentence[1:]}. Look for bots, and read it capped, too.")
 
 
-def _columns(arms: Arms, metric: str, frame: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    y, x = arms.metrics[metric].values(frame)
+def _columns(arms: Arms, metric: str, arm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    y, x = arms.columns(metric, arm)
     return y, np.ones(y.size) if x is None else x
 
 

@@ -8,7 +8,7 @@ from recloop.errors import DataError, MissingError
 from recloop.stats.adaptive.evaluation_weights import Weighting, evaluation_weights
 from recloop.stats.adaptive.log import AdaptiveLog, Array
 from recloop.stats.adaptive.scores import aipw
-from recloop.stats.adaptive.values import arm_values, contrast
+from recloop.stats.adaptive.values import Users, arm_values, contrast
 from recloop.stats.effect import Effect, check_alpha, effect
 from recloop.stats.estimate import Estimate
 
@@ -60,6 +60,7 @@ def read_adaptive(
     decay: float = 0.2,
     alpha: float = 0.05,
     predictions: Array | None = None,
+    users: Users | None = None,
 ) -> AdaptiveReadout:
     """Every arm's value, and its difference to the control, at an end that was planned before the start.
 
@@ -73,6 +74,7 @@ def read_adaptive(
         decay: see ``evaluation_weights``.
         alpha: error rate of each interval.
         predictions: see ``aipw``.
+        users: see ``arm_values``.
 
     Raises:
         MissingError: the control is no arm.
@@ -92,7 +94,7 @@ def read_adaptive(
     if control not in names:
         raise MissingError(f"there is no arm '{control}'", allowed=f"arms are {', '.join(names)}")
     scores, weights = aipw(log, predictions), evaluation_weights(log.propensities, weighting, decay=decay)
-    values = arm_values(scores, weights)
+    values = arm_values(scores, weights, users)
     low, high = values.interval(alpha)
     pulls = np.bincount(log.arms, minlength=log.k)
     gains = np.bincount(log.arms, weights=log.rewards, minlength=log.k)
@@ -110,7 +112,7 @@ def read_adaptive(
     for place, name in enumerate(names):
         if place == base:
             continue
-        gap = contrast(scores, weights, place, base)
+        gap = contrast(scores, weights, place, base, users)
         value, variance = float(gap.value), float(gap.variance)
         p = 2 * float(ndtr(-abs(value) / variance**0.5)) if variance > 0 else float(value == 0)
         contrasts[name] = effect(

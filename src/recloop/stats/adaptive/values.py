@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from recloop.stats.adaptive.log import Array
 from recloop.stats.effect import check_alpha
+
+Users = NDArray[np.int64]
 
 
 class Weighted(NamedTuple):
@@ -22,7 +25,7 @@ class Weighted(NamedTuple):
         return self.value - half, self.value + half
 
 
-def arm_values(scores: Array, weights: Array) -> Weighted:
+def arm_values(scores: Array, weights: Array, users: Users | None = None) -> Weighted:
     """The value of each arm: the weighted mean of its scores over the rounds.
 
     ``value = sum(h * score) / sum(h)``, with the variance ``sum(h^2 (score - value)^2) / sum(h)^2``. With weights that
@@ -31,6 +34,8 @@ def arm_values(scores: Array, weights: Array) -> Weighted:
     Args:
         scores: (..., T, K), as from ``aipw``.
         weights: (..., T, K), as from ``evaluation_weights``.
+        users: (T,) the place of the user of each round, from 0, where users return. What one user does hangs together,
+            so deviations are summed up per user before they are squared.
 
     Source: Hadad and others, PNAS 118 (2021).
 
@@ -39,11 +44,11 @@ def arm_values(scores: Array, weights: Array) -> Weighted:
     """
     total = weights.sum(axis=-2)
     value = (weights * scores).sum(axis=-2) / total
-    variance = np.square(weights * (scores - value[..., None, :])).sum(axis=-2) / total**2
-    return Weighted(value, variance)
+    parts = _by_user(weights * (scores - value[..., None, :]), users)
+    return Weighted(value, np.square(parts).sum(axis=-2) / total**2)
 
 
-def contrast(scores: Array, weights: Array, treatment: int, control: int) -> Weighted:
+def contrast(scores: Array, weights: Array, treatment: int, control: int, users: Users | None = None) -> Weighted:
     """The value of one arm minus that of another; the variance knows that both were seen in the same rounds.
 
     Source: Hadad and others 2021, on treatment effects.
@@ -54,6 +59,15 @@ def contrast(scores: Array, weights: Array, treatment: int, control: int) -> Wei
     both = [treatment, control]
     value = arm_values(scores, weights).value
     shares = weights / weights.sum(axis=-2, keepdims=True)
-    parts = (shares * (scores - value[..., None, :]))[..., both]
+    parts = _by_user((shares * (scores - value[..., None, :]))[..., both], users)
     gap = value[..., treatment] - value[..., control]
     return Weighted(np.asarray(gap), np.asarray(np.square(parts[..., 0] - parts[..., 1]).sum(axis=-1)))
+
+
+def _by_user(parts: Array, users: Users | None) -> Array:
+    """(..., users, K) sums over the rounds of each user; as they are where each round is one user."""
+    if users is None:
+        return parts
+    sums = np.zeros((*parts.shape[:-2], int(users.max()) + 1, parts.shape[-1]))
+    np.add.at(np.moveaxis(sums, -2, 0), users, np.moveaxis(parts, -2, 0))
+    return sums

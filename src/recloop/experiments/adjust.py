@@ -15,8 +15,8 @@ class PooledAdjustment:
     """A metric less what its covariates explain, user by user: y - theta' (x - mean of x), in sums.
 
     One theta for all variants, segments and days makes it a metric like any other: its moments add up. It is what a
-    regression within variants gives over all users. ``stats.cuped`` fits theta anew for each comparison and knows the
-    joint covariance of both values; it stands behind the fixed interval.
+    regression within variants gives over all users: segments and days are read by it. ``stats.cuped`` fits theta anew
+    for each comparison and knows the joint covariance of both values; it stands behind the effects over all users.
 
     Args:
         theta: (d,) of the covariates; empty where there are none.
@@ -64,3 +64,7 @@ class PooledAdjustment:
             return Moments(arm.n, mean, m2)
         with_x = float(weights @ arm.products[:, 1])
         return Moments(arm.n, mean, m2, float(arm.means[1]), float(arm.products[1, 1]), with_x)
+
+    def values(self, y: NDArray[np.float64], covariates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) the adjusted numerators of some users, whose covariates are (n, d)."""
+        return y - (covariates - self.centre) @ self.theta
