@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
+from recloop.app.finder import Answered, Finder
 from recloop.app.releases import Load, Releases
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
-from recloop.types import Decision, Event, Feedback, Request
+from recloop.types import Condition, Decision, Event, Feedback, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
 
@@ -45,6 +46,7 @@ class Serving:
         self.engine = engine
         self.releases = releases
         self.experiments = experiments
+        self._finder = Finder(engine)
         self._clock = clock
         self._ids = ids
 
@@ -75,6 +77,18 @@ class Serving:
         decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
         await asyncio.wrap_future(durable)
         return decision
+
+    async def similar(
+        self, item: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, Condition] | None = None
+    ) -> Answered:
+        """The items most like an item, see ``Finder.similar``."""
+        return await asyncio.to_thread(self._finder.similar, item, k, exclude, where or {})
+
+    async def search(
+        self, text: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, Condition] | None = None
+    ) -> Answered:
+        """The items that a sentence asks for, see ``Finder.search``."""
+        return await asyncio.to_thread(self._finder.search, text, k, exclude, where or {})
 
     async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
         """Keep the events that can be kept, and tell of the others: their places and why.

@@ -134,7 +134,9 @@ class Endpoint:
 
 
 def _routed(endpoints: Iterable[Endpoint]) -> list[Routed]:
-    return [Routed(e.route.path, e, methods=[e.route.method], name=e.route.handler.__name__) for e in endpoints]
+    # the id of an item may hold slashes
+    paths = {e: e.route.path.replace("{item}", "{item:path}") for e in endpoints}
+    return [Routed(path, e, methods=[e.route.method], name=e.route.handler.__name__) for e, path in paths.items()]
 
 
 async def _respond(

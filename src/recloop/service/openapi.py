@@ -10,7 +10,7 @@ from recloop import __version__
 from recloop.service.access import PUBLIC
 from recloop.service.problems import MEDIA_TYPE, TITLES
 from recloop.service.route import Page, Route
-from recloop.service.wire import Problem
+from recloop.wire import Problem
 
 BODY_ERRORS = (400, 408, 413, 415, 422)
 KEY_ERRORS = (401, 403)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from recloop.app.engine import NotReadyError
+from recloop.app.engine import NotReadyError, Servable
+from recloop.compose.search import Found
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
 from recloop.experiments.definition import NONE
@@ -15,14 +16,19 @@ from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
-from recloop.service.wire import (
+from recloop.store.experiments import ExperimentRecord
+from recloop.store.releases import ReleaseRecord
+from recloop.types import Event, Feedback, Request
+from recloop.wire import (
     EventsAnswer,
     EventsRequest,
     ExperimentAnswer,
     ExperimentsAnswer,
     FeedbackAnswer,
     FeedbackRequest,
+    FoundItem,
     HealthAnswer,
+    ItemsAnswer,
     LogAnswer,
     LooseEvents,
     NewEvent,
@@ -34,11 +40,11 @@ from recloop.service.wire import (
     ReleaseAnswer,
     ReleasesAnswer,
     Revision,
+    SearchAnswer,
+    SearchRequest,
+    SimilarRequest,
     StepAnswer,
 )
-from recloop.store.experiments import ExperimentRecord
-from recloop.store.releases import ReleaseRecord
-from recloop.types import Event, Feedback, Request
 
 
 class Batch(NamedTuple):
@@ -63,6 +69,7 @@ async def recommend(call: Call) -> RecommendAnswer:
             k=wish.k,
             candidates=wish.candidates,
             exclude=wish.exclude,
+            where=wish.where,
             surface=wish.surface,
             profile=wish.profile,
             context=wish.context,
@@ -92,6 +99,25 @@ async def recommend(call: Call) -> RecommendAnswer:
         steer=parse_steer(wish.steer).said(),
         forced=decision.forced,
     )
+
+
+async def similar_items(call: Call) -> ItemsAnswer:
+    """Items like an item."""
+    wish: SimilarRequest = call.body
+    found, release = await call.serving.similar(call.path["item"], wish.k, wish.exclude, wish.where)
+    return ItemsAnswer(_items(found, release), found.by, release.name)
+
+
+async def search_items(call: Call) -> SearchAnswer:
+    """Items that a sentence asks for."""
+    wish: SearchRequest = call.body
+    found, release = await call.serving.search(wish.text, wish.k, wish.exclude, wish.where)
+    return SearchAnswer(_items(found, release), found.understood, found.by, release.name)
+
+
+def _items(found: Found, release: Servable) -> tuple[FoundItem, ...]:
+    best = zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    return tuple(FoundItem(release.items[item], score, release.titles[item]) for item, score in best)
 
 
 def _testing(wish: RecommendRequest) -> str:
@@ -264,6 +290,16 @@ ROUTES = (
     Route(
         "POST", "/v1/recommend", "recommend", recommend, RecommendAnswer, RecommendRequest, errors=(503,), also=_testing
     ),
+    Route(
+        "POST",
+        "/v1/items/{item}/similar",
+        "recommend",
+        similar_items,
+        ItemsAnswer,
+        SimilarRequest,
+        errors=(404, 503),
+    ),
+    Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
     Route(
         "POST",
         "/v1/events",
