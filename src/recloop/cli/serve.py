@@ -14,6 +14,8 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other hosts than loopback need API keys.")
 @click.option("--port", default=8000, show_default=True, help="0 is any free one.")
 @click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
+@click.option("--origin", "origins", multiple=True,
+              help="Pages of this origin may call, such as https://shop.example; may be given again.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -24,6 +26,7 @@ def serve(
     host: str,
     port: int,
     keys: bool | None,
+    origins: tuple[str, ...],
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -53,6 +56,7 @@ def serve(
         host=host,
         port=port,
         keys=keys,
+        origins=origins,
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,

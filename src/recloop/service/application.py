@@ -5,6 +5,7 @@ import re
 import time
 import traceback
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
-from recloop.service import body
+from recloop.service import body, version
 from recloop.service.access import Access
+from recloop.service.browser import as_request
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
 from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
@@ -33,7 +35,8 @@ _encode = msgspec.json.Encoder().encode
 _safe = re.compile(r"[\w.:-]{1,64}")
 
 JSON = "application/json"
-COMMON = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+COMMON = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")
 
 
 class Application:
@@ -44,15 +47,22 @@ class Application:
         keys_required: whether each request needs an API key.
         access_log: one line per request goes there.
         limit: bytes that a body may have.
+        origins: of pages that may send events.
     """
 
     def __init__(
-        self, serving: Serving, *, keys_required: bool, access_log: AccessLog | None = None, limit: int = LIMIT
+        self,
+        serving: Serving,
+        *,
+        keys_required: bool,
+        access_log: AccessLog | None = None,
+        limit: int = LIMIT,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
         self.observed = Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
         access = Access(serving.store.keys, required=keys_required)
-        endpoints = [Endpoint(route, serving, self.observed, access, limit) for route in TABLE]
+        endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
         self._router = Router(_routed(endpoints), redirect_slashes=False, default=_not_found)
@@ -72,7 +82,7 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *COMMON, (b"x-request-id", request.encode())]
+                message["headers"] = [*message["headers"], COMMON, (b"x-request-id", request.encode())]
             await send(message)
 
         try:
@@ -81,7 +91,11 @@ class Application:
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
         except Exception as error:
-            known = HttpError(error.status_code, *_words(error, scope)) if isinstance(error, HTTPException) else error
+            known = (
+                HttpError(error.status_code, _words(error, scope)[0], advice=_words(error, scope)[1])
+                if isinstance(error, HTTPException)
+                else error
+            )
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
             if status:
@@ -105,12 +119,21 @@ class Application:
 class Endpoint:
     """One line of the table as an ASGI application."""
 
-    def __init__(self, route: Route, serving: Serving, observed: Observed, access: Access, limit: int) -> None:
+    def __init__(
+        self,
+        route: Route,
+        serving: Serving,
+        observed: Observed,
+        access: Access,
+        limit: int,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
         self.route = route
         self._serving = serving
         self._observed = observed
         self._access = access
         self._limit = limit
+        self._origins = origins
         self._decoder = msgspec.json.Decoder(route.request) if route.request else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,6 +141,9 @@ class Endpoint:
         route = self.route
         scope["recloop.route"] = route.path
         headers = Headers(scope=scope)
+        version.check(headers)
+        if route.from_page:
+            headers = as_request(scope, headers, self._origins)
         key = scope["recloop.key"] = self._access.check(headers, route.scope)
         found: Any = None
         if self._decoder is not None:
@@ -128,6 +154,7 @@ class Endpoint:
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
             more = [(b"content-security-policy", given.policy.encode())] if given.policy else []
+            more.append((b"cache-control", given.cache.encode()) if given.cache else NO_STORE)
             await _respond(send, route.status, given.media, given.content, more)
         else:
             await _respond(send, route.status, JSON, _encode(given))
@@ -140,7 +167,7 @@ def _routed(endpoints: Iterable[Endpoint]) -> list[Routed]:
 
 
 async def _respond(
-    send: Send, status: int, media: str, content: bytes, more: Iterable[tuple[bytes, bytes]] = ()
+    send: Send, status: int, media: str, content: bytes, more: Iterable[tuple[bytes, bytes]] = (NO_STORE,)
 ) -> None:
     headers = [(b"content-type", media.encode()), (b"content-length", str(len(content)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -149,7 +176,7 @@ async def _respond(
 
 async def _refuse(error: BaseException, request: str, send: Send, allow: str) -> None:
     document = problem(error, request)
-    more = []
+    more = [NO_STORE]
     if document.status == 401:
         more.append((b"www-authenticate", b"Bearer"))
     if document.status in {408, 413}:
@@ -165,12 +192,13 @@ async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise HTTPException(404)
 
 
-def _words(error: HTTPException, scope: Scope) -> tuple[str, ...]:
+def _words(error: HTTPException, scope: Scope) -> tuple[str, str]:
     """What to say of a path or method that the table does not have; what was sent may hold an id, so it is cut."""
     path = scope["path"][:100]
     if error.status_code == 405:
-        return (f"{scope['method'][:20]} does not work on {path}",)
-    return (f"there is nothing at {path}",)
+        return (f"{scope['method'][:20]} does not work on {path}", f"use {_allow(error)}")
+    close = get_close_matches(path, [route.path for route in TABLE], n=1, cutoff=0.8)
+    return (f"there is nothing at {path}", f"Did you mean {close[0]}?" if close else "the routes are listed at /docs")
 
 
 def _allow(error: BaseException) -> str:

@@ -47,6 +47,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Another version",
     408: "The body took too long",
     409: "Conflict",
     413: "The body is too large",

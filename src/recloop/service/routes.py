@@ -141,6 +141,11 @@ async def add_events(call: Call) -> EventsAnswer:
     return EventsAnswer(appended.accepted, appended.duplicates, tuple(rejected))
 
 
+async def add_page_events(call: Call) -> EventsAnswer:
+    """Keep a batch of events that a page sends by itself; what is accepted is on disk."""
+    return await add_events(call)
+
+
 async def add_feedback(call: Call) -> FeedbackAnswer:
     """Keep a rating, a survey's answer or a comment; it is on disk."""
     said: FeedbackRequest = call.body
@@ -310,6 +315,18 @@ ROUTES = (
         status=202,
         errors=(503,),
         parse=parse_events,
+    ),
+    Route(
+        "POST",
+        "/v1/beacon",
+        "events",
+        add_page_events,
+        EventsAnswer,
+        EventsRequest,
+        status=202,
+        errors=(503,),
+        parse=parse_events,
+        from_page=True,
     ),
     Route("POST", "/v1/feedback", "events", add_feedback, FeedbackAnswer, FeedbackRequest, status=202, errors=(503,)),
     Route("GET", "/v1/experiments", "experiments", list_experiments, ExperimentsAnswer),

@@ -22,6 +22,7 @@ from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
+from recloop.service.browser import origins_of, shared
 from recloop.service.observe import AccessLog
 from recloop.store import Store
 
@@ -43,6 +44,7 @@ class HttpServer(uvicorn.Server):
         limit: bytes that a body may have.
         drain: seconds that requests under way get at the end.
         ready: called with the URL once requests are answered.
+        origins: of pages that may call.
     """
 
     def __init__(
@@ -55,16 +57,19 @@ class HttpServer(uvicorn.Server):
         limit: int = LIMIT,
         drain: float = 10.0,
         ready: Callable[[str], None] | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
         self._serving = serving
         self._listener = listener
         self._ready = ready
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
-        application = Application(serving, keys_required=keys_required, access_log=access_log, limit=limit)
+        application = Application(
+            serving, keys_required=keys_required, access_log=access_log, limit=limit, origins=origins
+        )
         super().__init__(
             uvicorn.Config(
-                application,
+                shared(application, origins),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -186,6 +191,7 @@ class Options(TypedDict, total=False):
         log: where a line per request goes; None writes none.
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
+        origins: of pages that may call, such as ``https://shop.example``; none by default.
     """
 
     release: Path | None
@@ -199,6 +205,7 @@ class Options(TypedDict, total=False):
     log: TextIO | None
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
+    origins: Sequence[str]
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -236,6 +243,7 @@ def background(store_url: str | Path, **options: Unpack[Options]) -> Iterator[Ht
 def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpServer]:
     """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
     host, release = options.get("host", "127.0.0.1"), options.get("release")
+    origins = origins_of(options.get("origins", ()))
     sys.setswitchinterval(SWITCH)
     with (
         listen(host, options.get("port", 8000)) as listener,
@@ -252,6 +260,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             limit=options.get("limit", LIMIT),
             drain=options.get("drain", 10.0),
             ready=options.get("ready"),
+            origins=origins,
         )
 
 
