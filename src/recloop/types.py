@@ -27,7 +27,7 @@ class Event:
     decision: str | None = None
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True,
+class ItemCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True,
                 rename={"among": "in"}):  # fmt: skip
     """What one attribute of an item must be; all that is given must hold. Where it is unknown, nothing is met.
 
@@ -62,7 +62,7 @@ class Request:
     k: int = 10
     candidates: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
-    where: Mapping[str, Condition] = field(default_factory=dict)
+    where: Mapping[str, ItemCondition] = field(default_factory=dict)
     surface: str = "default"
     profile: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)

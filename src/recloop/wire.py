@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from recloop.types import Condition
+from recloop.types import ItemCondition
 
 API = "1"  # the version of the interface, as in /v1
 API_HEADER = "recloop-api"
@@ -17,7 +17,7 @@ Short = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=1, le=1000, description="How many items, at most.")]
 Excluded = Annotated[tuple[Id, ...], Meta(max_length=10_000, description="These items are not shown.")]
 Where = Annotated[
-    dict[str, Condition],
+    dict[str, ItemCondition],
     Meta(max_length=20, description="Attribute of an item (category, brand, year, price) to what it must be."),
 ]
 

@@ -1,4 +1,4 @@
-"""Both clients against a service that fails in every way that the network knows, and against the real one."""
+"""Both clients against a service that fails in every way that the network knows."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from recloop import AsyncClient, Client
 from recloop.client import Retry, ServiceError
 from recloop.client.retry import tries
 from recloop.errors import AccessError, ConflictError, MissingError, RecloopError, ScopeError, SettingError
-from recloop.types import Condition, Event, Feedback
+from recloop.types import Event, Feedback, ItemCondition
 
 URL = "http://shop.test"
 
@@ -157,7 +157,7 @@ def test_events_go_in_batches_and_places_count_from_the_first(call: Both) -> Non
 
 def test_what_goes_along(call: Both) -> None:
     script = Script(last=httpx.Response(200, json={"items": [], "by": "texts", "release": "r"}))
-    call(script, "similar", "a/b ü?", k=3, where={"price": Condition(maximum=9.0)}, key="rlk_1_2")
+    call(script, "similar", "a/b ü?", k=3, where={"price": ItemCondition(maximum=9.0)}, key="rlk_1_2")
     sent = script.seen[0]
     assert sent.url.raw_path == b"/v1/items/a%2Fb%20%C3%BC%3F/similar"
     assert script.bodies == [{"k": 3, "where": {"price": {"maximum": 9.0}}}]

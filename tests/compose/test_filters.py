@@ -5,7 +5,7 @@ import pytest
 
 from recloop.compose.filters import Filters
 from recloop.errors import SettingError
-from recloop.types import Condition
+from recloop.types import ItemCondition
 
 ITEMS = pl.DataFrame(
     {
@@ -18,7 +18,7 @@ ITEMS = pl.DataFrame(
 )
 
 
-def left(**where: Condition) -> str:
+def left(**where: ItemCondition) -> str:
     return "".join(ITEMS["item"].filter(pl.Series(Filters.of(ITEMS).mask(where))))
 
 
@@ -26,23 +26,23 @@ def left(**where: Condition) -> str:
     ("where", "items"),
     [
         ({}, "abcde"),
-        ({"category": Condition(among=("horror",))}, "ac"),
-        ({"category": Condition(among=("HORROR ", "mystery"))}, "abc"),
-        ({"category": Condition(among=("horror",), not_in=("sci-fi",))}, "c"),
-        ({"category": Condition(not_in=("horror",))}, "bde"),
-        ({"category": Condition(among=("western",))}, ""),
-        ({"category": Condition(among=())}, ""),
-        ({"brand": Condition(among=("FOX",))}, "ac"),
-        ({"brand": Condition(among=("rock, paper & co",))}, "b"),
-        ({"brand": Condition(not_in=("fox",))}, "bde"),
-        ({"price": Condition(maximum=10.0)}, "ac"),
-        ({"price": Condition(minimum=10.0, maximum=20.0)}, "cd"),
-        ({"year": Condition(minimum=1985.0, maximum=1995.0)}, "bd"),
-        ({"year": Condition(minimum=2000.0, maximum=1990.0)}, ""),
-        ({"price": Condition(maximum=10.0), "category": Condition(among=("sci-fi",))}, "a"),
+        ({"category": ItemCondition(among=("horror",))}, "ac"),
+        ({"category": ItemCondition(among=("HORROR ", "mystery"))}, "abc"),
+        ({"category": ItemCondition(among=("horror",), not_in=("sci-fi",))}, "c"),
+        ({"category": ItemCondition(not_in=("horror",))}, "bde"),
+        ({"category": ItemCondition(among=("western",))}, ""),
+        ({"category": ItemCondition(among=())}, ""),
+        ({"brand": ItemCondition(among=("FOX",))}, "ac"),
+        ({"brand": ItemCondition(among=("rock, paper & co",))}, "b"),
+        ({"brand": ItemCondition(not_in=("fox",))}, "bde"),
+        ({"price": ItemCondition(maximum=10.0)}, "ac"),
+        ({"price": ItemCondition(minimum=10.0, maximum=20.0)}, "cd"),
+        ({"year": ItemCondition(minimum=1985.0, maximum=1995.0)}, "bd"),
+        ({"year": ItemCondition(minimum=2000.0, maximum=1990.0)}, ""),
+        ({"price": ItemCondition(maximum=10.0), "category": ItemCondition(among=("sci-fi",))}, "a"),
     ],
 )
-def test_what_is_left(where: dict[str, Condition], items: str) -> None:
+def test_what_is_left(where: dict[str, ItemCondition], items: str) -> None:
     assert left(**where) == items
 
 
@@ -50,18 +50,18 @@ def test_what_is_left(where: dict[str, Condition], items: str) -> None:
     ("where", "sentence"),
     [
         (
-            {"colour": Condition(among=("red",))},
+            {"colour": ItemCondition(among=("red",))},
             "'where' names the attribute 'colour', which no item of the catalogue has. Valid: brand, category, price, year.",
         ),
-        ({"prise": Condition(maximum=3.0)}, "which no item of the catalogue has. Did you mean 'price'?"),
-        ({"available": Condition(among=("true",))}, "items that are not available are never shown: leave it out"),
-        ({"price": Condition(among=("3",))}, "'price' is asked for by numbers: 'minimum' or 'maximum'"),
-        ({"brand": Condition(minimum=3.0)}, "'brand' is asked for by names: 'in' or 'not_in'"),
-        ({"category": Condition()}, "the condition on 'category' does not fit"),
-        ({"year": Condition(minimum=3.0, not_in=("x",))}, "the condition on 'year' does not fit"),
+        ({"prise": ItemCondition(maximum=3.0)}, "which no item of the catalogue has. Did you mean 'price'?"),
+        ({"available": ItemCondition(among=("true",))}, "items that are not available are never shown: leave it out"),
+        ({"price": ItemCondition(among=("3",))}, "'price' is asked for by numbers: 'minimum' or 'maximum'"),
+        ({"brand": ItemCondition(minimum=3.0)}, "'brand' is asked for by names: 'in' or 'not_in'"),
+        ({"category": ItemCondition()}, "the condition on 'category' does not fit"),
+        ({"year": ItemCondition(minimum=3.0, not_in=("x",))}, "the condition on 'year' does not fit"),
     ],
 )
-def test_what_does_not_fit(where: dict[str, Condition], sentence: str) -> None:
+def test_what_does_not_fit(where: dict[str, ItemCondition], sentence: str) -> None:
     with pytest.raises(SettingError) as caught:
         left(**where)
     assert sentence in str(caught.value)
@@ -71,4 +71,4 @@ def test_a_catalogue_that_knows_nothing() -> None:
     filters = Filters.of(pl.DataFrame({"item": ["a"]}))
     assert filters.attributes == ()
     with pytest.raises(SettingError, match="There is none yet"):
-        filters.mask({"brand": Condition(among=("x",))})
+        filters.mask({"brand": ItemCondition(among=("x",))})

@@ -10,7 +10,7 @@ from recloop.app.engine import Engine, NotReadyError, Servable
 from recloop.compose.search import Found, search, similar
 from recloop.data.histories import Histories
 from recloop.errors import MissingError
-from recloop.types import Condition
+from recloop.types import ItemCondition
 
 
 class Answered(NamedTuple):
@@ -30,7 +30,7 @@ class Finder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def similar(self, item: str, k: int, exclude: Sequence[str], where: Mapping[str, Condition]) -> Answered:
+    def similar(self, item: str, k: int, exclude: Sequence[str], where: Mapping[str, ItemCondition]) -> Answered:
         """The items most like an item: by the vectors of their texts or of behaviour, whichever the release holds.
 
         Where it holds none, the default policy answers as for somebody who did something with this item alone.
@@ -56,7 +56,7 @@ class Finder:
         there = ranked.items[0] >= 0
         return Answered(Found(ranked.items[0][there].astype(np.int64), ranked.scores[0][there], "policy"), release)
 
-    def search(self, text: str, k: int, exclude: Sequence[str], where: Mapping[str, Condition]) -> Answered:
+    def search(self, text: str, k: int, exclude: Sequence[str], where: Mapping[str, ItemCondition]) -> Answered:
         """The items that a sentence asks for.
 
         Raises:
@@ -74,7 +74,7 @@ class Finder:
         return release
 
 
-def _allowed(release: Servable, exclude: Sequence[str], where: Mapping[str, Condition]) -> NDArray[np.bool_]:
+def _allowed(release: Servable, exclude: Sequence[str], where: Mapping[str, ItemCondition]) -> NDArray[np.bool_]:
     allowed = release.available & release.filters.mask(where) if where else release.available.copy()
     hidden = release.items.indices(exclude)
     allowed[hidden[hidden >= 0]] = False

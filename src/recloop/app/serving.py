@@ -15,7 +15,7 @@ from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
-from recloop.types import Condition, Decision, Event, Feedback, Request
+from recloop.types import Decision, Event, Feedback, ItemCondition, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
 
@@ -79,13 +79,13 @@ class Serving:
         return decision
 
     async def similar(
-        self, item: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, Condition] | None = None
+        self, item: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, ItemCondition] | None = None
     ) -> Answered:
         """The items most like an item, see ``Finder.similar``."""
         return await asyncio.to_thread(self._finder.similar, item, k, exclude, where or {})
 
     async def search(
-        self, text: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, Condition] | None = None
+        self, text: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, ItemCondition] | None = None
     ) -> Answered:
         """The items that a sentence asks for, see ``Finder.search``."""
         return await asyncio.to_thread(self._finder.search, text, k, exclude, where or {})

@@ -11,7 +11,7 @@ import msgspec
 
 from recloop.client.problems import ServiceError, error_of, problem_of
 from recloop.errors import SettingError
-from recloop.types import Condition, Event, Feedback
+from recloop.types import Event, Feedback, ItemCondition
 from recloop.wire import API, API_HEADER, EventsAnswer, PastEvent
 
 BATCH = 1000  # events in one request
@@ -25,7 +25,7 @@ class Wishes(TypedDict, total=False):
     history: Sequence[PastEvent]
     candidates: Sequence[str] | None
     exclude: Sequence[str]
-    where: Mapping[str, Condition]
+    where: Mapping[str, ItemCondition]
     surface: str
     profile: Mapping[str, str]
     context: Mapping[str, str]
@@ -42,7 +42,7 @@ class Narrowed(TypedDict, total=False):
 
     k: int
     exclude: Sequence[str]
-    where: Mapping[str, Condition]
+    where: Mapping[str, ItemCondition]
 
 
 class Sent(NamedTuple):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.facets import Facets
 from recloop.errors import SettingError, nearest
-from recloop.types import Condition
+from recloop.types import ItemCondition
 
 NAMES, NUMBERS = ("category", "brand"), ("year", "price")
 
@@ -25,7 +25,7 @@ class Filters:
 
     >>> items = pl.DataFrame({"category": ["Horror|Sci-Fi", "Comedy", None], "price": [5.0, 20.0, 9.0]})
     >>> filters = Filters.of(items)
-    >>> filters.mask({"price": Condition(maximum=10.0), "category": Condition(not_in=("horror",))}).tolist()
+    >>> filters.mask({"price": ItemCondition(maximum=10.0), "category": ItemCondition(not_in=("horror",))}).tolist()
     [False, False, True]
     """
 
@@ -49,7 +49,7 @@ class Filters:
         }
         return tuple(name for name, known in there.items() if known)
 
-    def mask(self, where: Mapping[str, Condition]) -> NDArray[np.bool_]:
+    def mask(self, where: Mapping[str, ItemCondition]) -> NDArray[np.bool_]:
         """(n_items,) which items meet all conditions.
 
         Raises:
@@ -67,7 +67,7 @@ class Filters:
                 met &= ~self._named(attribute, condition.not_in)
         return met
 
-    def _check(self, attribute: str, condition: Condition) -> None:
+    def _check(self, attribute: str, condition: ItemCondition) -> None:
         if attribute not in self.attributes:
             raise SettingError(
                 f"'where' names the attribute '{attribute}', which no item of the catalogue has",
@@ -84,7 +84,7 @@ class Filters:
                 + ("names: 'in' or 'not_in'" if attribute in NAMES else "numbers: 'minimum' or 'maximum'"),
             )
 
-    def _between(self, attribute: str, condition: Condition) -> NDArray[np.bool_]:
+    def _between(self, attribute: str, condition: ItemCondition) -> NDArray[np.bool_]:
         values = self.facets.year if attribute == "year" else self.facets.price
         low = -np.inf if condition.minimum is None else condition.minimum
         high = np.inf if condition.maximum is None else condition.maximum
