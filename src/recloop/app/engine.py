@@ -79,6 +79,11 @@ class Servable(Protocol):
         ...
 
     @property
+    def lengths(self) -> NDArray[np.float32] | None:
+        """(n_items,) the length of each vector, 1 where it is 0."""
+        ...
+
+    @property
     def steerer(self) -> Steerer:
         """What turns the wishes of a sentence into what they do to the items."""
         ...

@@ -50,7 +50,7 @@ class Finder:
         allowed = _allowed(release, exclude, where)
         if release.vectors is not None:
             by = "texts" if release.encoder else "behaviour"
-            return Answered(similar(release.vectors, place, k, allowed, by), release)
+            return Answered(similar(release.vectors, place, k, allowed, by, release.lengths), release)
         policy = release.policies[release.default_policy]
         ranked = policy.rank(Histories.of([[place]], len(release.items)), min(k, len(release.items)), allowed=allowed)
         there = ranked.items[0] >= 0

@@ -1,7 +1,8 @@
 """Conditions on attributes of items, as what may be shown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from recloop.compose.facets import Facets
 from recloop.errors import SettingError, nearest
 from recloop.types import ItemCondition
 
+KEPT = 32  # answers
 NAMES, NUMBERS = ("category", "brand"), ("year", "price")
 
 
@@ -38,7 +40,7 @@ class Filters:
         brand = items["brand"] if "brand" in items.columns else pl.Series([None] * items.height, dtype=pl.String)
         return cls(Facets.of(items), brand.cast(pl.String).str.strip_chars().str.to_lowercase())
 
-    @property
+    @cached_property
     def attributes(self) -> tuple[str, ...]:
         """What conditions can be put on."""
         there = {
@@ -50,13 +52,20 @@ class Filters:
         return tuple(name for name, known in there.items() if known)
 
     def mask(self, where: Mapping[str, ItemCondition]) -> NDArray[np.bool_]:
-        """(n_items,) which items meet all conditions.
+        """(n_items,) which items meet all conditions; not to be written to: what was asked before is kept.
 
         Raises:
             SettingError: the catalogue does not know an attribute, or a condition does not fit it.
         """
+        return self._kept(frozenset(where.items()))
+
+    @cached_property
+    def _kept(self) -> Callable[[frozenset[tuple[str, ItemCondition]]], NDArray[np.bool_]]:
+        return lru_cache(maxsize=KEPT)(self._met)  # pages ask for the same few again and again
+
+    def _met(self, where: frozenset[tuple[str, ItemCondition]]) -> NDArray[np.bool_]:
         met = np.ones(len(self.brand), dtype=bool)
-        for attribute, condition in where.items():
+        for attribute, condition in sorted(where, key=lambda one: one[0]):
             self._check(attribute, condition)
             if attribute in NUMBERS:
                 met &= self._between(attribute, condition)
@@ -65,6 +74,7 @@ class Filters:
                 met &= self._named(attribute, condition.among)
             if condition.not_in:
                 met &= ~self._named(attribute, condition.not_in)
+        met.setflags(write=False)
         return met
 
     def _check(self, attribute: str, condition: ItemCondition) -> None:

@@ -28,19 +28,39 @@ class Found:
     understood: tuple[str, ...] = ()
 
 
-def similar(vectors: NDArray[np.float32], item: int, k: int, allowed: NDArray[np.bool_], by: str) -> Found:
+def similar(
+    vectors: NDArray[np.float32],
+    item: int,
+    k: int,
+    allowed: NDArray[np.bool_],
+    by: str,
+    lengths: NDArray[np.float32] | None = None,
+) -> Found:
     """The k items whose vectors have the greatest cosine with that of an item.
+
+    Args:
+        vectors: (n_items, d).
+        item: its index; it is not among those found.
+        k: items at most.
+        allowed: (n_items,) which may be shown.
+        by: what the vectors are of.
+        lengths: (n_items,) of the vectors, 1 where they are 0; measured where None.
 
     >>> found = similar(np.array([[1, 0], [2, 0.1], [0, 1]], np.float32), 0, 5, np.ones(3, bool), "texts")
     >>> found.items.tolist(), found.scores.round(2).tolist()
     ([1, 2], [1.0, 0.0])
     """
-    lengths = np.linalg.norm(vectors, axis=1)
-    lengths[lengths == 0] = 1
+    lengths = lengths_of(vectors) if lengths is None else lengths
     scores = (vectors @ (vectors[item] / lengths[item])) / lengths
     scores[~allowed] = -np.inf
     scores[item] = -np.inf
     return _best(scores, k, by)
+
+
+def lengths_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) the length of each vector, 1 where it is 0."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.where(lengths == 0, 1, lengths).astype(np.float32)
 
 
 def search(sentence: str, words: WordIndex, steerer: Steerer, k: int, allowed: NDArray[np.bool_]) -> Found:

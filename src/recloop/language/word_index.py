@@ -56,16 +56,16 @@ class WordIndex:
 
     def score(self, text: str) -> NDArray[np.float32]:
         """(n_texts,) how well each text fits the words, 0 where it holds none of them."""
-        wanted = np.zeros(self.matrix.shape[1], np.float32)
-        wanted[[place for word in words(text) if (place := self.places.get(singular(word))) is not None]] = 1
-        found: NDArray[np.float32] = self.matrix @ wanted
-        return found
+        return np.asarray(self.matrix[:, self._known(text)].sum(axis=1), dtype=np.float32)
 
     def holding_all(self, text: str) -> NDArray[np.bool_]:
         """(n_texts,) which texts hold every word; none where the text has no word."""
-        places = [self.places.get(singular(word)) for word in words(text)]
-        if not places or None in places:
+        if not words(text) or not all(singular(word) in self.places for word in words(text)):
             return np.zeros(self.matrix.shape[0], dtype=bool)
-        distinct = sorted({place for place in places if place is not None})
-        found: NDArray[np.bool_] = (self.matrix[:, distinct] > 0).sum(axis=1) == len(distinct)
+        known = self._known(text)
+        found: NDArray[np.bool_] = (self.matrix[:, known] > 0).sum(axis=1) == len(known)
         return found
+
+    def _known(self, text: str) -> list[int]:
+        """The columns of the words of a text, each once."""
+        return sorted({self.places[form] for word in words(text) if (form := singular(word)) in self.places})

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recloop.compose import Policy, PolicyConfig, build, policy_config
 from recloop.compose.facets import Facets
 from recloop.compose.filters import Filters
+from recloop.compose.search import lengths_of
 from recloop.compose.steering import Steerer
 from recloop.data.dataset import Dataset
 from recloop.data.kinds import Kinds
@@ -98,6 +99,11 @@ class Release:
         """What turns the wishes of a sentence into what they do to the items."""
         vectors = self.vectors if self.encoder else None
         return Steerer(Facets.of(self.catalogue), vectors, self.encoder, self.fingerprint)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32] | None:
+        """(n_items,) the length of each vector, 1 where it is 0; None where there are no vectors."""
+        return None if self.vectors is None else lengths_of(self.vectors)
 
     @cached_property
     def filters(self) -> Filters:
