@@ -17,6 +17,8 @@ FLOORS = [
     "errors",
     "types",
     "progress",
+    "wire",
+    "client",
     "charts",
     "data",
     "stats",

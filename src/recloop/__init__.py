@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncClient": "recloop.client",
+    "Client": "recloop.client",
     "Dataset": "recloop.data.dataset",
     "Decision": "recloop.types",
     "Event": "recloop.types",
@@ -28,6 +30,8 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from recloop.client import AsyncClient as AsyncClient
+    from recloop.client import Client as Client
     from recloop.data.dataset import Dataset as Dataset
     from recloop.errors import RecloopError as RecloopError
     from recloop.experiments.definition import Experiment as Experiment

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -25,16 +27,34 @@ class Event:
     decision: str | None = None
 
 
+class ItemCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True,
+                rename={"among": "in"}):  # fmt: skip
+    """What one attribute of an item must be; all that is given must hold. Where it is unknown, nothing is met.
+
+    Attributes:
+        among: one of these names; written ``in``. Capitals do not count.
+        not_in: none of these names; an item whose attribute is unknown meets it.
+        minimum: at least this number.
+        maximum: at most this number.
+    """
+
+    among: tuple[str, ...] | None = None
+    not_in: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One wish for recommendations.
 
     ``history`` is oldest first; the service adds what it knows of the user. ``candidates`` limits the answer to these
-    items, ``exclude`` removes items. ``profile`` holds attributes of the user (age, gender, country …), ``context``
-    those of the moment. ``time`` is the moment of the request; None means now. ``steer`` is a sentence of wishes
-    ("lighter, no horror, from the nineties"), and ``strength`` what it counts beside the history, from 0 to 1.
-    ``explain`` asks for what moved each item, which costs about as much as a few dozen slates. ``session`` is the id of
-    the visit, for experiments that assign sessions. ``force`` names variants by experiment, for those who test them.
+    items, ``exclude`` removes items, ``where`` asks for attributes of the items (category, brand, year, price).
+    ``profile`` holds attributes of the user (age, gender, country …), ``context`` those of the moment. ``time`` is the
+    moment of the request; None means now. ``steer`` is a sentence of wishes ("lighter, no horror, from the nineties"),
+    and ``strength`` what it counts beside the history, from 0 to 1. ``explain`` asks for what moved each item, which
+    costs about as much as a few dozen slates. ``session`` is the id of the visit, for experiments that assign sessions.
+    ``force`` names variants by experiment, for those who test them.
     """
 
     user: str | None = None
@@ -42,6 +62,7 @@ class Request:
     k: int = 10
     candidates: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    where: Mapping[str, ItemCondition] = field(default_factory=dict)
     surface: str = "default"
     profile: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from recloop.service.application import TABLE
 from recloop.service.route import Route
 from recloop.store.keys import SCOPES
 
-OPEN = {"/health/live", "/health/ready", "/openapi.json", "/docs"}
+OPEN = {"/health/live", "/health/ready", "/openapi.json", "/docs", "/v1/recloop.js"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def closed(serving) -> Iterator[tuple[httpx.Client, dict[str, str]]]:
 
 def ask(client: httpx.Client, route: Route, token: str = "", scheme: str = "Bearer") -> httpx.Response:
     headers = {"Authorization": f"{scheme} {token}"} if token else {}
-    path = route.path.replace("{name}", "nothing")
+    path = route.path.replace("{name}", "nothing").replace("{item}", "nothing")
     return client.request(route.method, path, headers=headers, json={} if route.request else None)
 
 

@@ -72,9 +72,9 @@ def test_wishes_that_are_not_valid(service, wish: object, sentence: str) -> None
 
 def test_routes_and_methods_that_are_not_there(service) -> None:
     client, _ = service
-    assert refused(client.get("/v2"), 404) == "there is nothing at /v2."
+    assert refused(client.get("/v2"), 404) == "there is nothing at /v2; the routes are listed at /docs."
     answer = client.put("/v1/recommend")
-    assert refused(answer, 405) == "PUT does not work on /v1/recommend."
+    assert refused(answer, 405) == "PUT does not work on /v1/recommend; use POST."
     assert answer.headers["allow"] == "POST"
     assert refused(client.post("/v1/recommend", content=b"user=u1"), 415).startswith("the content type is ''")
     missing = client.post("/v1/experiments/hme/start")

@@ -144,7 +144,7 @@ def test_a_batch_is_accepted_in_part(service) -> None:
     assert sentences[0].startswith("the event has an unknown field 'tme'. Did you mean 'time'?")
     assert sentences[1] == "'item' of the event is \"\". It must be a text with a length of at least 1."
     assert sentences[2].endswith("is more than a day ahead; it looks like milliseconds: divide it by 1000.")
-    assert sentences[3] == "The time -1.0 is before 1970."
+    assert sentences[3] == "The time -1.0 is before 1970; send seconds since then, or no time."
     assert sentences[4] == 'the event is "click". It must be an object.'
     assert store.events()["id"].to_list() == ["e1", "e2"]
     text = client.get("/metrics").text

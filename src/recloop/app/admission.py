@@ -19,10 +19,10 @@ def fault(said: Event | Feedback | Request, now: float) -> str:
     time = said.time
     if time is not None and time > now + AHEAD:
         likely = MILLENNIUM < time / 1000 <= now + AHEAD
-        hint = "; it looks like milliseconds: divide it by 1000" if likely else ""
-        return f"The time {time} is more than a day ahead{hint}."
+        hint = "it looks like milliseconds: divide it by 1000" if likely else "set the clock, or send no time"
+        return f"The time {time} is more than a day ahead; {hint}."
     if time is not None and time < 0:
-        return f"The time {time} is before 1970."
+        return f"The time {time} is before 1970; send seconds since then, or no time."
     if isinstance(said, Request):
         return ""
     if said.value is not None and abs(said.value) > LARGEST:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +18,9 @@ from recloop.app.comments import comment_reader, has_language_model
 from recloop.app.load import load_events
 from recloop.app.readout import read_trial
 from recloop.app.run import reproduction, run
+from recloop.client import Client
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import ConflictError, RecloopError
+from recloop.errors import ConflictError
 from recloop.experiments import Experiment, Guardrail, Variant
 from recloop.loop.gate import Gate, gate
 from recloop.loop.plan import read_plan
@@ -149,15 +149,15 @@ def demo(
     sentiment = None if quick else comment_reader()
     with (
         _service(store_file, today.folder, folder / "service.log", seed) as url,
-        httpx.Client(base_url=url, timeout=60, trust_env=False) as http,
+        Client(url, timeout=60.0) as service,
     ):
-        _post(http, "/v1/experiments", _experiment(len(world.population)).to_dict())
-        _post(http, f"/v1/experiments/{EXPERIMENT}/start")
+        _post(service, "/v1/experiments", _experiment(len(world.population)).to_dict())
+        _post(service, f"/v1/experiments/{EXPERIMENT}/start")
         with HttpClient(url) as client:
             traffic = drive(world, client, days=LIVE_DAYS, seed=seed, progress=progress)
-        _post(http, f"/v1/experiments/{EXPERIMENT}/stop")
+        _post(service, f"/v1/experiments/{EXPERIMENT}/stop")
         with progress.task("Read out, decide, release", total=4) as advance:
-            said = _get(http, f"/v1/experiments/{EXPERIMENT}/readout")
+            said = _get(service, f"/v1/experiments/{EXPERIMENT}/readout")
             with Store(store_file) as store:
                 now = world.end + LIVE_DAYS * DAY
                 trial = read_trial(store, EXPERIMENT, now, shown=today, sentiment=sentiment)
@@ -176,8 +176,8 @@ def demo(
                 )
                 with Store(store_file) as store:
                     store.releases.add("2-winner", str(winner.resolve()), load(winner).checksum, actor="recloop demo")
-                _post(http, "/v1/releases/2-winner/promote")
-            active = next(one["name"] for one in _get(http, "/v1/releases")["releases"] if one["active"])
+                _post(service, "/v1/releases/2-winner/promote")
+            active = next(one["name"] for one in _get(service, "/v1/releases")["releases"] if one["active"])
             advance(1)
             page = folder / "report.html"
             finished = Demo(
@@ -327,20 +327,12 @@ def _url(process: "subprocess.Popen[str]", log: Path) -> str:
     raise ConflictError(f"the service did not start (exit {process.wait()})", advice=f"what it said stands in {log}")
 
 
-def _post(http: httpx.Client, path: str, body: Any = None) -> Any:
-    return _checked(http.post(path, json=body if body is not None else {}))
+def _post(service: Client, path: str, body: Any = None) -> Any:
+    return service.call("POST", path, {} if body is None else body, answer=dict)
 
 
-def _get(http: httpx.Client, path: str) -> Any:
-    return _checked(http.get(path))
-
-
-def _checked(answer: httpx.Response) -> Any:
-    if answer.is_error:
-        raise RecloopError(
-            f"the service answered {answer.status_code} to {answer.request.url.path}: {answer.text[:300]}"
-        )
-    return answer.json()
+def _get(service: Client, path: str) -> Any:
+    return service.call("GET", path, answer=dict)
 
 
 def _true_values(world: World, done: Run, release: Release, experiment: Experiment) -> dict[str, float]:

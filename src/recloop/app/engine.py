@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recloop.app.recent import Recent
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.causes import causes
+from recloop.compose.filters import Filters
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
@@ -24,6 +25,7 @@ from recloop.errors import MissingError, RecloopError, nearest
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.language.steer import parse as parse_steer
+from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Request, SlateItem
@@ -78,8 +80,28 @@ class Servable(Protocol):
         ...
 
     @property
+    def lengths(self) -> NDArray[np.float32] | None:
+        """(n_items,) the length of each vector, 1 where it is 0."""
+        ...
+
+    @property
     def steerer(self) -> Steerer:
         """What turns the wishes of a sentence into what they do to the items."""
+        ...
+
+    @property
+    def encoder(self) -> str:
+        """The source of the encoder that made the vectors of texts; "" where they are of behaviour."""
+        ...
+
+    @property
+    def filters(self) -> Filters:
+        """What conditions on attributes of items leave."""
+        ...
+
+    @property
+    def words(self) -> WordIndex:
+        """The words of the items."""
         ...
 
     @property
@@ -212,7 +234,8 @@ class Engine:
 
         Raises:
             NotReadyError: there is no release.
-            SettingError: the request is steered by a sentence, and the release cannot follow it.
+            SettingError: the request is steered by a sentence, and the release cannot follow it; or it asks for
+                attributes that the catalogue does not have.
             StoreError: the decision cannot be kept.
         """
         decision, durable = self.submit(request)
@@ -289,8 +312,9 @@ class Engine:
     def _rules(self, release: Servable, request: Request) -> Rules:
         """What the request allows; here, so that a wish that cannot be followed is told, not covered up."""
         candidates, exclude, steer = request.candidates, request.exclude, request.steer
+        allowed = release.available & release.filters.mask(request.where) if request.where else release.available
         return Rules(
-            allowed=None if release.available.all() else release.available,
+            allowed=None if allowed.all() else allowed,
             exclude=[_known(exclude, release.items)] if exclude else None,
             candidates=[_known(candidates, release.items)] if candidates is not None else None,
             steering=release.steerer.steering([parse_steer(steer, request.strength)]) if steer else None,

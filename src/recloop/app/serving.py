@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -10,6 +10,7 @@ from recloop.app.admission import complete, fault
 from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
+from recloop.app.finder import Answered, Finder
 from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
@@ -18,7 +19,7 @@ from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.ids import new_id
 from recloop.store.writer import PENDING
-from recloop.types import Decision, Event, Feedback, Request
+from recloop.types import Decision, Event, Feedback, ItemCondition, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
 BELIEVED = 1.0  # seconds for which a write that went well is believed
@@ -54,6 +55,7 @@ class Serving:
         self.engine = engine
         self.releases = releases
         self.experiments = experiments
+        self._finder = Finder(engine)
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
@@ -91,6 +93,18 @@ class Serving:
         with self.engine.watch.stage("store"):
             await asyncio.wrap_future(durable)
         return decision
+
+    async def similar(
+        self, item: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, ItemCondition] | None = None
+    ) -> Answered:
+        """The items most like an item, see ``Finder.similar``."""
+        return await asyncio.to_thread(self._finder.similar, item, k, exclude, where or {})
+
+    async def search(
+        self, text: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, ItemCondition] | None = None
+    ) -> Answered:
+        """The items that a sentence asks for, see ``Finder.search``."""
+        return await asyncio.to_thread(self._finder.search, text, k, exclude, where or {})
 
     async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
         """Keep the events that can be kept, and tell of the others: their places and why.

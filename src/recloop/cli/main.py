@@ -20,6 +20,7 @@ COMMANDS = {
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
+    "batch": "batch",
     "experiments": "power",  # the group with its last command
     "releases": "releases",
     "compress": "compress",

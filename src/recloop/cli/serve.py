@@ -20,6 +20,8 @@ from recloop.cli.console import answer, err, json_option, store_option
               help="Take e-mail, phone, card, bank and IP numbers out of free text before it is kept.")  # fmt: skip
 @click.option("--pseudonymise", type=click.Path(path_type=Path, dir_okay=False),
               help="Replace the ids of users by a keyed hash; the file holds the key.")  # fmt: skip
+@click.option("--origin", "origins", multiple=True,
+              help="Pages of this origin may call, such as https://shop.example; may be given again.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -33,6 +35,7 @@ def serve(
     rate: float | None,
     mask: bool,
     pseudonymise: Path | None,
+    origins: tuple[str, ...],
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -65,6 +68,7 @@ def serve(
         rate=rate,
         mask=mask,
         pseudonymise=pseudonymise,
+        origins=origins,
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,

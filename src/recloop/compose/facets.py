@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.language.bounds import Bound
-from recloop.language.lexicon import words
+from recloop.language.lexicon import singular, words
 
 YEARS = ("year", "release_year", "released", "release_date", "published", "publication_year", "date")
 SEPARATORS = r"\s*[|,;/>]\s*"  # "Comedy|Drama", "Comedy, Drama" and "Toys > Dolls" hold two names
@@ -110,11 +110,4 @@ def _categories(items: pl.DataFrame) -> pl.DataFrame:
 
 def _folded(text: str) -> frozenset[str]:
     """The words of a text, one of many as the one: comedies as comedy, children's as children."""
-    return frozenset(_one(word) for word in words(text))
-
-
-def _one(word: str) -> str:
-    word = word.removesuffix("'s").strip("'")
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return frozenset(singular(word) for word in words(text))

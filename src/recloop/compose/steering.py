@@ -120,13 +120,19 @@ class Steerer:
         return Steering(
             rows=np.array([place[steer] if steer else -1 for steer in steers], dtype=np.int64),
             pull=np.array([self._pull(steer, near) for steer in distinct], np.float32).reshape(-1, n),
-            shown=np.array([self._shown(steer) for steer in distinct], bool).reshape(-1, n),
+            shown=np.array([self.shown(steer) for steer in distinct], bool).reshape(-1, n),
             strength=np.array([steer.strength for steer in distinct], np.float32),
         )
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether it holds vectors of the item texts, so that a wish can be about anything."""
+        return self._vectors is not None
+
     # ---- what is left out
 
-    def _shown(self, steer: Steer) -> NDArray[np.bool_]:
+    def shown(self, steer: Steer) -> NDArray[np.bool_]:
+        """(n_items,) which items the wishes do not leave out."""
         shown = np.ones(len(self.facets.year), dtype=bool)
         for phrase in steer.never:
             if (named := self.facets.named(phrase)) is not None:

@@ -161,8 +161,16 @@ class Histories:
         )
 
 
-def _key(request: Request, place: int) -> int:
+def key_of(name: str) -> int:
+    """The key of a request that is known by a name alone.
+
+    >>> key_of("u1") == key_of("u1") != key_of("u2")
+    True
+    """
     from hashlib import blake2b
 
-    name = request.id or request.user or str(place)
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def _key(request: Request, place: int) -> int:
+    return key_of(request.id or request.user or str(place))

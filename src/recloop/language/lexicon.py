@@ -93,12 +93,24 @@ def words(text: str) -> list[str]:
     >>> words("Zelda: Majora's Mask (3DS), 時の")
     ['zelda', "majora's", 'mask', '3ds', '時', 'の']
     """
-    found: list[str] = _words([text])["word"].to_list()
+    found: list[str] = word_table([text])["word"].to_list()
     return found
 
 
-def _words(texts: Sequence[str]) -> pl.DataFrame:
-    """text, word: in order."""
+def singular(word: str) -> str:
+    """One of many as the one, by English endings.
+
+    >>> [singular(word) for word in ("comedies", "films", "children's", "glass")]
+    ['comedy', 'film', 'children', 'glass']
+    """
+    word = word.removesuffix("'s").strip("'")
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def word_table(texts: Sequence[str]) -> pl.DataFrame:
+    """text, word: the words of each text, in order."""
     frame = pl.DataFrame({"word": pl.Series(texts, dtype=pl.String)}).with_row_index("text")
     return (
         frame.with_columns(pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.head(WORDS))
@@ -109,7 +121,7 @@ def _words(texts: Sequence[str]) -> pl.DataFrame:
 
 def _terms(texts: Sequence[str]) -> pl.DataFrame:
     """text, term: each word and each pair of neighbours once per text."""
-    single = _words(texts)
+    single = word_table(texts)
     pairs = single.with_columns(
         word=pl.col("word") + " " + pl.col("word").shift(-1),
         text=pl.when(pl.col("text") == pl.col("text").shift(-1)).then("text"),

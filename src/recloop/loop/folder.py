@@ -62,16 +62,32 @@ def write_whole(target: Path, text: str) -> None:
 
     >>> write_whole(Path(tempfile.mkdtemp()) / "page.html", "<p>whole</p>")
     """
+    with whole_file(target) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A file that appears under its name whole, or not at all; until then what was there stays.
+
+    What is written goes into the draft that is given, which takes the name at the end.
+
+    Raises:
+        MissingError: its folder does not exist.
+        StoreError: the disk is full, read-only or not allowed to be written.
+
+    >>> with whole_file(Path(tempfile.mkdtemp()) / "page.html") as draft:
+    ...     _ = draft.write_text("<p>whole</p>")
+    """
     if not target.parent.is_dir():
         raise MissingError(f"{target} cannot be written: there is no folder {target.parent}", advice="make it first")
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
+        yield draft
+        with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(target)
-    except OSError as error:
+    except Exception as error:
         refused = _refused(error, target)
         if refused is not None:
             raise refused from error

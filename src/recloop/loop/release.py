@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 
 from recloop.compose import Policy, PolicyConfig, build, policy_config
 from recloop.compose.facets import Facets
+from recloop.compose.filters import Filters
+from recloop.compose.search import lengths_of
 from recloop.compose.steering import Steerer
 from recloop.data.dataset import Dataset
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ArtifactError, RecloopError, SettingError, nearest
+from recloop.language.word_index import WordIndex
 from recloop.loop.contents import objection
 from recloop.loop.folder import whole_folder
 from recloop.strategies import Strategy
@@ -53,7 +56,7 @@ class Release:
         strategies: name → fitted strategy.
         items: the ids behind the item indices.
         catalogue: one row per item index: ``item``, ``title`` and ``available``, ``year`` and ``price``
-            (null where unknown), and ``category`` where the catalogue has it.
+            (null where unknown), and ``category`` and ``brand`` where the catalogue has them.
         kinds: what each kind of event is worth.
         vectors: (n_items, d) float32, or None.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
@@ -97,6 +100,23 @@ class Release:
         """What turns the wishes of a sentence into what they do to the items."""
         vectors = self.vectors if self.encoder else None
         return Steerer(Facets.of(self.catalogue), vectors, self.encoder, self.fingerprint)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32] | None:
+        """(n_items,) the length of each vector, 1 where it is 0; None where there are no vectors."""
+        return None if self.vectors is None else lengths_of(self.vectors)
+
+    @cached_property
+    def filters(self) -> Filters:
+        """What conditions on attributes of items leave."""
+        return Filters.of(self.catalogue)
+
+    @cached_property
+    def words(self) -> WordIndex:
+        """The words of the items: titles, categories and brands."""
+        known = [name for name in ("title", "category", "brand") if name in self.catalogue.columns]
+        texts = self.catalogue.select(pl.concat_str(known, separator=" ", ignore_nulls=True))
+        return WordIndex.of(texts.to_series().to_list())
 
     @cached_property
     def checksum(self) -> str:
@@ -367,7 +387,7 @@ def _catalogue(dataset: Dataset) -> pl.DataFrame:
     )
     facets = Facets.of(items)
     known = {name: pl.Series(getattr(facets, name)).fill_nan(None) for name in ("year", "price")}
-    kept = [pl.col("category").cast(pl.String)] if "category" in columns else []
+    kept = [pl.col(name).cast(pl.String) for name in ("category", "brand") if name in columns]
     return items.select("item", title.alias("title"), there.alias("available"), *kept).with_columns(**known)
 
 

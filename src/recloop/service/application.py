@@ -6,6 +6,7 @@ import re
 import time
 import traceback
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -16,8 +17,9 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
-from recloop.service import body
+from recloop.service import body, version
 from recloop.service.access import Access
+from recloop.service.browser import as_request
 from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
@@ -35,7 +37,8 @@ _encode = msgspec.json.Encoder().encode
 _safe = re.compile(r"[\w.:-]{1,64}")
 
 JSON = "application/json"
-COMMON = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+COMMON = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 BROWSER = (
     (b"x-frame-options", b"DENY"),
@@ -56,6 +59,7 @@ class Application:
         access_log: one line per request goes there.
         limit: bytes that a body may have.
         rate: requests a second of a key that has no rate of its own; None for no limit.
+        origins: of pages that may send events.
     """
 
     def __init__(
@@ -67,11 +71,12 @@ class Application:
         access_log: AccessLog | None = None,
         limit: int = LIMIT,
         rate: float | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
         self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
         access = Access(serving.store.keys, required=keys_required, rate=rate)
-        endpoints = [Endpoint(route, serving, self.observed, access, limit) for route in TABLE]
+        endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
         self._router = Router(_routed(endpoints), redirect_slashes=False, default=_not_found)
@@ -97,7 +102,7 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *COMMON, (b"x-request-id", request.encode())]
+                message["headers"] = [*message["headers"], COMMON, (b"x-request-id", request.encode())]
             await send(message)
 
         self.observed.under_way.inc()
@@ -107,7 +112,10 @@ class Application:
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
         except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent
-            known = HttpError(error.status_code, *_words(error, scope)) if isinstance(error, HTTPException) else error
+            known: Exception = error
+            if isinstance(error, HTTPException):
+                given, advice = _words(error, scope)
+                known = HttpError(error.status_code, given, advice=advice)
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
             if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
@@ -137,12 +145,21 @@ class Application:
 class Endpoint:
     """One line of the table as an ASGI application."""
 
-    def __init__(self, route: Route, serving: Serving, observed: Observed, access: Access, limit: int) -> None:
+    def __init__(
+        self,
+        route: Route,
+        serving: Serving,
+        observed: Observed,
+        access: Access,
+        limit: int,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
         self.route = route
         self._serving = serving
         self._observed = observed
         self._access = access
         self._limit = limit
+        self._origins = origins
         self._decoder = msgspec.json.Decoder(route.request) if route.request else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,6 +167,9 @@ class Endpoint:
         route = self.route
         scope["recloop.route"] = route.path
         headers = Headers(scope=scope)
+        version.check(headers)
+        if route.from_page:
+            headers = as_request(scope, headers, self._origins)
         key = scope["recloop.key"] = self._access.admit(headers, route.scope)
         found: Any = None
         if self._decoder is not None:
@@ -159,14 +179,17 @@ class Endpoint:
                 self._access.check(headers, scope_too)
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
-            more = _guarded(given) if given.media.startswith("text/html") else ()
+            more = _guarded(given) if given.media.startswith("text/html") else []
+            more.append((b"cache-control", given.cache.encode()) if given.cache else NO_STORE)
             await _respond(send, route.status, given.media, given.content, more)
         else:
             await _respond(send, route.status, JSON, _encode(given))
 
 
 def _routed(endpoints: Iterable[Endpoint]) -> list[Routed]:
-    return [Routed(e.route.path, e, methods=[e.route.method], name=e.route.handler.__name__) for e in endpoints]
+    # the id of an item may hold slashes
+    paths = {e: e.route.path.replace("{item}", "{item:path}") for e in endpoints}
+    return [Routed(path, e, methods=[e.route.method], name=e.route.handler.__name__) for e, path in paths.items()]
 
 
 def _guarded(page: Page) -> list[tuple[bytes, bytes]]:
@@ -175,7 +198,7 @@ def _guarded(page: Page) -> list[tuple[bytes, bytes]]:
 
 
 async def _respond(
-    send: Send, status: int, media: str, content: bytes, more: Iterable[tuple[bytes, bytes]] = ()
+    send: Send, status: int, media: str, content: bytes, more: Iterable[tuple[bytes, bytes]] = (NO_STORE,)
 ) -> None:
     headers = [(b"content-type", media.encode()), (b"content-length", str(len(content)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -184,7 +207,7 @@ async def _respond(
 
 async def _refuse(error: BaseException, request: str, send: Send, allow: str) -> None:
     document = problem(error, request)
-    more = []
+    more = [NO_STORE]
     if document.status == 401:
         more.append((b"www-authenticate", b"Bearer"))
     if document.status in {408, 413}:
@@ -201,12 +224,13 @@ async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise HTTPException(404)
 
 
-def _words(error: HTTPException, scope: Scope) -> tuple[str, ...]:
+def _words(error: HTTPException, scope: Scope) -> tuple[str, str]:
     """What to say of a path or method that the table does not have; what was sent may hold an id, so it is cut."""
     path = scope["path"][:100]
     if error.status_code == 405:
-        return (f"{scope['method'][:20]} does not work on {path}",)
-    return (f"there is nothing at {path}",)
+        return (f"{scope['method'][:20]} does not work on {path}", f"use {_allow(error)}")
+    close = get_close_matches(path, [route.path for route in TABLE], n=1, cutoff=0.8)
+    return (f"there is nothing at {path}", f"Did you mean {close[0]}?" if close else "the routes are listed at /docs")
 
 
 def _allow(error: BaseException) -> str:

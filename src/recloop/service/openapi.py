@@ -10,10 +10,18 @@ from recloop import __version__
 from recloop.service.access import PUBLIC
 from recloop.service.problems import MEDIA_TYPE, TITLES
 from recloop.service.route import Page, Route
-from recloop.service.wire import Problem
+from recloop.wire import Problem
 
 BODY_ERRORS = (400, 408, 413, 415, 422)
 KEY_ERRORS = (401, 403)
+ALWAYS = (406,)
+PAGE_KEY = {
+    "name": "key",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The key, for pages: they cannot set a header.",
+}
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
@@ -50,7 +58,8 @@ def _operation(route: Route, reference: dict[Any, Any]) -> dict[str, Any]:
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in re.findall(r"{(\w+)}", route.path)
-        ],
+        ]
+        + [dict(PAGE_KEY)] * route.from_page,
         "security": [] if route.scope == PUBLIC else [{"key": []}],
     }
     if route.scope != PUBLIC:
@@ -58,14 +67,22 @@ def _operation(route: Route, reference: dict[Any, Any]) -> dict[str, Any]:
     if route.request is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": reference[route.request]}},
+            "content": {
+                media: {"schema": reference[route.request]}
+                for media in ("application/json", *(("text/plain",) if route.from_page else ()))
+            },
         }
     if route.answer is Page:
         content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
     else:
         content = {"application/json": {"schema": reference[route.answer]}}
     responses: dict[str, Any] = {str(route.status): {"description": route.summary + ".", "content": content}}
-    expected = {*route.errors, *(KEY_ERRORS if route.scope != PUBLIC else ()), *(BODY_ERRORS if route.request else ())}
+    expected = {
+        *ALWAYS,
+        *route.errors,
+        *(KEY_ERRORS if route.scope != PUBLIC else ()),
+        *(BODY_ERRORS if route.request else ()),
+    }
     for status in sorted(expected):
         responses[str(status)] = {
             "description": TITLES[status] + ".",

@@ -29,10 +29,21 @@ async def docs(_call: Call) -> Page:
     return Page(_page(), "text/html; charset=utf-8", _content_policy())
 
 
+async def script(_call: Call) -> Page:
+    """What sends views and clicks of a page."""
+    return Page(_script(), "text/javascript; charset=utf-8", cache="public, max-age=3600")
+
+
 PAGES = (
+    Route("GET", "/v1/recloop.js", PUBLIC, script, Page),
     Route("GET", "/openapi.json", PUBLIC, openapi, Page),
     Route("GET", "/docs", PUBLIC, docs, Page),
 )
+
+
+@cache
+def _script() -> bytes:
+    return files("recloop.service").joinpath("templates/recloop.js").read_bytes()
 
 
 @cache

@@ -7,7 +7,7 @@ import msgspec
 
 from recloop.compose.typed import TOML, in_words, value_at
 from recloop.errors import RecloopError, nearest
-from recloop.service.wire import Problem, Rejected
+from recloop.wire import Problem, Rejected
 
 MEDIA_TYPE = "application/problem+json"
 JSON = TOML | {"object": "an object", "null": "null"}
@@ -50,6 +50,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Another version",
     408: "The body took too long",
     409: "Conflict",
     413: "The body is too large",
@@ -156,6 +157,8 @@ def _struct(shape: msgspec.inspect.Type) -> msgspec.inspect.StructType:
             shape = shape.type
         elif isinstance(shape, msgspec.inspect.UnionType):
             shape = next(option for option in shape.types if not isinstance(option, msgspec.inspect.NoneType))
+        elif isinstance(shape, msgspec.inspect.DictType):
+            shape = shape.value_type
         else:
             assert isinstance(shape, msgspec.inspect.VarTupleType | msgspec.inspect.ListType)
             shape = shape.item_type

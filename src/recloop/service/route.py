@@ -28,6 +28,7 @@ class Page:
     content: bytes
     media: str
     policy: str = ""
+    cache: str = ""
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -37,7 +38,8 @@ Handler = Callable[[Call], Awaitable[Any]]
 class Route:
     """A line of the table. ``scope`` is what a key needs; ``errors`` are the statuses that it may answer besides.
 
-    ``also`` names the scope that some bodies need besides, "" for those that need none.
+    ``also`` names the scope that some bodies need besides, "" for those that need none. ``from_page`` takes what a page
+    can send by ``sendBeacon``.
     """
 
     method: str
@@ -50,6 +52,7 @@ class Route:
     errors: tuple[int, ...] = ()
     parse: Callable[[bytes], Any] | None = None
     also: Callable[[Any], str] | None = None
+    from_page: bool = False
 
     @property
     def summary(self) -> str:

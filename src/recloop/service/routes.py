@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from recloop.app.engine import NotReadyError
+from recloop.app.engine import NotReadyError, Servable
+from recloop.compose.search import Found
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
 from recloop.experiments.definition import NONE
@@ -16,14 +17,19 @@ from recloop.service.access import PUBLIC
 from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
-from recloop.service.wire import (
+from recloop.store.experiments import ExperimentRecord
+from recloop.store.releases import ReleaseRecord
+from recloop.types import Event, Feedback, Request
+from recloop.wire import (
     EventsAnswer,
     EventsRequest,
     ExperimentAnswer,
     ExperimentsAnswer,
     FeedbackAnswer,
     FeedbackRequest,
+    FoundItem,
     HealthAnswer,
+    ItemsAnswer,
     LogAnswer,
     LooseEvents,
     NewEvent,
@@ -35,11 +41,11 @@ from recloop.service.wire import (
     ReleaseAnswer,
     ReleasesAnswer,
     Revision,
+    SearchAnswer,
+    SearchRequest,
+    SimilarRequest,
     StepAnswer,
 )
-from recloop.store.experiments import ExperimentRecord
-from recloop.store.releases import ReleaseRecord
-from recloop.types import Event, Feedback, Request
 
 
 class Batch(NamedTuple):
@@ -64,6 +70,7 @@ async def recommend(call: Call) -> RecommendAnswer:
             k=wish.k,
             candidates=wish.candidates,
             exclude=wish.exclude,
+            where=wish.where,
             surface=wish.surface,
             profile=wish.profile,
             context=wish.context,
@@ -95,6 +102,25 @@ async def recommend(call: Call) -> RecommendAnswer:
     )
 
 
+async def similar_items(call: Call) -> ItemsAnswer:
+    """Items like an item."""
+    wish: SimilarRequest = call.body
+    found, release = await call.serving.similar(call.path["item"], wish.k, wish.exclude, wish.where)
+    return ItemsAnswer(_items(found, release), found.by, release.name)
+
+
+async def search_items(call: Call) -> SearchAnswer:
+    """Items that a sentence asks for."""
+    wish: SearchRequest = call.body
+    found, release = await call.serving.search(wish.text, wish.k, wish.exclude, wish.where)
+    return SearchAnswer(_items(found, release), found.understood, found.by, release.name)
+
+
+def _items(found: Found, release: Servable) -> tuple[FoundItem, ...]:
+    best = zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    return tuple(FoundItem(release.items[item], score, release.titles[item]) for item, score in best)
+
+
 def _testing(wish: RecommendRequest) -> str:
     return "experiments" if wish.force else ""
 
@@ -114,6 +140,11 @@ async def add_events(call: Call) -> EventsAnswer:
     if len(rejected) == len(batch.events) + len(batch.rejected):
         raise RejectedError(tuple(rejected))
     return EventsAnswer(appended.accepted, appended.duplicates, tuple(rejected))
+
+
+async def add_page_events(call: Call) -> EventsAnswer:
+    """Keep a batch of events that a page sends by itself; what is accepted is on disk."""
+    return await add_events(call)
 
 
 async def add_feedback(call: Call) -> FeedbackAnswer:
@@ -267,6 +298,16 @@ ROUTES = (
     ),
     Route(
         "POST",
+        "/v1/items/{item}/similar",
+        "recommend",
+        similar_items,
+        ItemsAnswer,
+        SimilarRequest,
+        errors=(404, 503),
+    ),
+    Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
+    Route(
+        "POST",
         "/v1/events",
         "events",
         add_events,
@@ -275,6 +316,18 @@ ROUTES = (
         status=202,
         errors=(503,),
         parse=parse_events,
+    ),
+    Route(
+        "POST",
+        "/v1/beacon",
+        "events",
+        add_page_events,
+        EventsAnswer,
+        EventsRequest,
+        status=202,
+        errors=(503,),
+        parse=parse_events,
+        from_page=True,
     ),
     Route("POST", "/v1/feedback", "events", add_feedback, FeedbackAnswer, FeedbackRequest, status=202, errors=(503,)),
     Route("GET", "/v1/experiments", "experiments", list_experiments, ExperimentsAnswer),

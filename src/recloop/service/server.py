@@ -24,6 +24,7 @@ from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
+from recloop.service.browser import origins_of, shared
 from recloop.service.logs import json_logs
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.patience import PatientProtocol
@@ -50,6 +51,7 @@ class HttpServer(uvicorn.Server):
         drain: seconds that requests under way get at the end.
         ready: called with the URL once requests are answered.
         rate: requests a second of a key that has no rate of its own.
+        origins: of pages that may call.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class HttpServer(uvicorn.Server):
         drain: float = 10.0,
         ready: Callable[[str], None] | None = None,
         rate: float | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
         self._serving = serving
         self._listener = listener
@@ -71,11 +74,17 @@ class HttpServer(uvicorn.Server):
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
         application = Application(
-            serving, keys_required=keys_required, observed=observed, access_log=access_log, limit=limit, rate=rate
+            serving,
+            keys_required=keys_required,
+            observed=observed,
+            access_log=access_log,
+            limit=limit,
+            rate=rate,
+            origins=origins,
         )
         super().__init__(
             uvicorn.Config(
-                application,
+                shared(application, origins),
                 http=PatientProtocol,
                 log_config=None,
                 access_log=False,
@@ -201,6 +210,7 @@ class Options(TypedDict, total=False):
         rate: requests a second of a key that has no rate of its own; None for no limit.
         mask: whether addresses and numbers are taken out of free text.
         pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
+        origins: of pages that may call, such as ``https://shop.example``; none by default.
     """
 
     release: Path | None
@@ -217,6 +227,7 @@ class Options(TypedDict, total=False):
     rate: float | None
     mask: bool
     pseudonymise: Path | None
+    origins: Sequence[str]
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -254,6 +265,7 @@ def background(store_url: str | Path, **options: Unpack[Options]) -> Iterator[Ht
 def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpServer]:
     """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
     host, release = options.get("host", "127.0.0.1"), options.get("release")
+    origins = origins_of(options.get("origins", ()))
     sys.setswitchinterval(SWITCH)
     with (
         listen(host, options.get("port", 8000)) as listener,
@@ -286,6 +298,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             drain=options.get("drain", 10.0),
             ready=options.get("ready"),
             rate=options.get("rate"),
+            origins=origins,
         )
 
 

@@ -3,28 +3,29 @@
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import httpx
-import msgspec
 
-from recloop.errors import RecloopError
+from recloop.client import Client, Retry, ServiceError
 
 Body = Mapping[str, Any]
 EVENTS = 500  # in one request
-AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
-class Client(Protocol):
+class Visited(Protocol):
     """The service as simulated users see it; bodies and answers are those of the HTTP routes.
 
     ``latencies`` holds the seconds of each answer to ``recommend``, ``retries`` how often something was sent again.
     """
 
     latencies: list[float]
-    retries: int
+
+    @property
+    def retries(self) -> int:
+        """How often something was sent again."""
+        ...
 
     def recommend(self, requests: Sequence[Body]) -> list[Body]:
         """The answer to each request (``POST /v1/recommend``), in the same order."""
@@ -39,30 +40,23 @@ class Client(Protocol):
         ...
 
 
-class ServiceError(RecloopError):
-    """The service that simulated users visit refused, or did not answer."""
-
-    exit_code: ClassVar[int] = 7
-    status: ClassVar[int] = 502
-
-
 class HttpClient:
-    """A client over HTTP with kept-alive connections, several requests at a time.
+    """Many users at a time on one ``recloop.Client``. Use it as a context.
 
-    What fails on the way is sent again with the same ids, so that nothing counts twice. Use it as a context. Threads
-    and not coroutines: httpx takes a third of the processor time this way.
+    Simulated users make the ids of their events themselves, so that nothing counts twice. Threads and not coroutines:
+    httpx takes a third of the processor time this way.
 
     Args:
         url: of the service, such as ``http://127.0.0.1:8080``.
         key: API key; none where None.
         connections: requests under way at the same time.
-        retries: how often one request is sent again, at most.
-        patience: seconds to wait before it is sent again for the first time; each further wait is twice as long.
+        retry: how often one request is sent again.
         timeout: seconds to wait for an answer.
         transport: another way than sockets, for tests.
 
     Raises:
-        ServiceError: the service refused (the text of its answer is in the error), or every try failed.
+        RecloopError: the service refused; the text is its own sentence.
+        ServiceError: every try failed.
     """
 
     def __init__(
@@ -71,27 +65,13 @@ class HttpClient:
         *,
         key: str | None = None,
         connections: int = 8,
-        retries: int = 5,
-        patience: float = 0.1,
+        retry: Retry | None = None,
         timeout: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.latencies: list[float] = []
-        self.retries = 0
-        self._url = url
-        self._tries = retries
-        self._patience = patience
-        self._lock = Lock()
         self._threads = ThreadPoolExecutor(connections, "simulated-users")
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
-        self._http = httpx.Client(
-            base_url=url,
-            headers=headers,
-            timeout=timeout,
-            transport=transport,
-            trust_env=False,  # a proxy of the environment is not for the loopback
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        )
+        self._client = Client(url, key=key, timeout=timeout, retry=retry, connections=connections, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +84,12 @@ class HttpClient:
     def close(self) -> None:
         """Close the connections."""
         self._threads.shutdown(cancel_futures=True)
-        self._http.close()
+        self._client.close()
+
+    @property
+    def retries(self) -> int:
+        """How often something was sent again."""
+        return self._client.retries
 
     def recommend(self, requests: Sequence[Body]) -> list[Body]:
         """The answer to each request, in the same order."""
@@ -129,25 +114,4 @@ class HttpClient:
         return answer, time.perf_counter() - start
 
     def _post(self, path: str, body: Body) -> Body:
-        content, failed = msgspec.json.encode(body), ""
-        for again in range(self._tries + 1):
-            if again:
-                with self._lock:
-                    self.retries += 1
-                time.sleep(self._patience * 2 ** (again - 1))
-            try:
-                answer = self._http.post(path, content=content)
-            except httpx.TransportError as error:
-                failed = type(error).__name__
-                continue
-            if answer.status_code in AGAIN:
-                failed = f"status {answer.status_code}"
-                continue
-            if answer.is_error:
-                raise ServiceError(f"{path} answered {answer.status_code}: {answer.text[:500]}")
-            found: Body = msgspec.json.decode(answer.content)
-            return found
-        raise ServiceError(
-            f"{self._url}{path} failed {self._tries + 1} times, at last with {failed}",
-            advice="look whether the service runs, and at its log",
-        )
+        return self._client.call("POST", path, body, answer=dict)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recloop.data.vocabulary import Vocabulary
 from recloop.progress import SILENT, Progress
 from recloop.simulate.behaviour import FIXED_DRAWS, Reactions, Slates, Users
-from recloop.simulate.client import Body, Client, HttpClient
+from recloop.simulate.client import Body, HttpClient, Visited
 from recloop.simulate.log import HOUR, PAGE, search
 from recloop.simulate.luck import luck_of
 from recloop.simulate.memory import Memory
@@ -69,7 +69,7 @@ class Traffic:
 
 def drive(
     world: World,
-    client: Client,
+    client: Visited,
     *,
     days: int = 7,
     users: Users | None = None,
@@ -142,7 +142,7 @@ class _Trip:
     """One drive: the world, the service, and what has been counted so far."""
 
     def __init__(
-        self, world: World, client: Client, memory: Memory, plan: Visits, seed: int, k: int, surface: str
+        self, world: World, client: Visited, memory: Memory, plan: Visits, seed: int, k: int, surface: str
     ) -> None:
         self.world, self.client, self.memory, self.plan = world, client, memory, plan
         self.seed, self.k, self.surface = seed, k, surface

@@ -10,6 +10,11 @@ from recloop.store.audit import Audit
 from recloop.store.database import Database
 
 DRAFT, RUNNING, STOPPED = "draft", "running", "stopped"
+_ADVICE = {
+    DRAFT: "start it first",
+    RUNNING: "it runs already",
+    STOPPED: "revise it: its next version begins as a draft",
+}
 DECIDED = "decide experiment"
 
 
@@ -168,7 +173,7 @@ class ExperimentRecords:
                 raise ConflictError(
                     f"experiment '{name}' is {record.state}",
                     allowed=f"only one that is {before} can become {after}",
-                    advice="revise it: the next version is a draft" if before == DRAFT else "",
+                    advice=_ADVICE[record.state],
                 )
             changed = change(connection, record, self._database.clock())
             return self._become(connection, record, after, changed, actor, action or f"experiment {after}", detail)

@@ -5,10 +5,21 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from recloop.types import ItemCondition
+
+API = "1"  # the version of the interface, as in /v1
+API_HEADER = "recloop-api"
+
 Id = Annotated[str, Meta(min_length=1, max_length=256, description="An id of your own: any text.")]
 Kind = Annotated[str, Meta(min_length=1, max_length=64, description="What happened: view, click, purchase, rating …")]
 Time = Annotated[float, Meta(description="Seconds since 1970 in UTC. Without it, the moment of the request.")]
 Short = Annotated[str, Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=1, le=1000, description="How many items, at most.")]
+Excluded = Annotated[tuple[Id, ...], Meta(max_length=10_000, description="These items are not shown.")]
+Where = Annotated[
+    dict[str, ItemCondition],
+    Meta(max_length=20, description="Attribute of an item (category, brand, year, price) to what it must be."),
+]
 
 
 class PastEvent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -25,14 +36,15 @@ class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A wish for recommendations."""
 
     user: Annotated[Id | None, Meta(description="Who asks. Without it the user is anonymous.")] = None
-    k: Annotated[int, Meta(ge=1, le=1000, description="How many items, at most.")] = 10
+    k: Count = 10
     history: Annotated[
         tuple[PastEvent, ...], Meta(max_length=1000, description="Events that the service may not know, oldest first.")
     ] = ()
     candidates: Annotated[
         Annotated[tuple[Id, ...], Meta(max_length=10_000)] | None, Meta(description="Only these items may be shown.")
     ] = None
-    exclude: Annotated[tuple[Id, ...], Meta(max_length=10_000, description="These items are not shown.")] = ()
+    exclude: Excluded = ()
+    where: Where = {}
     surface: Annotated[Short, Meta(description="Where the slate is shown: home, basket, mail …")] = "default"
     profile: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the user.")] = {}
     context: Annotated[dict[str, Short], Meta(max_length=50, description="Attributes of the moment.")] = {}
@@ -80,6 +92,50 @@ class RecommendAnswer(Struct, frozen=True):
     )
     steer: Annotated[tuple[str, ...], Meta(description="How the sentence of wishes was understood.")] = ()
     forced: Annotated[bool, Meta(description="The variant was given by hand; readouts leave the user out.")] = False
+
+
+class SimilarRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A wish for items like one item."""
+
+    k: Count = 10
+    exclude: Excluded = ()
+    where: Where = {}
+
+
+class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A sentence that says which items are looked for."""
+
+    text: Annotated[
+        str, Meta(min_length=1, max_length=500, description="Words, or a sentence: a light comedy, nothing with war.")
+    ]
+    k: Count = 10
+    exclude: Excluded = ()
+    where: Where = {}
+
+
+class FoundItem(Struct, frozen=True):
+    """An item that fits, and how well: 1 is the best there can be."""
+
+    item: str
+    score: float
+    title: str
+
+
+class ItemsAnswer(Struct, frozen=True):
+    """Items, best first. No decision is kept."""
+
+    items: tuple[FoundItem, ...]
+    by: Annotated[str, Meta(description="texts: vectors of the item texts; behaviour: vectors of what users did.")]
+    release: str
+
+
+class SearchAnswer(Struct, frozen=True):
+    """Items, best first, and how the sentence was understood. No decision is kept."""
+
+    items: tuple[FoundItem, ...]
+    understood: tuple[str, ...]
+    by: Annotated[str, Meta(description="words, or words and texts: also the vectors of the item texts.")]
+    release: str
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
