@@ -97,6 +97,7 @@ def test_several_pairs_share_alpha_in_the_boundaries() -> None:
     test = trial(variants={**AB, "c": Variant(policy="other")})
     found = read_out(test, table(3, 1000, names=("a", "b", "c")), now=1e6, catalogue=ONE)
     assert {one.effect.alpha for one in found.of("spend_per_user")} == {0.025}
+    assert "Intervals at 97.5% over all looks, of planned look 5 of 5" in decide(test, found).paragraph
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,8 @@ class _Case:
         if look := readout.look:
             of = len(self.experiment.looks)
             how = f"of planned look {look.number} of {of}, over the {look.users:,} users who came first"
-            return f"Intervals at {1 - self.experiment.alpha:.0%} over all looks, {how}."
+            level = 100 * (1 - self.experiment.alpha / len(self.experiment.pairs))
+            return f"Intervals at {level:.3g}% over all looks, {how}."
         return f"Intervals at {1 - self.experiment.alpha:.0%}, {MADE[readout.basis]}."
 
     def _facts(self) -> tuple[str, ...]:
