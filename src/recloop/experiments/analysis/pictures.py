@@ -101,7 +101,7 @@ def traffic(analysis: "Analysis") -> Picture:
 def _who(analysis: "Analysis", treatment: str, control: str) -> str:
     if len(analysis.experiment.pairs) == 1:
         return ""
-    return f", {treatment}" + (f" against {control}" if len(analysis.experiment.controls) > 1 else "")
+    return f"\n{treatment}" + (f" against {control}" if len(analysis.experiment.controls) > 1 else "")
 
 
 def _dates(times: list[float]) -> list[tuple[float, str]]:
