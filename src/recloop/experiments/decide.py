@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import GuardrailResult
+from recloop.experiments.json_values import to_json
 from recloop.experiments.outlook import POWER, Outlook, outlook
-from recloop.experiments.readout import Comparison, Readout, to_json
+from recloop.experiments.readout import Comparison, Readout
 from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
 Outcome = Literal["ship", "keep_running", "roll_back", "inconclusive", "invalid"]

@@ -28,6 +28,7 @@ from recloop.experiments.counted import counted, with_notes
 from recloop.experiments.definition import Experiment
 from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
+from recloop.experiments.json_values import to_json
 from recloop.experiments.lifts import Lift, lift
 from recloop.experiments.segments import Cells, Segments, segments
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
@@ -220,20 +221,6 @@ def _from_effects(
         counted = daily.join(table.select("user"), on="user", how="semi")
         found.append(novelty_check(counted, metric, experiment.pairs))
     return found
-
-
-def to_json(value: Any) -> Any:
-    """A value of dataclasses, mappings and tuples as JSON values; NaN and infinite become None."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {key: to_json(entry) for key, entry in value.items()}
-        case tuple() | list():
-            return [to_json(entry) for entry in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return value
 
 
 def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:

@@ -16,7 +16,8 @@ from recloop.experiments.analysis.scan import Scan
 from recloop.experiments.analysis.tables import checks, tables
 from recloop.experiments.decide import Verdict
 from recloop.experiments.definition import Experiment
-from recloop.experiments.readout import Readout, to_json
+from recloop.experiments.json_values import to_json
+from recloop.experiments.readout import Readout
 from recloop.stats import Effect
 
 if TYPE_CHECKING:
