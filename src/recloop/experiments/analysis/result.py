@@ -86,7 +86,7 @@ class Analysis:
         """Verdict, tables and checks as Markdown."""
         parts = [f"# Experiment {self.experiment.name}", self.verdict.sentence]
         for one in tables(self):
-            parts += [f"## {one.title}", one.markdown(), *([one.note] if one.note else [])]
+            parts += [f"## {one.title}", one.markdown(), *([one.note.replace("*", r"\*")] if one.note else [])]
         parts += ["## Checks", "\n".join(f"- **{name}** {sentence}" for name, sentence in checks(self).items())]
         parts += self.scan.notes
         return _written("\n\n".join(parts) + "\n", path)
