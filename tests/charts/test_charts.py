@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from recloop.charts import Interval, Point, Series, bars, dots, intervals, lines, scatter
 from recloop.charts.scale import Scale, number
+from recloop.charts.svg import WIDTH
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -115,3 +116,17 @@ def test_dots_over_words_and_a_staircase() -> None:
     assert corners[0][1] == corners[1][1], "level until the better one"
     assert corners[1][0] == corners[2][0]
     assert "<circle" in dots([(5.0, 0.2)], "one", x_label="x", y_label="y")
+
+
+def test_a_long_legend_takes_more_rows_and_none_is_cut() -> None:
+    names = [f"personalised-recommendations-{i} against control" for i in range(4)]
+    root = parse(lines([Series(name, [0, 1], [0.1, 0.2]) for name in names], "t"))
+    found = [text for text in root.iter(f"{SVG}text") if text.text in names]
+    assert len({text.attrib["y"] for text in found}) == len(names)
+    assert all(float(text.attrib["x"]) + 6.6 * len(text.text) <= WIDTH for text in found)
+
+
+def test_the_second_line_of_a_label_keeps_clear_of_the_next_row() -> None:
+    root = parse(intervals([Interval("revenue\nnew", 0.1), Interval("revenue\nblend", 0.2)], "t"))
+    places = {text.text: float(text.attrib["y"]) for text in root.iter(f"{SVG}text")}
+    assert places["new"] < places["blend"] - 24

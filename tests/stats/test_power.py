@@ -170,7 +170,8 @@ def test_days() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sample_size(1.0, 0.0), "the change to find is 0"),
+        (lambda: sample_size(1.0, 0.0), r"the change to find is 0\.0; it is finite and not zero"),
+        (lambda: sample_size(1.0, math.inf), "the change to find is inf; it is finite and not zero"),
         (lambda: sample_size(1.0, 0.1, power=1.2), r"power is 1\.2"),
         (lambda: sample_size(1.0, 0.1, share=1.0), "treatment's share"),
         (lambda: sample_size(-1.0, 0.1), "none is negative"),

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from recloop.charts.scale import Format, Scale, number
 from recloop.charts.svg import WIDTH, element, picture, shorten, text
 
-ROW, TOP, LABEL, VALUE = 26, 10, 150, 66
+ROW, LINE, TOP, LABEL, VALUE = 26, 14, 10, 150, 66
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One row: a value with its interval. ``tone`` is a CSS class: good, bad, quiet, first or ""."""
+    """One row: a value with its interval. A ``label`` may have several lines.
+
+    ``tone`` is a CSS class: good, bad, quiet, first or "".
+    """
 
     label: str
     value: float
@@ -40,7 +43,8 @@ def intervals(
     ends = [v for row in rows for v in (row.value, row.low, row.high) if abs(v) <= limit]
     ends += [reference] if reference is not None else []
     scale = Scale.over(ends, left + 6, right - 6)
-    bottom = TOP + ROW * len(rows)
+    high = ROW + LINE * max((row.label.count("\n") for row in rows), default=0)
+    bottom = TOP + high * len(rows)
     parts = []
     for tick in scale.ticks(4):
         x = scale(tick)
@@ -52,9 +56,12 @@ def intervals(
         x = scale(reference)
         parts.append(element("line", x1=x, x2=x, y1=TOP - 4, y2=bottom, class_="reference"))
     for place, row in enumerate(rows):
-        y = TOP + ROW * (place + 0.5)
+        y = TOP + high * (place + 0.5)
         tone = f"mark {row.tone}".strip()
-        parts.append(text(0, y + 4, shorten(row.label, 23), "label"))
+        words = row.label.split("\n")
+        first = y + 4 - LINE * (len(words) - 1) / 2
+        for line, said in enumerate(words):
+            parts.append(text(0, first + LINE * line, shorten(said, 23), "tick" if line else "label"))
         if not (math.isnan(row.low) or math.isnan(row.high)):
             start, stop = (min(max(scale(v), left), right) if abs(v) <= limit else _edge(v, left, right)
                            for v in (row.low, row.high))  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from recloop.charts.scale import Format, Scale, number
 from recloop.charts.svg import WIDTH, element, picture, shorten, text
 
-HEIGHT, LEFT, TOP, BOTTOM = 240, 52, 26, 40
+HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 240, 52, 26, 40, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,16 @@ def lines(
     >>> "lift" in lines([Series("lift", [0, 1], [0.1, 0.2])], "t")
     True
     """
-    floor = HEIGHT - BOTTOM
+    legend, rows = _legend(series)
+    top = TOP + LEGEND * (rows - 1)
+    height = HEIGHT + LEGEND * (rows - 1)
+    floor = height - BOTTOM
     xs = [v for s in series for v in s.x]
     settled = [
         v for s in series for band in (s.y, s.low[len(s.low) // 4 :], s.high[len(s.high) // 4 :]) for v in band
     ] + ([reference] if reference is not None else [])
     x_scale = Scale(min(xs, default=0.0), max(max(xs, default=1.0), min(xs, default=0.0) + 1e-9), LEFT + 4, WIDTH - 12)
-    y_scale = Scale.over(settled, floor - 4, TOP)
+    y_scale = Scale.over(settled, floor - 4, top)
     parts = []
     for tick in y_scale.ticks():
         y = y_scale(tick)
@@ -59,7 +62,7 @@ def lines(
         parts.append(element("line", x1=LEFT, x2=WIDTH, y1=y, y2=y, class_="reference"))
 
     def place(x: float, y: float) -> str:
-        return f"{x_scale(x):.1f},{min(max(y_scale(y), TOP - 6), floor):.1f}"
+        return f"{x_scale(x):.1f},{min(max(y_scale(y), top - 6), floor):.1f}"
 
     for one in series:
         if one.low:
@@ -72,17 +75,9 @@ def lines(
             parts.append(element("polygon", points=" ".join(edge), class_=f"band {one.tone}"))
         path = [place(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
         parts.append(element("polyline", points=" ".join(path), class_=f"line {one.tone}"))
-    at = float(LEFT)
-    for one in series:
-        words = shorten(one.label, 34)
-        parts += [
-            element("line", x1=at, x2=at + 16, y1=10, y2=10, class_=f"line {one.tone}"),
-            text(at + 21, 14, words, "label"),
-        ]
-        at += 34 + 6.4 * len(words)
-    parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 6, x_label, "tick", "middle"))
+    parts += [*legend, text((LEFT + WIDTH) / 2, height - 6, x_label, "tick", "middle")]
     if y_label:
-        middle = (TOP + floor) / 2
+        middle = (top + floor) / 2
         parts.append(
             element(
                 "text",
@@ -94,4 +89,21 @@ def lines(
                 transform=f"rotate(-90 11 {middle:g})",
             )
         )
-    return picture(parts, HEIGHT, title)
+    return picture(parts, height, title)
+
+
+def _legend(series: Sequence[Series]) -> tuple[list[str], int]:
+    """Names beside a piece of their line, in as many rows as they need."""
+    parts, at, row = [], float(LEFT), 0
+    for one in series:
+        words = shorten(one.label, 48)
+        wide = 34 + 6.6 * len(words)
+        if at > LEFT and at + wide > WIDTH:
+            at, row = float(LEFT), row + 1
+        y = 10 + LEGEND * row
+        parts += [
+            element("line", x1=at, x2=at + 16, y1=y, y2=y, class_=f"line {one.tone}"),
+            text(at + 21, y + 4, words, "label"),
+        ]
+        at += wide
+    return parts, row + 1

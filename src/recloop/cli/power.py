@@ -123,6 +123,10 @@ def _design(given: dict[str, Any], experiment: "Experiment | None", correlation:
         "adjust": "adjustment",
     }
     settings = {name: given[option] for option, name in names.items() if given[option] is not None}
+    if given["looks"] is not None and given["rule"] != "group-sequential":
+        raise SettingError(
+            "a number of looks is given, and no rule that plans them", advice="add --rule group-sequential"
+        )
     settings["correlation"] = given["correlation"] or correlation
     if experiment is None:
         return Design.even(given["treatments"] or 1, **settings)

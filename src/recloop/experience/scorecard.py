@@ -9,7 +9,7 @@ import polars as pl
 from recloop.errors import MissingError, SettingError, nearest
 from recloop.experiments.arms import Arms
 from recloop.experiments.checks import require_users, without_crossovers
-from recloop.experiments.readout import to_json
+from recloop.experiments.json_values import to_json
 from recloop.experiments.words import lift
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 from recloop.stats import Effect, benjamini_hochberg

@@ -20,9 +20,10 @@ from typing import Any, Literal
 from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import MADE, GuardrailResult
+from recloop.experiments.json_values import to_json
 from recloop.experiments.look import users_at_looks
 from recloop.experiments.outlook import POWER, Outlook, outlook
-from recloop.experiments.readout import Readout, to_json
+from recloop.experiments.readout import Readout
 from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
 Outcome = Literal["ship", "keep_running", "roll_back", "inconclusive", "invalid"]

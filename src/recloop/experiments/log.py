@@ -7,7 +7,8 @@ import msgspec
 
 from recloop.experiments.act import Action
 from recloop.experiments.decide import Verdict
-from recloop.experiments.readout import Readout, to_json
+from recloop.experiments.json_values import to_json
+from recloop.experiments.readout import Readout
 
 
 @dataclass(frozen=True, slots=True)

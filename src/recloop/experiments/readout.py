@@ -1,7 +1,6 @@
 """The numbers of an experiment, or the reason why they must not be read."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from recloop.experiments.fingerprint import fingerprint
 from recloop.experiments.guardrails import Basis, GuardrailResult, guardrails
 from recloop.experiments.history import before_columns
 from recloop.experiments.history import covariates as covariates_of
+from recloop.experiments.json_values import to_json
 from recloop.experiments.lifts import Lift, lift
 from recloop.experiments.look import Look, LookTime, first_users, reached
 from recloop.experiments.segments import Cells, Segments, segments
@@ -243,20 +243,6 @@ def _from_effects(
         counted = daily.join(table.select("user"), on="user", how="semi")
         found.append(novelty_check(counted, metric, experiment.pairs))
     return found
-
-
-def to_json(value: Any) -> Any:
-    """A value of dataclasses, mappings and tuples as JSON values; NaN and infinite become None."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {key: to_json(entry) for key, entry in value.items()}
-        case tuple() | list():
-            return [to_json(entry) for entry in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return value
 
 
 def _values(experiment: Experiment, arms: Arms) -> tuple[ArmValue, ...]:

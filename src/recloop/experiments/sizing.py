@@ -10,8 +10,8 @@ import polars as pl
 
 from recloop.errors import DataError, SettingError
 from recloop.experiments.definition import Experiment
+from recloop.experiments.json_values import to_json
 from recloop.experiments.planned_looks import planned_design
-from recloop.experiments.readout import to_json
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import detectable_change, sequential_inflation
 from recloop.stats.duration import LONGEST, users_by_day

@@ -48,10 +48,14 @@ def sample_size(
     >>> sample_size(1.0, 0.2, correlation=0.6)
     503
     """
-    if not change:
-        raise SettingError("the change to find is 0", allowed="it is not zero", advice="name the smallest that matters")
+    if not (change and math.isfinite(change)):
+        raise SettingError(
+            f"the change to find is {change}",
+            allowed="it is finite and not zero",
+            advice="name the smallest that matters",
+        )
     spread = _spread(variance, variance if treatment_variance is None else treatment_variance, share)
-    return math.ceil(_price(alpha, power, correlation, inflation) * spread / change**2)
+    return max(2, math.ceil(_price(alpha, power, correlation, inflation) * spread / change**2))
 
 
 def sample_size_of_shares(

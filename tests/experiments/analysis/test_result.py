@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import polars as pl
 import pytest
 
+from recloop.errors import DataError, SettingError
 from recloop.experiments import Analysis, analyze
 
 Plan = dict[str, Any]
@@ -47,6 +48,7 @@ def test_markdown(found: Analysis, tmp_path: Path) -> None:
     text = found.to_markdown(tmp_path / "a.md")
     assert text == (tmp_path / "a.md").read_text()
     assert "| revenue per user * |" in text
+    assert "\n\\* decides; " in text  # no list
     assert "- **traffic (green)** Traffic was split as planned" in text
 
 
@@ -90,6 +92,19 @@ def test_pictures(found: Analysis, tmp_path: Path) -> None:
         ET.parse(tmp_path / f"{name}.svg")
         assert picture._repr_svg_().startswith("<svg ")
     assert "cz" in found.forest(segment="country")
+
+
+def test_pictures_of_what_is_not_there_say_so(found: Analysis, users: pl.DataFrame, plan: Plan) -> None:
+    with pytest.raises(SettingError, match=r"the plan has no segment 'contry'. Did you mean 'country'"):
+        found.forest("contry")
+    untimed = analyze(users.drop("time"), plan=plan)
+    with pytest.raises(DataError, match="no effect by day: the data name no time of first exposure"):
+        untimed.cumulative()
+    with pytest.raises(DataError, match="no users by day: the data name no time of first exposure"):
+        untimed.traffic()
+    lost = analyze(users.filter((pl.col("variant") == "old") | (pl.col("user") % 3 > 0)), plan=plan)
+    with pytest.raises(DataError, match="no effect by day: Traffic was not split as planned"):
+        lost.cumulative()
 
 
 def test_several_variants(users: pl.DataFrame, plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """An analysis as HTML: a piece for a notebook, and a whole page that loads nothing."""
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
@@ -18,16 +19,18 @@ CSS = """
 .analysis .ship { border-color: var(--good); } .analysis .roll_back, .analysis .invalid { border-color: var(--bad); }
 .analysis .keep_running, .analysis .inconclusive { border-color: var(--warn); }
 .analysis table { border-collapse: collapse; font-size: .9em; font-variant-numeric: tabular-nums; }
-.analysis th, .analysis td { text-align: right; padding: .3em .6em; border-bottom: 1px solid var(--faint); }
-.analysis th:first-child, .analysis td:first-child { text-align: left; }
+.analysis th, .analysis td { text-align: left; padding: .3em .6em; border-bottom: 1px solid var(--faint); }
+.analysis td { min-width: 6em; } .analysis .number { text-align: right; white-space: nowrap; min-width: 0; }
 .analysis .scroll { overflow-x: auto; } .analysis .note { color: var(--soft); font-size: .88em; }
-.analysis th, .analysis td { white-space: nowrap; } .analysis td:first-child { white-space: normal; }
 .analysis .pictures { columns: 2 24rem; column-gap: 2.5rem; margin-top: 1.2em; }
 .analysis figure { margin: 0 0 1.5em; break-inside: avoid; }
 .analysis figcaption { color: var(--soft); font-size: .88em; margin-bottom: .6em; }
 .analysis figcaption b { color: var(--ink); font-size: 1.1em; display: block; }
 .analysis .green { color: var(--good); } .analysis .yellow { color: var(--warn); } .analysis .red { color: var(--bad); }
 """.strip()
+
+
+_NUMBER = re.compile(r"[-+<\d]|$")
 
 
 def fragment(analysis: "Analysis") -> str:
@@ -68,13 +71,19 @@ def page(analysis: "Analysis") -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
+    columns = zip(*table.rows, strict=True)
+    kinds = [' class="number"' if all(_NUMBER.match(cell) for cell in column) else "" for column in columns]
+    head = _cells("th", kinds, table.head)
+    rows = "".join(f"<tr>{_cells('td', kinds, row)}</tr>" for row in table.rows)
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
         f'<h3>{escape(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}"
     )
+
+
+def _cells(tag: str, kinds: Iterable[str], cells: Iterable[str]) -> str:
+    return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
 
 
 def _over_all(analysis: "Analysis") -> Iterator[tuple[Picture, str, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from recloop.charts import Series, intervals, lines, style
 from recloop.charts.scale import number, percent
+from recloop.errors import DataError, SettingError, nearest
 from recloop.experiments.analysis.days import traffic_by_day
 from recloop.experiments.analysis.plan import DAY
 from recloop.experiments.forest import WIDEST, forest_row
@@ -16,6 +17,7 @@ from recloop.experiments.forest import WIDEST, forest_row
 if TYPE_CHECKING:
     from recloop.experiments.analysis.result import Analysis
 
+UNTIMED = "the data name no time of first exposure (columns.time), or too few users came"
 TONES = ("first", "second", "good", "quiet")
 
 
@@ -35,8 +37,14 @@ class Picture(str):
 
 
 def forest(analysis: "Analysis", *, segment: str = "") -> Picture:
-    """Every metric's relative change with its interval; with ``segment``, the primary one's in each of its values."""
+    """Every metric's relative change with its interval; with ``segment``, the primary one's in each of its values.
+
+    Raises:
+        SettingError: the plan has no such segment column; the nearest is offered.
+    """
     readout = analysis.readout
+    if segment and segment not in analysis.plan.segments:
+        raise SettingError(f"the plan has no segment '{segment}'", advice=nearest(segment, analysis.plan.segments))
     if segment:
         metric = readout.metrics[analysis.experiment.primary]
         rows = [
@@ -56,8 +64,14 @@ def forest(analysis: "Analysis", *, segment: str = "") -> Picture:
 
 
 def cumulative(analysis: "Analysis") -> Picture:
-    """The primary metric's effect at the end of each day, with a band that holds at every look."""
+    """The primary metric's effect at the end of each day, with a band that holds at every look.
+
+    Raises:
+        DataError: the results are hidden, or nothing says when users came.
+    """
     found = analysis.readout.lifts
+    if not found:
+        raise DataError(f"there is no effect by day: {analysis.readout.hidden or UNTIMED}")
     relative = all(
         abs(value) < float("inf") for one in found for value in (one.relative_low[-1], one.relative_high[-1])
     )
@@ -86,7 +100,13 @@ def cumulative(analysis: "Analysis") -> Picture:
 
 
 def traffic(analysis: "Analysis") -> Picture:
-    """Users per day of their first exposure, by variant."""
+    """Users per day of their first exposure, by variant.
+
+    Raises:
+        DataError: nothing says when users came.
+    """
+    if not analysis.scan.sums.days:
+        raise DataError(f"there are no users by day: {UNTIMED}")
     found = traffic_by_day(analysis.scan.sums, tuple(analysis.plan.variants))
     series = [
         Series(
@@ -101,7 +121,7 @@ def traffic(analysis: "Analysis") -> Picture:
 def _who(analysis: "Analysis", treatment: str, control: str) -> str:
     if len(analysis.experiment.pairs) == 1:
         return ""
-    return f", {treatment}" + (f" against {control}" if len(analysis.experiment.controls) > 1 else "")
+    return f"\n{treatment}" + (f" against {control}" if len(analysis.experiment.controls) > 1 else "")
 
 
 def _dates(times: list[float]) -> list[tuple[float, str]]:

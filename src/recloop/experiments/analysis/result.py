@@ -16,7 +16,8 @@ from recloop.experiments.analysis.tables import checks, tables
 from recloop.experiments.decide import Verdict
 from recloop.experiments.definition import Experiment
 from recloop.experiments.detail import Detail
-from recloop.experiments.readout import Readout, to_json
+from recloop.experiments.json_values import to_json
+from recloop.experiments.readout import Readout
 from recloop.stats import Effect
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Analysis:
         """Verdict, tables and checks as Markdown."""
         parts = [f"# Experiment {self.experiment.name}", self.verdict.sentence]
         for one in tables(self):
-            parts += [f"## {one.title}", one.markdown(), *([one.note] if one.note else [])]
+            parts += [f"## {one.title}", one.markdown(), *([one.note.replace("*", r"\*")] if one.note else [])]
         parts += ["## Checks", "\n".join(f"- **{name}** {sentence}" for name, sentence in checks(self).items())]
         parts += self.scan.notes
         return _written("\n\n".join(parts) + "\n", path)

@@ -13,7 +13,7 @@ from recloop.experiments.interleaving.definition import Interleaving
 from recloop.experiments.interleaving.earned import earned, per_user
 from recloop.experiments.interleaving.preference import Preference
 from recloop.experiments.interleaving.verdict import PreferenceVerdict, judge
-from recloop.experiments.readout import to_json
+from recloop.experiments.json_values import to_json
 from recloop.stats import Moments, always_valid_one_sample, holm, one_sample
 
 UNFAIR = 0.001  # p-value below which the coins are not believed

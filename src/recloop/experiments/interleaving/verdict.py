@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from recloop.experiments.interleaving.definition import Interleaving
 from recloop.experiments.interleaving.preference import Preference
-from recloop.experiments.readout import to_json
+from recloop.experiments.json_values import to_json
 from recloop.experiments.words import listed, probability
 
 
