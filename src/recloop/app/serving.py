@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
+from recloop.app.attacks import Attacks, find_attacks
 from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
@@ -152,6 +153,10 @@ class Serving:
             return erase_person(self.store, kept_as, actor=actor)
         finally:
             self.engine.forget(kept_as)
+
+    def find_attacks(self) -> Attacks:
+        """Bursts in the last days of the log that look made."""
+        return find_attacks(self.store, self._clock())
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready.

@@ -27,6 +27,7 @@ COMMANDS = {
     "rollback": "releases",
     "keys": "keys",
     "person": "person",
+    "attacks": "attacks",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

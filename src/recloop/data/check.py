@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recloop.data.checks import bots, counts, leakage, rows, text, time, vectors
+from recloop.data.checks import bots, bursts, counts, leakage, rows, text, time, vectors
 from recloop.data.checks.finding import Finding, Severity, count
 from recloop.data.source import Reading
 
@@ -77,6 +77,7 @@ def check(reading: Reading, now: float | None = None) -> Check:
         counts.activity(data),
         leakage.leakage(data),
         bots.bots(data),
+        bursts.bursts(data),
         text.text(data),
         vectors.vectors(data),
     )

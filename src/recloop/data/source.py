@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recloop.data.bursts import find_bursts
 from recloop.data.columns import NEEDED, RATINGS, Found, check_columns, check_fields, guess_columns, normal
 from recloop.data.dataset import Dataset
 from recloop.data.extra_vectors import read_vectors
@@ -36,6 +37,7 @@ class Source:
         kind: the kind of every event where the file has no column for it.
         kinds: what each kind is worth.
         bad_rows: the share of bad rows of a file above which reading stops.
+        quarantine: leave out the events of bursts that look made (``recloop.data.bursts``).
         separator, header: of the event file, where they cannot be seen from it.
         quote, encoding: of every file; ``quote = ""`` makes quotes plain characters.
         time_format: strftime pattern of the times where they are neither numbers nor ISO-8601.
@@ -60,6 +62,7 @@ class Source:
     kind: str | None = None
     kinds: Kinds = field(default_factory=Kinds)
     bad_rows: float = 0.01
+    quarantine: bool = False
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
@@ -155,6 +158,8 @@ def read(source: Source, progress: Progress = SILENT) -> Reading:
         items, users = tables.get("items"), tables.get("users")
         known = _with_vectors(tables["events"], items, source, notes)
         dataset = Dataset.of(tables["events"], items=known, users=users, kinds=source.kinds)
+        if source.quarantine:
+            dataset = _quarantined(dataset, notes)
         advance(1)
     return Reading(
         dataset=dataset,
@@ -164,6 +169,20 @@ def read(source: Source, progress: Progress = SILENT) -> Reading:
         user_table=None if users is None else users["user"],
         notes=tuple(notes),
     )
+
+
+def _quarantined(dataset: Dataset, notes: list[str]) -> Dataset:
+    """The log without bursts that look made; a note says how much is left out."""
+    found = find_bursts(dataset.events)
+    if not found.bursts:
+        return dataset
+    if found.events == dataset.n_events:
+        raise DataError("all events belong to bursts that look made", advice="look at them with recloop check")
+    notes.append(
+        f"{found.events:,} of {dataset.n_events:,} events belong to {len(found.bursts):,} bursts that look made; they "
+        "are left out (quarantine)."
+    )
+    return dataset.with_events(found.trusted(dataset.events))
 
 
 def _with_vectors(

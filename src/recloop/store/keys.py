@@ -20,7 +20,7 @@ SCOPES = {
     "experiments": "create, start, stop and read experiments",
     "releases": "list, promote and roll back releases",
     "metrics": "read the service's own figures",
-    "persons": "export and erase what is kept of one person",
+    "persons": "export and erase what is kept of one person, and see attacks",
     "admin": "everything",
 }
 PREFIX = "rlk"

@@ -11,7 +11,7 @@ class Finding:
 
     Attributes:
         severity: ``error`` (a run would fail or mislead), ``warning`` (look at it), ``info``.
-        topic: rows, time, duplicates, unknown, values, users, items, leakage, bots, text, vectors.
+        topic: rows, time, duplicates, unknown, values, users, items, leakage, bots, bursts, text, vectors.
         sentence: what it is, with the numbers, and what to do.
     """
 

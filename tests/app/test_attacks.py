@@ -1,0 +1,82 @@
+"""Attacks in the store's log: told by command and route, and kept from a bandit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from recloop.app.attacks import find_attacks
+from recloop.cli.main import recloop
+from recloop.compose.policy import Outcomes
+from recloop.store import Store
+from recloop.types import Event
+
+DAY = 86_400.0
+NOW = 1_700_006_400.0  # a midnight
+
+
+def shop(attacked: bool, now: float) -> list[Event]:
+    """Ten days of 300 users on 60 items, who like them all; and 60 new accounts on one item within an hour."""
+    rng = np.random.default_rng(4)
+    start = now - 10 * DAY
+    arrive = rng.random(300) * 5
+    found = [
+        Event(f"u{user}", f"i{rng.integers(60)}", "click", start + (arrive[user] + rng.random() * 4) * DAY, id=f"e{n}")
+        for n, user in enumerate(np.repeat(np.arange(300), 20))
+    ]
+    bad = [Event(f"bad{n}", "i7", "click", start + 8 * DAY + float(rng.random() * 3000), id=f"b{n}") for n in range(60)]
+    return found + bad * attacked
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with Store(tmp_path / "shop.db") as store:
+        yield store
+
+
+def test_what_is_trusted_is_the_log_without_the_attack(store: Store) -> None:
+    store.append_events(shop(attacked=True, now=NOW))
+    found = find_attacks(store, NOW)
+    assert {(one.kind, one.who, one.users) for one in found.bursts} == {("item", "i7", 60)}
+    assert (found.looked_at, found.flagged) == (6060, 60)
+    assert found.trusted["id"].to_list() == [event.id for event in shop(attacked=False, now=NOW)]
+    assert store.counts()["events"] == 6060  # nothing is deleted
+    assert find_attacks(store, NOW + 60 * DAY).looked_at == 0
+
+
+def test_a_bandit_learns_from_what_is_trusted_as_if_there_were_no_attack(store: Store) -> None:
+    from recloop.compose.config import SlateConfig, ThompsonConfig
+    from recloop.compose.policy import build
+    from recloop.data.dataset import Dataset
+    from recloop.strategies.popular import Popular
+
+    store.append_events(shop(attacked=True, now=NOW))
+
+    def learned(events) -> object:
+        """Each item belongs to an arm, and a click on it is its reward."""
+        shown = events.sort("id")
+        arms = ["left" if item == "i7" else "right" for item in shown["item"]]
+        fitted = {"popular": Popular().fit(Dataset.of(store.events().select("user", "item", "kind", "time")))}
+        slate = SlateConfig(sources=["popular"], fallback="")
+        policy = build(ThompsonConfig(arms={"left": slate, "right": slate}), fitted)
+        return policy.update(policy.initial_state(), Outcomes(arms, np.ones(len(arms))))
+
+    clean = store.events().filter(~store.events()["user"].str.starts_with("bad"))
+    assert learned(find_attacks(store, NOW).trusted) == learned(clean)
+    assert learned(store.events()) != learned(clean)
+
+
+def test_the_command(store: Store, tmp_path: Path) -> None:
+    import time
+
+    store.append_events(shop(attacked=True, now=time.time()))
+    said = CliRunner().invoke(recloop, ["attacks", "--store", str(tmp_path / "shop.db"), "--json"])
+    told = json.loads(said.stdout)
+    assert told["flagged"] == 60
+    assert told["bursts"][0]["who"] == "i7"
+    said = CliRunner().invoke(recloop, ["attacks", "--store", str(tmp_path / "shop.db"), "--days", "30"])
+    assert said.stdout.startswith("60 of 6,060 events look made, in ")
+    said = CliRunner().invoke(recloop, ["attacks", "--store", str(tmp_path / "shop.db"), "--days", "0.5"])
+    assert "in 0 bursts" in said.stdout
