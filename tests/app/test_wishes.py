@@ -7,6 +7,7 @@ pytest.importorskip("openvino", reason="the extra 'text' is not installed")
 import polars as pl
 
 from recloop.app.engine import Engine
+from recloop.app.finder import Finder
 from recloop.compose import SlateConfig
 from recloop.data.dataset import Dataset
 from recloop.errors import ArtifactError
@@ -93,3 +94,14 @@ def test_vectors_of_another_encoder_are_refused(release: Release) -> None:
     other = replace(release, fingerprint="another")
     with pytest.raises(ArtifactError, match="is not the one that made the 384 numbers of each item; train again"):
         other.steerer.steering([parse("something sweet")])
+
+
+def test_a_sentence_finds_what_it_is_about_and_an_item_what_is_like_it(engine: Engine, release: Release) -> None:
+    finder = Finder(engine)
+    found = finder.search("a hot beverage", 3, (), {}).found  # no item holds either word
+    assert found.by == "words and texts"
+    assert {release.items[item] for item in found.items.tolist()} == {"tea", "coffee", "juice"}
+    both = finder.search("a cordless tool, but no saw", 3, (), {}).found
+    assert release.items[int(both.items[0])] == "drill"
+    like = finder.similar("drill", 1, (), {}).found
+    assert ([release.items[item] for item in like.items.tolist()], like.by) == (["saw"], "texts")

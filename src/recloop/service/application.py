@@ -112,10 +112,7 @@ class Application:
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
         except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent
-            known: Exception = error
-            if isinstance(error, HTTPException):
-                given, advice = _words(error, scope)
-                known = HttpError(error.status_code, given, advice=advice)
+            known = _unmatched(error, scope) if isinstance(error, HTTPException) else error
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
             if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
@@ -224,13 +221,14 @@ async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise HTTPException(404)
 
 
-def _words(error: HTTPException, scope: Scope) -> tuple[str, str]:
+def _unmatched(error: HTTPException, scope: Scope) -> HttpError:
     """What to say of a path or method that the table does not have; what was sent may hold an id, so it is cut."""
     path = scope["path"][:100]
     if error.status_code == 405:
-        return (f"{scope['method'][:20]} does not work on {path}", f"use {_allow(error)}")
+        return HttpError(405, f"{scope['method'][:20]} does not work on {path}", advice=f"use {_allow(error)}")
     close = get_close_matches(path, [route.path for route in TABLE], n=1, cutoff=0.8)
-    return (f"there is nothing at {path}", f"Did you mean {close[0]}?" if close else "the routes are listed at /docs")
+    advice = f"Did you mean {close[0]}?" if close else "the routes are listed at /docs"
+    return HttpError(error.status_code, f"there is nothing at {path}", advice=advice)
 
 
 def _allow(error: BaseException) -> str:
