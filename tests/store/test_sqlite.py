@@ -103,7 +103,7 @@ def test_a_newer_schema(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("UPDATE recloop_schema SET version = 99")
     other.close()
-    with pytest.raises(StoreError, match=r"has schema 99. this recloop reads schemas up to 4. upgrade recloop"):
+    with pytest.raises(StoreError, match=r"has schema 99. this recloop reads schemas up to 5. upgrade recloop"):
         Store(path)
 
 
@@ -204,6 +204,8 @@ def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
             ("api_keys", "rate"),
         ):
             older.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for table in ("archive_parts", "archived_ids", "archived_tails"):
+            older.execute(f"DROP TABLE {table}")
         older.execute("UPDATE recloop_schema SET version = 1")
     older.close()
     with Store(path) as store:

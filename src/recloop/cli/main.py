@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -28,6 +29,9 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
+    "archive": "archive",
+    "export": "export",
+    "import": "export",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 
@@ -45,7 +49,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = import_module(f"recloop.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def resolve_command(

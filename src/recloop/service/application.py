@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Router
 from starlette.routing import Route as Routed
-from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
@@ -112,11 +112,12 @@ class Application:
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
         except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent
-            known = _unmatched(error, scope) if isinstance(error, HTTPException) else error
+            allowed = self._allowed(scope) if isinstance(error, HTTPException) and error.status_code == 405 else ""
+            known = _unmatched(error, scope, allowed) if isinstance(error, HTTPException) else error
             if status_of(known) == 500:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
             if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
-                await _refuse(known, request, answer, allow=_allow(error))
+                await _refuse(known, request, answer, allow=allowed)
         finally:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
@@ -137,6 +138,12 @@ class Application:
                 milliseconds=round(seconds * 1e3, 3),
                 key=scope.get("recloop.key", ""),
             )
+
+    def _allowed(self, scope: Scope) -> str:
+        """The methods that a path takes: one path may stand in several lines of the table."""
+        routes = [one for one in self._router.routes if isinstance(one, Routed)]
+        found = [one.methods or () for one in routes if one.matches(scope)[0] is not Match.NONE]
+        return ", ".join(sorted({method for methods in found for method in methods}))
 
 
 class Endpoint:
@@ -221,18 +228,14 @@ async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise HTTPException(404)
 
 
-def _unmatched(error: HTTPException, scope: Scope) -> HttpError:
+def _unmatched(error: HTTPException, scope: Scope, allowed: str) -> HttpError:
     """What to say of a path or method that the table does not have; what was sent may hold an id, so it is cut."""
     path = scope["path"][:100]
     if error.status_code == 405:
-        return HttpError(405, f"{scope['method'][:20]} does not work on {path}", advice=f"use {_allow(error)}")
+        return HttpError(405, f"{scope['method'][:20]} does not work on {path}", advice=f"use {allowed}")
     close = get_close_matches(path, [route.path for route in TABLE], n=1, cutoff=0.8)
     advice = f"Did you mean {close[0]}?" if close else "the routes are listed at /docs"
     return HttpError(error.status_code, f"there is nothing at {path}", advice=advice)
-
-
-def _allow(error: BaseException) -> str:
-    return (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
 
 
 def _where(error: BaseException) -> str:

@@ -57,6 +57,11 @@ class Database:
         with self._explained(), self._engine.connect() as connection:
             yield connection
 
+    def copy_to(self, file: Path) -> None:
+        """A copy of the whole as it is at one moment; ``file`` must not exist."""
+        with self.reading() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+
     def close(self) -> None:
         """Write what waits, and let the file go."""
         self._writer.close()

@@ -18,8 +18,22 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE api_keys ADD COLUMN rate FLOAT",
     ),
     4: ("ALTER TABLE decisions ADD COLUMN allocation TEXT NOT NULL DEFAULT ''",),
+    5: (
+        """CREATE TABLE archive_parts (
+            seq INTEGER PRIMARY KEY, log TEXT NOT NULL, date TEXT NOT NULL, file TEXT NOT NULL UNIQUE,
+            rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, created FLOAT NOT NULL
+        )""",
+        """CREATE TABLE archived_ids (
+            log TEXT NOT NULL, id TEXT NOT NULL, moved FLOAT NOT NULL, PRIMARY KEY (log, id)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE archived_tails (
+            seq INTEGER PRIMARY KEY, id TEXT NOT NULL, user TEXT NOT NULL, item TEXT NOT NULL, kind TEXT NOT NULL,
+            value FLOAT, time FLOAT NOT NULL, decision TEXT
+        )""",
+        "CREATE INDEX archived_tails_user_time ON archived_tails (user, time)",
+    ),
 }
-"""Schema → the statements that lead to it from the one before. Columns are only added, so a migration loses nothing."""
+"""Schema → the statements that lead to it from the one before. Migrations only add, and so lose nothing."""
 
 
 def migrate(connection: Connection, version: int) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
@@ -84,6 +85,22 @@ class ReleaseRecords:
             return self._named(self._all(connection), name)
 
         return self._database.write(work)
+
+    def relocate(self, paths: Mapping[str, str], *, actor: str = "") -> None:
+        """Releases lie elsewhere from now on: by name, the folder. Their content is what it was.
+
+        Raises:
+            MissingError: there is none of that name.
+        """
+
+        def work(connection: Connection) -> None:
+            records = self._all(connection)
+            for name, path in paths.items():
+                before = self._named(records, name).path
+                connection.execute(update(tables.releases).where(tables.releases.c.name == name).values(path=path))
+                self._audit.record(connection, actor, "move release", name, f"from {before}")
+
+        self._database.write(work)
 
     def get(self, name: str) -> ReleaseRecord:
         """One release.

@@ -23,6 +23,7 @@ _LISTS: dict[str, pl.DataType] = {
 }
 _NUMBERS = {"value", "time", "received", "propensity", "latency"}
 _FLAGS = {"forced"}
+_COUNTS = _FLAGS | {"seq"}
 
 
 def event_rows(events: Sequence[Event], received: float, new_id: Callable[[], str]) -> list[Row]:
@@ -90,7 +91,7 @@ def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
     """What a query finds, column by column from the driver's own cursor: no object is made per row."""
     names = [column.name for column in query.selected_columns]
     schema: dict[str, pl.DataType] = {
-        name: pl.Float64() if name in _NUMBERS else pl.Int64() if name in _FLAGS else pl.String() for name in names
+        name: pl.Float64() if name in _NUMBERS else pl.Int64() if name in _COUNTS else pl.String() for name in names
     }
     cursor = connection.execute(query).cursor
     assert cursor is not None

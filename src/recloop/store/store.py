@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, func, select, update
-from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy import Connection, Select, Table, select, update
 
 from recloop.store import tables
+from recloop.store.archive import Archive
 from recloop.store.audit import Audit
 from recloop.store.database import Database
 from recloop.store.erasure import Erasure
@@ -41,12 +41,14 @@ class Store:
         audit: who changed what (``Audit``).
         erasure: takes one user out of the log (``Erasure``).
         policy_states: what policies have learned (``PolicyStates``).
+        archive: closed days of the log, as files (``Archive``); what is read is read from there too.
 
     Args:
         url: ``sqlite:///file.db`` or the path of the file; made when it is not there.
         clock: seconds since 1970, for what comes without a time.
         ids: makes the id of an event or feedback that comes without one.
         timeout: seconds to wait while another process holds the file.
+        archive: folder of the archived days; beside the file where None (``shop.db``: ``shop.archive``).
 
     Raises:
         StoreError: the file cannot be opened, is not a store, or was made by a newer recloop.
@@ -67,6 +69,7 @@ class Store:
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
         timeout: float = 5.0,
+        archive: Path | None = None,
     ) -> None:
         self._database = Database(url, clock, timeout)
         self._clock = clock
@@ -78,6 +81,8 @@ class Store:
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
         self.erasure = Erasure(self._database, self.audit)
+        beside = Path(self.name.removeprefix("file:")).with_suffix(".archive")
+        self.archive = Archive(self._database, self.audit, beside if archive is None else archive)
 
     # ---- the log
 
@@ -139,18 +144,17 @@ class Store:
         return self._read(tables.feedback, user=user, since=since, until=until)
 
     def history(self, user: str, limit: int) -> list[Event]:
-        """The last ``limit`` events of a user, oldest first; empty for a user that is not known."""
+        """The last ``limit`` events of a user, oldest first; empty for a user that is not known.
+
+        Of events that were archived the last 200 of a user are found.
+        """
         with self._database.reading() as connection:
-            rows = connection.connection.cursor().execute(_HISTORY, (user, limit)).fetchall()
+            rows = connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
         return [Event(*row) for row in reversed(rows)]
 
     def counts(self) -> dict[str, int]:
-        """How many events, decisions and feedback there are."""
-        with self._database.reading() as connection:
-            return {
-                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for table in (tables.events, tables.decisions, tables.feedback)
-            }
+        """How many events, decisions and feedback there are, archived ones among them."""
+        return {status.log: status.hot + status.archived for status in self.archive.status()}
 
     def probe(self) -> "Future[None]":
         """Resolved once something was really written: the file is there, not locked, not read-only, not full."""
@@ -159,6 +163,14 @@ class Store:
             connection.execute(update(tables.schema).values(version=tables.schema.c.version))
 
         return self._database.submit(work)
+
+    def copy_to(self, file: Path) -> None:
+        """A copy of the database as it is at one moment, while others go on to write; without the archive's files.
+
+        Raises:
+            StoreError: it cannot be read or written.
+        """
+        self._database.copy_to(file)
 
     # ---- life
 
@@ -192,23 +204,43 @@ class Store:
         return self._database.submit(write, rows=len(rows))
 
     def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
-        query: Select[Any] = select(*(column for column in table.c if column.name != "seq")).order_by(table.c.seq)
+        query: Select[Any] = select(*table.c).order_by(table.c.seq)
         for name, wanted in equal.items():
             query = query if wanted is None else query.where(table.c[name] == wanted)
         query = query if since is None else query.where(table.c.time >= since)
         query = query if until is None else query.where(table.c.time < until)
-        with self._database.reading() as connection:
-            return frame(connection, query)
+
+        def hot() -> pl.DataFrame:
+            with self._database.reading() as connection:
+                return frame(connection, query)
+
+        return self.archive.joined(table.name, hot, since=since, until=until, **equal)
 
 
 def _insert(table: Table) -> str:
+    """Keeps a row whose id is new: neither in the table, nor one of those that left it for the archive."""
     names = [column.name for column in table.c if column.name != "seq"]
-    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
-    return str(statement.compile(dialect=dialect.dialect(paramstyle="qmark"), column_keys=names))
+    given = ", ".join(f'? AS "{name}"' for name in names)
+    listed = ", ".join(f'"{name}"' for name in names)
+    return f"""
+        INSERT INTO {table.name} ({listed}) SELECT {listed} FROM (SELECT {given}) AS given
+        WHERE NOT EXISTS (SELECT 1 FROM archived_ids WHERE log = '{table.name}' AND archived_ids.id = given.id)
+        ON CONFLICT (id) DO NOTHING
+    """  # noqa: S608  the names are those of our own tables
 
 
 _INSERTS = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
 # written out because it stands on the path of every request: building it anew costs more than running it
 _HISTORY = """
-    SELECT user, item, kind, time, value, id, decision FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
+    SELECT user, item, kind, time, value, id, decision FROM (
+        SELECT * FROM (
+            SELECT user, item, kind, time, value, id, decision, 1 AS hot, seq
+            FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
+        )
+        UNION ALL
+        SELECT * FROM (
+            SELECT user, item, kind, time, value, id, decision, 0 AS hot, seq
+            FROM archived_tails WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
+        )
+    ) ORDER BY time DESC, hot DESC, seq DESC LIMIT ?
 """

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
 
-SCHEMA = 4  # raised by every change of a table, with a step in migrations.py
+SCHEMA = 5  # raised by every change of a table, with a step in migrations.py
 
 metadata = MetaData()
 
@@ -136,4 +136,45 @@ policy_states = Table(
     Column("policy", Text, primary_key=True),
     _text("state"),
     _number("updated"),
+)
+
+# ---- the archive: what was moved out of events, decisions and feedback into files
+
+# the manifest: only files that are named here belong to the archive
+archive_parts = Table(
+    "archive_parts",
+    metadata,
+    _order(),
+    _text("log"),
+    _text("date"),
+    Column("file", Text, nullable=False, unique=True),
+    _count("rows"),
+    _count("bytes"),
+    _text("sha256"),
+    _number("created"),
+)
+
+# ids that still count as known though their rows have left
+archived_ids = Table(
+    "archived_ids",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    _number("moved"),
+    sqlite_with_rowid=False,
+)
+
+# the last events of each user among those that have left: what a history needs of them
+archived_tails = Table(
+    "archived_tails",
+    metadata,
+    _order(),
+    _text("id"),
+    _text("user"),
+    _text("item"),
+    _text("kind"),
+    _number("value", null=True),
+    _number("time"),
+    _text("decision", null=True),
+    Index("archived_tails_user_time", "user", "time"),
 )
