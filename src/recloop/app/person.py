@@ -72,7 +72,7 @@ def erase_person(store: Store, user: str, *, elsewhere: Sequence[Elsewhere] = ()
     Args:
         store: the log.
         user: the id under which the user is kept: the pseudonym where ids are replaced.
-        elsewhere: erase the user in other places, before the store: an archive's ``erase``.
+        elsewhere: erase the user in other places, too. The archive comes first, then these, then the store.
         actor: who asks.
 
     Raises:
@@ -81,7 +81,7 @@ def erase_person(store: Store, user: str, *, elsewhere: Sequence[Elsewhere] = ()
     """
     _someone(user)
     others: dict[str, int] = {}
-    for erase in elsewhere:
+    for erase in (store.archive.erase, *elsewhere):
         for log, rows in erase(user).items():
             others[log] = others.get(log, 0) + rows
     before = store.erasure.erase(user, actor=actor)
