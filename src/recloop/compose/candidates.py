@@ -9,6 +9,8 @@ from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings, top_k
 from recloop.strategies.base import Strategy
 
+SPARE = 1000  # items beyond those wanted that a search may find, before scoring every item is the shorter way
+
 log = logging.getLogger("recloop.compose")
 
 
@@ -36,6 +38,8 @@ def retrieve(
     that the fallback cannot answer either gets no candidates. Never raises because of a strategy.
     """
     n = len(histories)
+    if (found := _searched(strategy, histories, depth, rules)) is not None:
+        return Candidates(found, np.zeros(n, bool))
     scores, failure = _scores(strategy, histories)
     # The greatest score of a row is NaN or +inf exactly where the row holds one
     broken = ~(scores.max(axis=1, initial=-np.inf) < np.inf)
@@ -53,6 +57,22 @@ def retrieve(
             failure = f"{failure}; the fallback '{fallback.name}' failed too: {also}"
     rules.apply(scores, histories)
     return Candidates(top_k(scores, depth), broken, failure)
+
+
+def _searched(strategy: Strategy, histories: Histories, depth: int, rules: Rules) -> Rankings | None:
+    """What ``retrieve`` gives, without a score for every item; None where that is not to be had."""
+    spare = rules.spare(histories)
+    if spare is None or spare > SPARE:
+        return None
+    try:
+        found = strategy.best(histories, depth + spare, allowed=rules.allowed)
+    except Exception:  # noqa: BLE001  then scoring fails, too, and says why
+        return None
+    if found is None or np.isnan(found.scores).any():
+        return None
+    kept = rules.kept(found, histories, depth)
+    # too few are left where a search passed allowed items by
+    return None if depth + spare < histories.n_items and (kept.items < 0).any() else kept
 
 
 def _scores(strategy: Strategy, histories: Histories) -> tuple[NDArray[np.float32], str]:
