@@ -78,11 +78,32 @@ def test_history_is_followed(engine: Engine, store: Store) -> None:
     assert "i1" in shown(engine, user="new")
     event = Event("new", "i1", "view", 5.0, id="e1")
     store.append_events([event])
-    assert "i1" in shown(engine, user="new")  # known, and not yet told to this engine
-    engine.observe([event])
+    assert "i1" not in shown(engine, user="new"), "whoever stored it: here nobody told the engine"
+    engine.observe([event])  # and to be told of it, too, changes nothing
     assert "i1" not in shown(engine, user="new")
     other = Engine(store, engine.release)
     assert "i1" not in shown(other, user="new")  # another one reads it from the store
+
+
+def test_what_another_process_took_changes_the_next_answer(tmp_path: Path, release: Release) -> None:
+    with Store(tmp_path / "store.db", clock=lambda: 1000.0) as ours, Store(tmp_path / "store.db") as theirs:
+        engine = Engine(ours, release, seed=1, clock=lambda: 1000.0)
+        assert "i1" in shown(engine, user="new")
+        theirs.append_events([Event("new", "i1", "view", 5.0), Event("else", "i2", "view", 5.0)])
+        assert "i1" not in shown(engine, user="new")
+        assert "i2" in shown(engine, user="new")
+
+
+def test_what_another_process_took_in_bulk_changes_the_next_answer(
+    store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recloop.app.news.MOST", 10)
+    engine = Engine(store, release, seed=1, clock=lambda: 1000.0)
+    assert "i1" in shown(engine, user="new")
+    store.append_events([Event(f"u{n}", "i4", "view", 5.0) for n in range(40)] + [Event("new", "i1", "view", 5.0)])
+    assert "i1" not in shown(engine, user="new")
+    store.append_events([Event("new", "i5", "view", 6.0)])
+    assert not {"i1", "i5"} & shown(engine, user="new")
 
 
 def test_the_same_seed_draws_the_same_arms(store: Store, release: Release) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.app.news import News
 from recloop.app.recent import Recent
 from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
@@ -151,7 +152,7 @@ class Engine:
         self._mixed: Mapping[str, Interleaving] = {}
         self._phrase = phrase
         self._loaded: _Loaded | None = None
-        self._recent = Recent(store.history, limit=history_limit, users=users)
+        self._recent = Recent(store.history, limit=history_limit, users=users, news=News(store).read)
         if release is not None:
             self.switch(release)
 

@@ -14,6 +14,8 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other hosts than loopback need API keys.")
 @click.option("--port", default=8000, show_default=True, help="0 is any free one.")
 @click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Processes that answer on one port; one that dies is replaced.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -24,6 +26,7 @@ def serve(
     host: str,
     port: int,
     keys: bool | None,
+    workers: int,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -36,9 +39,8 @@ def serve(
     from recloop.service.threads import pin_native_threads
 
     pin_native_threads()  # before NumPy is imported: a fold-in on many threads is slower than on one
-    from recloop.app.comments import comment_reader
     from recloop.app.serve import first_release
-    from recloop.service.server import serve as serve_http
+    from recloop.service.workers import serve_all
 
     def ready(url: str) -> None:
         if as_json:
@@ -47,8 +49,9 @@ def serve(
             return
         err.print(f"[green]serving[/] {url}  (routes: {url}/docs; Ctrl-C ends it)")
 
-    serve_http(
+    serve_all(
         store,
+        workers,
         release=release or first_release(store, runs),
         host=host,
         port=port,
@@ -56,5 +59,4 @@ def serve(
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,
-        sentiment=comment_reader(),
     )

@@ -1,5 +1,6 @@
 """What an operator sees: Prometheus metrics and one line of JSON per request. No user's id or text in either."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -7,12 +8,18 @@ from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by the client library when it is imported
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Observed:
-    """The figures of one service, in a registry of its own.
+    """The figures of one service, in a registry of its own; of several workers, the sums over all of them.
+
+    Workers keep their figures in files of one folder, which the environment names (``FOLDER``). What a worker counted
+    stays when it ends.
 
     Args:
         pending: how many rows wait for the store.
@@ -40,8 +47,13 @@ class Observed:
         self.feedback = Counter(
             "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
         )
-        rows = Gauge("recloop_store_pending_rows", "Rows that wait to be written.", registry=registry)
-        rows.set_function(pending)
+        self._pending = pending
+        self._rows = Gauge(
+            "recloop_store_pending_rows",
+            "Rows that wait to be written.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request. The figures of a route are looked up once: that costs more than counting."""
@@ -53,9 +65,18 @@ class Observed:
         latency.observe(seconds)
         counter.inc()
 
+    def refresh(self) -> None:
+        """Look again at what is not counted but read."""
+        self._rows.set(self._pending())
+
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
-        return generate_latest(self.registry)
+        self.refresh()
+        if FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
 
 class AccessLog:
