@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
+from recloop.app.batches import Batches
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.releases import Load, Releases
@@ -45,6 +46,7 @@ class Serving:
         self.engine = engine
         self.releases = releases
         self.experiments = experiments
+        self._batches = Batches(engine.submit_all)
         self._clock = clock
         self._ids = ids
 
@@ -71,10 +73,11 @@ class Serving:
         if sentence := fault(request, self._clock()):
             raise SettingError(sentence)
         # an explanation takes as long as dozens of slates: others are served meanwhile
-        submit = self.engine.submit
-        decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
-        await asyncio.wrap_future(durable)
-        return decision
+        if request.explain:
+            decision, durable = await asyncio.to_thread(self.engine.submit, request)
+            await asyncio.wrap_future(durable)
+            return decision
+        return await self._batches.ask(request)
 
     async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
         """Keep the events that can be kept, and tell of the others: their places and why.
@@ -146,5 +149,4 @@ def open_serving(
         ids=ids,
     )
     serving.follow()
-    engine.warm()
     return serving

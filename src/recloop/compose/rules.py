@@ -94,8 +94,11 @@ class Rules:
         if self.exclude is not None:
             also = _pairs(self.exclude)
             rows, items = np.concatenate([rows, also[0]]), np.concatenate([items, also[1]])
-        at = np.arange(len(found))[:, None] * histories.n_items
-        out = (found.items < 0) | np.isin(at + found.items, rows * histories.n_items + items)
+        out = found.items < 0
+        if len(items):
+            hidden = np.sort(rows * histories.n_items + items)
+            cells = np.arange(len(found))[:, None] * histories.n_items + found.items
+            out |= hidden[np.minimum(np.searchsorted(hidden, cells), len(hidden) - 1)] == cells
         order = np.argsort(out, axis=1, kind="stable")[:, :k]
         lost = np.take_along_axis(out, order, axis=1)
         return Rankings(
