@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recloop.app.news import News
 from recloop.app.recent import Recent
+from recloop.compose.budget import awaited
 from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
@@ -345,11 +346,13 @@ class Engine:
         histories = Histories.from_requests([asked.request for asked in group], release.items, release.kinds)
         try:
             if len(group) == 1:
-                name, choices = self._choose(loaded, wanted, histories, k, first.rules)
+                with awaited():
+                    name, choices = self._choose(loaded, wanted, histories, k, first.rules)
             else:
                 excluded = [asked.rules.exclude[0] if asked.rules.exclude else () for asked in group]
                 rules = replace(first.rules, exclude=excluded if any(map(len, excluded)) else None)
-                name, choices = wanted, self._ask(loaded, wanted, histories, k, rules)
+                with awaited():
+                    name, choices = wanted, self._ask(loaded, wanted, histories, k, rules)
             slates = self._told(loaded, name, choices, histories, first.rules if first.request.explain else None)
         except Exception as error:  # noqa: BLE001  told to whom it concerns
             if len(group) == 1:
