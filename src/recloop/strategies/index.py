@@ -99,8 +99,8 @@ class Cells:
     The greatest dot product becomes the least distance by one more coordinate, sqrt(M - |v|^2) with M the greatest
     |v|^2, which is 0 in a query (Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean
     transformation for inner-product spaces", section 3). How many cells are searched is found by trial when the index
-    is made: the least power of two with which DEPTH neighbours of QUERIES items are found with RECALL. What is found
-    bears its exact score. Items that are added later are all scored, so that they are found at once.
+    is made: few enough that DEPTH neighbours of QUERIES items are just found with RECALL. What is found bears its exact
+    score. Items that are added later are all scored, so that they are found at once.
 
     The index is made from the vectors in seconds, and is never stored: what is loaded is the vectors.
 
@@ -167,7 +167,7 @@ class Cells:
         return found
 
     def _tried(self) -> tuple[int, float]:
-        """How many cells to search, and the recall with so many; at most a quarter of them."""
+        """How many cells to search, and the recall with so many; at most half of them."""
         rng = np.random.default_rng(1)
         known = np.flatnonzero(self._vectors.any(axis=1))  # an item that nobody took is like nothing
         queries = self._vectors[rng.choice(known, size=min(QUERIES, len(known)), replace=False)]
@@ -177,9 +177,9 @@ class Cells:
         while True:
             found = self._found(queries, wanted.shape[1], probes, None)
             recall = float(np.isin(rows + wanted, np.where(found >= 0, rows + found, -1)).mean())
-            if recall >= RECALL or 2 * probes > self.cells // 4:
+            if recall >= RECALL or probes > self.cells // 3:
                 return probes, recall
-            probes *= 2
+            probes = 3 * probes // 2
 
 
 def _blocks(n: int, n_items: int) -> Iterator[slice]:
