@@ -16,7 +16,7 @@ from recloop.loop.release import Release, build_release, load
 from recloop.store import Store
 from recloop.strategies.popular import Popular
 from recloop.strategies.random import Random
-from recloop.types import Event, Request
+from recloop.types import Decision, Event, Request
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,32 @@ def test_history_is_followed(engine: Engine, store: Store) -> None:
     assert "i1" in shown(engine, user="new")
     event = Event("new", "i1", "view", 5.0, id="e1")
     store.append_events([event])
-    assert "i1" in shown(engine, user="new")  # known, and not yet told to this engine
-    engine.observe([event])
+    assert "i1" not in shown(engine, user="new"), "whoever stored it: here nobody told the engine"
+    engine.observe([event])  # and to be told of it, too, changes nothing
     assert "i1" not in shown(engine, user="new")
     other = Engine(store, engine.release)
     assert "i1" not in shown(other, user="new")  # another one reads it from the store
+
+
+def test_what_another_process_took_changes_the_next_answer(tmp_path: Path, release: Release) -> None:
+    with Store(tmp_path / "store.db", clock=lambda: 1000.0) as ours, Store(tmp_path / "store.db") as theirs:
+        engine = Engine(ours, release, seed=1, clock=lambda: 1000.0)
+        assert "i1" in shown(engine, user="new")
+        theirs.append_events([Event("new", "i1", "view", 5.0), Event("else", "i2", "view", 5.0)])
+        assert "i1" not in shown(engine, user="new")
+        assert "i2" in shown(engine, user="new")
+
+
+def test_what_another_process_took_in_bulk_changes_the_next_answer(
+    store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recloop.app.news.MOST", 10)
+    engine = Engine(store, release, seed=1, clock=lambda: 1000.0)
+    assert "i1" in shown(engine, user="new")
+    store.append_events([Event(f"u{n}", "i4", "view", 5.0) for n in range(40)] + [Event("new", "i1", "view", 5.0)])
+    assert "i1" not in shown(engine, user="new")
+    store.append_events([Event("new", "i5", "view", 6.0)])
+    assert not {"i1", "i5"} & shown(engine, user="new")
 
 
 def test_the_same_seed_draws_the_same_arms(store: Store, release: Release) -> None:
@@ -125,7 +146,6 @@ def test_a_policy_that_the_release_lacks_is_stood_in_for(engine: Engine, caplog:
 
 def test_without_a_release(store: Store, release: Release) -> None:
     engine = Engine(store)
-    engine.warm()
     with pytest.raises(NotReadyError, match="no release is active"):
         engine.recommend(Request())
     with pytest.raises(MissingError, match=r"release 'one' has no policy 'poplar'. Did you mean 'popular'"):
@@ -162,3 +182,73 @@ def test_a_random_policy_draws_anew_for_each_request(store: Store, release: Rele
     engine = Engine(store, chance, seed=1, clock=lambda: 1000.0)
     slates = {tuple(entry.item for entry in engine.recommend(Request(user="u1", k=5)).items) for _ in range(10)}
     assert len(slates) > 5
+
+
+def test_requests_that_are_answered_together_get_what_each_gets_alone(store: Store, release: Release) -> None:
+    store.append_events([Event(f"u{n}", f"i{(n + m) % 20}", "view", 5.0 + m) for n in range(6) for m in range(n)])
+    wishes = [
+        Request(user="u1", k=5),
+        Request(user="u2", k=5, exclude=("i9", "nobody knows it")),
+        Request(user="u3", k=5, candidates=("i1", "i2", "i9")),
+        Request(user="u4", k=3),
+        Request(user=None, k=5),
+        Request(user="u5", k=5, explain=True),
+        Request(user="u5", k=5, history=(Event("u5", "i0", "view"),)),
+    ]
+    together = Engine(store, release, seed=1, clock=lambda: 1000.0).decide_all(wishes)
+    one = Engine(store, release, seed=1, clock=lambda: 1000.0)
+    for decision, wish in zip(together, wishes, strict=True):
+        assert isinstance(decision, Decision)
+        alone = one.decide(wish)
+        assert decision.items == alone.items
+        assert (decision.user, decision.policy, decision.fallback) == (alone.user, alone.policy, alone.fallback)
+
+
+def test_one_that_cannot_be_answered_does_not_hold_up_the_others(store: Store, release: Release) -> None:
+    engine = Engine(store, release, seed=1, clock=lambda: 1000.0)
+
+    def assign(asked: Request) -> Assignment | None:
+        if asked.user == "lost":
+            raise MissingError("no such experiment")
+        return Assignment("home", "b", "gone") if asked.user == "u2" else None
+
+    engine.run_experiment(assign)
+    first, lost, other = engine.decide_all([Request(user="u1"), Request(user="lost"), Request(user="u2")])
+    assert isinstance(lost, MissingError)
+    assert isinstance(first, Decision) and first.fallback == ""
+    assert isinstance(other, Decision) and other.fallback == "popular"
+
+
+def test_a_policy_that_fails_for_one_fails_for_one(
+    store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(store, release, seed=1, clock=lambda: 1000.0)
+    engine.run_experiment(lambda _asked: Assignment("home", "b", "random"))
+    policy = release.policies["random"]
+    choose = policy.choose
+
+    def fails(state, histories, *rest, **more):
+        if len(histories.items):
+            raise ArithmeticError("of that history")
+        return choose(state, histories, *rest, **more)
+
+    monkeypatch.setattr(policy, "choose", fails)
+    seen = Request(user="u2", history=(Event("u2", "i1", "view"),))
+    first, other = engine.decide_all([Request(user="u1"), seen])
+    assert isinstance(first, Decision) and first.fallback == ""
+    assert isinstance(other, Decision) and other.fallback == "popular"
+
+
+def test_a_release_is_warm_before_it_answers(store: Store, release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(store)
+    warmed: list[tuple[str, object, bool]] = []
+    for name, policy in release.policies.items():
+
+        def noticed(state, histories, *rest, name=name, choose=policy.choose, **more):
+            warmed.append((name, engine.release, bool(len(histories.items))))
+            return choose(state, histories, *rest, **more)
+
+        monkeypatch.setattr(policy, "choose", noticed)
+    engine.switch(release)
+    assert warmed == [(name, None, True) for name in release.policies]
+    assert engine.release is release

@@ -11,7 +11,7 @@ from recloop.errors import SettingError
         (
             {"divesity": 0.2},
             (
-                "[policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: candidates, constant, diversity, "
+                "[policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: budget, candidates, constant, diversity, "
                 "fallback, fusion, kind, scale, sources."
             ),
         ),
@@ -31,7 +31,7 @@ from recloop.errors import SettingError
         (
             {"kind": "thompson", "arms": {"a": {"divesity": 1}}},
             (
-                "[policy.arms.a] has no setting 'divesity'. Did you mean 'diversity'? Valid: candidates, constant, "
+                "[policy.arms.a] has no setting 'divesity'. Did you mean 'diversity'? Valid: budget, candidates, constant, "
                 "diversity, fallback, fusion, kind, scale, sources."
             ),
         ),

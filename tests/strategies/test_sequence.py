@@ -12,10 +12,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra lm")
 
+from recloop.compose import SlateConfig  # noqa: E402
 from recloop.data.dataset import Dataset  # noqa: E402
 from recloop.data.histories import Histories  # noqa: E402
 from recloop.errors import ArtifactError, ExtraError, SettingError  # noqa: E402
+from recloop.loop.release import build_release  # noqa: E402
 from recloop.neural import extra  # noqa: E402
+from recloop.strategies.popular import Popular  # noqa: E402
 from recloop.strategies.sequence import loss as losses  # noqa: E402
 from recloop.strategies.sequence.loss import gbce, sampled_softmax, softmax  # noqa: E402
 from recloop.strategies.sequence.network import Transformer, text_start  # noqa: E402
@@ -295,3 +298,36 @@ def test_an_encoder_of_another_size_is_told(taught: Path, monkeypatch: pytest.Mo
 
 def test_the_header_says_what_was_trained(taught: Path) -> None:
     assert json.loads((taught / "strategy.json").read_text())["settings"]["items_from"] == "text"
+
+
+def test_a_release_answers_without_torch(tmp_path: Path) -> None:
+    shop = small_shop()
+    strategies = {"sequence": SequenceTransformer(**SMALL).fit(shop), "popular": Popular().fit(shop)}
+    policies = {"both": SlateConfig(sources=list(strategies))}
+    build_release(
+        tmp_path / "one",
+        name="one",
+        version=1,
+        dataset=shop,
+        strategies=strategies,
+        policies=policies,
+        default_policy="both",
+    )
+    code = f"""
+import sys
+from pathlib import Path
+from recloop.app.serving import open_serving
+from recloop.loop.promote import promote
+from recloop.loop.release import load
+from recloop.service.server import opened
+from recloop.store import Store
+from recloop.types import Event, Request
+with Store({str(tmp_path / "s.db")!r}) as store:
+    promote(store, Path({str(tmp_path / "one")!r}), actor="test")
+    serving = open_serving(store, load)
+    item = serving.engine.release.items[0]
+    decision = serving.engine.recommend(Request(user="u", k=3, history=(Event("u", item, "view"),)))
+    assert decision.items and not decision.fallback
+assert not {{"torch", "lightning", "onnx"}} & set(sys.modules), sorted(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

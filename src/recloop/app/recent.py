@@ -5,6 +5,12 @@ from collections.abc import Callable, Sequence
 
 from recloop.types import Event
 
+News = Callable[[], Sequence[Event] | None]
+
+
+def _none() -> Sequence[Event]:
+    return ()
+
 
 def _time(event: Event) -> float:
     return event.time if event.time is not None else float("inf")
@@ -17,6 +23,8 @@ class Recent:
         load: ``(user, limit) -> events``, oldest first: where a user that is not in memory is read from.
         limit: events kept per user.
         users: users kept; the one that was not here for the longest time goes first.
+        news: the events that were stored since it was last called, whoever stored them; None where they are too many.
+            Asked before each answer, so that what another process took changes it.
 
     >>> recent = Recent(lambda user, limit: [Event(user, "a", "view", 1.0, id="e1")], limit=2, users=10)
     >>> [event.item for event in recent.history("u", (), now=9.0)]
@@ -26,10 +34,11 @@ class Recent:
     ['b', 'c']
     """
 
-    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int) -> None:
+    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int, news: News = _none) -> None:
         self._load = load
         self._limit = limit
         self._users = users
+        self._news = news
         self._known: OrderedDict[str, list[Event]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -52,6 +61,7 @@ class Recent:
         if not user:
             return tuple(sent[-self._limit :])
         with self._lock:
+            self._catch_up()
             known = self._known.get(user)
             if known is None:
                 # read inside the lock: an event that is committed meanwhile waits in ``add``, and is not lost
@@ -71,9 +81,19 @@ class Recent:
     def add(self, events: Sequence[Event]) -> None:
         """Events that the store has accepted; those of users not in memory are read when the user comes."""
         with self._lock:
-            for event in events:
-                known = self._known.get(event.user)
-                if known is None or any(event.id == old.id for old in known):
-                    continue
-                insort(known, event, key=_time)
-                del known[: -self._limit]
+            self._add(events)
+
+    def _catch_up(self) -> None:
+        news = self._news()
+        if news is None:
+            self._known.clear()
+        else:
+            self._add(news)
+
+    def _add(self, events: Sequence[Event]) -> None:
+        for event in events:
+            known = self._known.get(event.user)
+            if known is None or any(event.id == old.id for old in known):
+                continue
+            insort(known, event, key=_time)
+            del known[: -self._limit]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from recloop.app.admission import complete, fault
 from recloop.app.attacks import Attacks, find_attacks
+from recloop.app.batches import Batches
 from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
@@ -57,6 +58,7 @@ class Serving:
         self.releases = releases
         self.experiments = experiments
         self._finder = Finder(engine)
+        self._batches = Batches(engine.submit_all)
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
@@ -89,11 +91,12 @@ class Serving:
             raise SettingError(sentence)
         request = self.door.request(request)
         # an explanation takes as long as dozens of slates: others are served meanwhile
-        submit = self.engine.submit
-        decision, durable = await asyncio.to_thread(submit, request) if request.explain else submit(request)
-        with self.engine.watch.stage("store"):
-            await asyncio.wrap_future(durable)
-        return decision
+        if request.explain:
+            decision, durable = await asyncio.to_thread(self.engine.submit, request)
+            with self.engine.watch.stage("store"):
+                await asyncio.wrap_future(durable)
+            return decision
+        return await self._batches.ask(request)
 
     async def similar(
         self, item: str, k: int, exclude: Sequence[str] = (), where: Mapping[str, ItemCondition] | None = None
@@ -216,5 +219,4 @@ def open_serving(
         ids=ids,
     )
     serving.follow()
-    engine.warm()
     return serving

@@ -22,6 +22,8 @@ from recloop.cli.console import answer, err, json_option, store_option
               help="Replace the ids of users by a keyed hash; the file holds the key.")  # fmt: skip
 @click.option("--origin", "origins", multiple=True,
               help="Pages of this origin may call, such as https://shop.example; may be given again.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Processes that answer on one port; one that dies is replaced.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
@@ -36,6 +38,7 @@ def serve(
     mask: bool,
     pseudonymise: Path | None,
     origins: tuple[str, ...],
+    workers: int,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -48,9 +51,8 @@ def serve(
     from recloop.service.threads import pin_native_threads
 
     pin_native_threads()  # before NumPy is imported: a fold-in on many threads is slower than on one
-    from recloop.app.comments import comment_reader
     from recloop.app.serve import first_release
-    from recloop.service.server import serve as serve_http
+    from recloop.service.workers import serve_all
 
     def ready(url: str) -> None:
         if as_json:
@@ -59,8 +61,9 @@ def serve(
             return
         err.print(f"[green]serving[/] {url}  (routes: {url}/docs; Ctrl-C ends it)")
 
-    serve_http(
+    serve_all(
         store,
+        workers,
         release=release or first_release(store, runs),
         host=host,
         port=port,
@@ -72,5 +75,4 @@ def serve(
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,
-        sentiment=comment_reader(),
     )

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.compose.budget import Budget, LateError
 from recloop.compose.rules import Rules
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings, top_k
 from recloop.strategies.base import Strategy
+
+SPARE = 1000  # items beyond those wanted that a search may find, before scoring every item is the shorter way
+UNLIMITED = Budget(None)
 
 log = logging.getLogger("recloop.compose")
 
@@ -28,15 +32,26 @@ class Candidates:
 
 
 def retrieve(
-    strategy: Strategy, fallback: Strategy | None, histories: Histories, depth: int, rules: Rules
+    strategy: Strategy,
+    fallback: Strategy | None,
+    histories: Histories,
+    depth: int,
+    rules: Rules,
+    budget: Budget = UNLIMITED,
 ) -> Candidates:
     """The best ``depth`` items of a strategy that the rules allow; the fallback answers where the strategy fails.
 
-    A strategy fails when it raises (then for every request), or where a request's scores hold NaN or +inf. A request
-    that the fallback cannot answer either gets no candidates. Never raises because of a strategy.
+    A strategy fails when it raises or is late (then for every request), or where a request's scores hold NaN or +inf. A
+    request that the fallback cannot answer either gets no candidates. Never raises because of a strategy.
     """
     n = len(histories)
-    scores, failure = _scores(strategy, histories)
+    try:
+        given = budget.run(lambda: _searched(strategy, histories, depth, rules) or _scores(strategy, histories))
+    except LateError as error:
+        given = np.full((n, histories.n_items), np.nan, np.float32), str(error)
+    if isinstance(given, Rankings):
+        return Candidates(given, np.zeros(n, bool))
+    scores, failure = given
     # The greatest score of a row is NaN or +inf exactly where the row holds one
     broken = ~(scores.max(axis=1, initial=-np.inf) < np.inf)
     if not broken.any():
@@ -55,6 +70,22 @@ def retrieve(
             failure = f"{failure}; the fallback '{fallback.name}' failed too: {also}"
     rules.apply(scores, histories)
     return Candidates(top_k(scores, depth), broken, failure)
+
+
+def _searched(strategy: Strategy, histories: Histories, depth: int, rules: Rules) -> Rankings | None:
+    """What ``retrieve`` gives, without a score for every item; None where that is not to be had."""
+    spare = rules.spare(histories)
+    if spare is None or spare > SPARE:
+        return None
+    try:
+        found = strategy.best(histories, depth + spare, allowed=rules.allowed)
+    except Exception:  # noqa: BLE001  then scoring fails, too, and says why
+        return None
+    if found is None or np.isnan(found.scores).any():
+        return None
+    kept = rules.kept(found, histories, depth)
+    # too few are left where a search passed allowed items by
+    return None if depth + spare < histories.n_items and (kept.items < 0).any() else kept
 
 
 def _scores(strategy: Strategy, histories: Histories) -> tuple[NDArray[np.float32], str]:

@@ -21,6 +21,8 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         candidates: how many items are taken from each source.
         diversity: 0 (order of relevance) to 1 (as unlike each other as can be), by maximal marginal relevance.
         fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
+        budget: seconds that a source may take before the fallback stands in for it; None for any time. It holds where a
+            service answers, not in evaluations.
 
     >>> SlateConfig(sources=["ease", "popular"]).weights
     {'ease': 1.0, 'popular': 1.0}
@@ -33,6 +35,7 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
     candidates: Annotated[int, Meta(ge=1)] = 200
     diversity: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
     fallback: str = "popular"
+    budget: Annotated[float, Meta(gt=0.0)] | None = None
 
     @property
     def weights(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
 
 Items = Sequence[int] | NDArray[np.integer]
@@ -74,6 +75,36 @@ class Rules:
         self._hide(scores, histories)
         if self.steering is not None:
             self.steering.apply(scores)
+
+    def spare(self, histories: Histories) -> int | None:
+        """How many more items than wanted must be found so that enough are left once ``kept`` took its share.
+
+        None where that does not help: another order is wished for, or what may be shown is a list.
+        """
+        if self.candidates is not None or self.steering is not None:
+            return None
+        hidden = histories.lengths if self.hide_seen else np.zeros(len(histories), np.int64)
+        if self.exclude is not None:
+            hidden = hidden + np.array([len(row) for row in self.exclude], dtype=np.int64)
+        return int(hidden.max(initial=0))
+
+    def kept(self, found: Rankings, histories: Histories, k: int) -> Rankings:
+        """The k best of what was found among the allowed items, without what is hidden."""
+        rows, items = (histories.rows, histories.items) if self.hide_seen else _pairs([()])
+        if self.exclude is not None:
+            also = _pairs(self.exclude)
+            rows, items = np.concatenate([rows, also[0]]), np.concatenate([items, also[1]])
+        out = found.items < 0
+        if len(items):
+            hidden = np.sort(rows * histories.n_items + items)
+            cells = np.arange(len(found))[:, None] * histories.n_items + found.items
+            out |= hidden[np.minimum(np.searchsorted(hidden, cells), len(hidden) - 1)] == cells
+        order = np.argsort(out, axis=1, kind="stable")[:, :k]
+        lost = np.take_along_axis(out, order, axis=1)
+        return Rankings(
+            np.where(lost, np.int32(-1), np.take_along_axis(found.items, order, axis=1)),
+            np.where(lost, np.float32(-np.inf), np.take_along_axis(found.scores, order, axis=1)),
+        )
 
     def _hide(self, scores: NDArray[np.float32], histories: Histories) -> None:
         if self.candidates is not None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.compose.budget import Budget
 from recloop.compose.candidates import Candidates, retrieve
 from recloop.compose.config import SlateConfig
 from recloop.compose.diversity import maximal_marginal_relevance, unit
@@ -32,6 +33,7 @@ class SlatePolicy(Policy):
         self.names = tuple(weights)
         self.weights = tuple(weights.values())
         self.sources = [strategy_of(name, "a source", strategies) for name in weights]
+        self.budgets = [Budget(config.budget) for _ in weights]
         self.fallback = strategy_of(config.fallback, "the fallback", strategies) if config.fallback else None
         self.vectors = unit(vectors) if vectors is not None and config.diversity > 0 else None
         first = self.sources[0].items
@@ -90,7 +92,10 @@ class SlatePolicy(Policy):
 
     def _block(self, histories: Histories, k: int, rules: Rules) -> Choices:
         depth = max(k, self.config.candidates)
-        found = [retrieve(source, self.fallback, histories, depth, rules) for source in self.sources]
+        found = [
+            retrieve(source, self.fallback, histories, depth, rules, budget)
+            for source, budget in zip(self.sources, self.budgets, strict=True)
+        ]
         fused = self._fuse([candidates.rankings for candidates in found], depth)
         names = self._owners(found, fused)
         rankings = fused.rankings

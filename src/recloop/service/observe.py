@@ -1,5 +1,6 @@
 """What an operator sees: Prometheus metrics and one line of JSON per request. No user's id or text in either."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,9 +9,12 @@ from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from recloop.app.watch import STAGES
 from recloop.service.tracing import Traces
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by the client library when it is imported
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
@@ -19,7 +23,10 @@ PROPENSITIES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
 class Observed:
-    """The figures of one service, in a registry of its own.
+    """The figures of one service, in a registry of its own; of several workers, the sums over all of them.
+
+    Workers keep their figures in files of one folder, which the environment names (``FOLDER``). What a worker counted
+    stays when it ends.
 
     Args:
         pending: how many rows wait for the store.
@@ -75,12 +82,27 @@ class Observed:
             buckets=PROPENSITIES,
             registry=registry,
         )
-        self.under_way = Gauge("recloop_requests_under_way", "Requests that wait for an answer.", registry=registry)
-        ready = Gauge("recloop_release_loaded", "1 where a release answers, 0 where none does.", registry=registry)
-        ready.set_function(lambda: bool(release()))
+        self.under_way = Gauge(
+            "recloop_requests_under_way",
+            "Requests that wait for an answer.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._loaded = Gauge(
+            "recloop_release_loaded",
+            "1 where a release answers, 0 where none does; of several workers, the least.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         ProcessCollector(registry=registry)
-        rows = Gauge("recloop_store_pending_rows", "Rows that wait to be written.", registry=registry)
-        rows.set_function(pending)
+        self._release = release
+        self._pending = pending
+        self._rows = Gauge(
+            "recloop_store_pending_rows",
+            "Rows that wait to be written.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request. The figures of a route are looked up once: that costs more than counting."""
@@ -110,9 +132,19 @@ class Observed:
         """Count a choice."""
         self._propensity.labels(policy).observe(propensity)
 
+    def refresh(self) -> None:
+        """Look again at what is not counted but read."""
+        self._rows.set(self._pending())
+        self._loaded.set(bool(self._release()))
+
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
-        return generate_latest(self.registry)
+        self.refresh()
+        if FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
 
 class AccessLog:

@@ -73,7 +73,7 @@ class HttpServer(uvicorn.Server):
         self._ready = ready
         self._following: tuple[asyncio.Task[None], ...] = ()
         self._answering = threading.Event()
-        application = Application(
+        self._application = application = Application(
             serving,
             keys_required=keys_required,
             observed=observed,
@@ -125,7 +125,11 @@ class HttpServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self._following = tuple(
             asyncio.create_task(self._repeat(*one))
-            for one in ((FOLLOW, self._serving.follow), (RAMP, self._serving.follow_ramps))
+            for one in (
+                (FOLLOW, self._serving.follow),
+                (FOLLOW, self._application.observed.refresh),
+                (RAMP, self._serving.follow_ramps),
+            )
         )
         self._answering.set()
         if self._ready is not None:
@@ -164,8 +168,8 @@ class HttpServer(uvicorn.Server):
                 _log.error("%s", error)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to a host and port; port 0 is any free one.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket bound to a host and port; port 0 is any free one. A shared one lets others of its kind beside it.
 
     Raises:
         ConflictError: the port is in use.
@@ -179,6 +183,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SettingError(f"the service cannot listen on {host}:{port} ({error})") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind(address)
     except OSError as error:
@@ -199,6 +205,7 @@ class Options(TypedDict, total=False):
         release: folder of a release that is promoted first; None serves the active one.
         host: loopback unless you mean it.
         port: 0 is any free one.
+        shared: whether other processes listen on the port, too.
         keys: whether a key is needed; None needs one where the host is not loopback.
         seed: of the policies' randomness.
         limit: bytes that a body may have.
@@ -216,6 +223,7 @@ class Options(TypedDict, total=False):
     release: Path | None
     host: str
     port: int
+    shared: bool
     keys: bool | None
     seed: int | None
     limit: int
@@ -268,7 +276,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
     origins = origins_of(options.get("origins", ()))
     sys.setswitchinterval(SWITCH)
     with (
-        listen(host, options.get("port", 8000)) as listener,
+        listen(host, options.get("port", 8000), shared=options.get("shared", False)) as listener,
         Store(store_url, timeout=options.get("patience", 5.0)) as store,
     ):
         required = _keys_required(store, host, options.get("keys"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, func, select, update
 
 from recloop.store import tables
 from recloop.store.archive import Archive
@@ -152,6 +152,17 @@ class Store:
             rows = connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
         return [Event(*row) for row in reversed(rows)]
 
+    def last_arrival(self) -> int:
+        """The number of the event that came last, 0 where there is none. Numbers ascend in order of arrival."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.max(tables.events.c.seq))).scalar_one() or 0)
+
+    def arrivals(self, after: int, limit: int) -> list[tuple[int, Event]]:
+        """The first ``limit`` events with a number above ``after``, and their numbers, in order of arrival."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_ARRIVALS, {"after": after, "most": limit}).all()
+        return [(row[0], Event(*row[1:])) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """How many events, decisions and feedback there are, archived ones among them."""
         return {status.log: status.hot + status.archived for status in self.archive.status()}
@@ -244,3 +255,9 @@ _HISTORY = """
         )
     ) ORDER BY time DESC, hot DESC, seq DESC LIMIT ?
 """
+_ARRIVALS = (
+    select(*(tables.events.c[name] for name in ("seq", "user", "item", "kind", "time", "value", "id", "decision")))
+    .where(tables.events.c.seq > bindparam("after"))
+    .order_by(tables.events.c.seq)
+    .limit(bindparam("most"))
+)

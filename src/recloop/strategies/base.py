@@ -91,6 +91,10 @@ class Strategy(ABC):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         """(n, n_items) float32; a row depends on nothing but its own history. -inf means: never."""
 
+    def _best(self, histories: Histories, k: int, allowed: NDArray[np.bool_] | None) -> Rankings | None:  # noqa: ARG002
+        """See ``best``. A strategy writes this where it has a quicker way than scoring every item."""
+        return None
+
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, as named arrays: the attributes that are arrays, where a strategy says nothing else."""
         return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
@@ -137,6 +141,23 @@ class Strategy(ABC):
         """
         histories = self._histories(requests)
         return np.ascontiguousarray(self._score(histories), dtype=np.float32)
+
+    def best(self, histories: Histories, k: int, *, allowed: NDArray[np.bool_] | None = None) -> Rankings | None:
+        """The k best items of each history, those of the history included, found without scoring every item.
+
+        None where this strategy has no quicker way than ``score``. A search by ``Index`` may miss a few.
+
+        Args:
+            histories: n histories.
+            k: places; what is not found is padding.
+            allowed: (n_items,) bool, items that may be found.
+
+        Raises:
+            SettingError: k is below 1, or the histories are of another catalogue.
+            ConflictError: the strategy is not fitted.
+        """
+        _check_k(k)
+        return self._best(self._histories(histories), k, allowed)
 
     def rank(
         self,

@@ -7,17 +7,18 @@ from scipy import sparse
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.progress import Progress
-from recloop.strategies.base import Strategy, setting
+from recloop.strategies.base import setting
 from recloop.strategies.interactions import strongest
 from recloop.strategies.normalised import normalise
-from recloop.strategies.prior import answer_empty, popularity, share
+from recloop.strategies.prior import popularity, share
+from recloop.strategies.vectors import VectorStrategy
 
 NOTHING = 1e-5  # of the greatest singular value: below it is rounding
 STEPS = 7  # of the Krylov space: values then agree with exact ones to a thousandth
 SPARE = 8  # columns more than are asked for
 
 
-class Graph(Strategy):
+class Graph(VectorStrategy):
     """A low-pass filter on the graph of users and items, in closed form: what graph networks learn, without training.
 
     With the normalised matrix ``R = D_u^(-user_norm/2) X D_i^(-item_norm)`` and its ``factors`` greatest singular
@@ -63,8 +64,11 @@ class Graph(Strategy):
         folded: NDArray[np.float32] = strongest(histories) @ (self._factors * self._scale[:, None])
         return folded
 
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return answer_empty(self.fold_in(histories) @ self._factors.T, histories, self._prior)
+    def _queries(self, histories: Histories) -> NDArray[np.float32]:
+        return self.fold_in(histories)
+
+    def _item_vectors(self) -> NDArray[np.float32]:
+        return self._factors
 
 
 def right_singular(X: sparse.csr_array, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,14 +7,15 @@ from scipy import sparse
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.progress import Progress
-from recloop.strategies.base import Strategy, setting
+from recloop.strategies.base import setting
 from recloop.strategies.factors import descend, solve, to_eigenbasis
-from recloop.strategies.prior import answer_empty, popularity
+from recloop.strategies.prior import popularity
+from recloop.strategies.vectors import VectorStrategy
 
 STEPS = 2  # of conjugate gradients per row and iteration, from where the last iteration ended
 
 
-class IALS(Strategy):
+class IALS(VectorStrategy):
     """Implicit matrix factorisation by alternating least squares; a new history is folded in, not looked up.
 
     Minimises, over user factors x and item factors y (Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit
@@ -96,5 +97,8 @@ class IALS(Strategy):
         rows = histories.matrix()
         return solve(rows, self._factors, self._spectrum, self._ridges(rows, self._unseen[0]))
 
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return answer_empty(self.fold_in(histories) @ self._factors.T, histories, self._prior)
+    def _queries(self, histories: Histories) -> NDArray[np.float32]:
+        return self.fold_in(histories)
+
+    def _item_vectors(self) -> NDArray[np.float32]:
+        return self._factors

@@ -1,3 +1,4 @@
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +12,9 @@ from recloop.data.rankings import Rankings
 from recloop.errors import SettingError, nearest
 from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
+from recloop.strategies.derived import Derived
 from recloop.strategies.neighbours import KERNELS, rank_sparse
-from recloop.strategies.prior import fill_unreached, popularity, share
+from recloop.strategies.prior import Order, fill_unreached, popularity, share
 
 DAY = 86_400.0
 DAYS = [None, 1.0, 3.0, 7.0, 14.0, 30.0, 90.0]  # that are worth a try
@@ -77,6 +79,19 @@ class Popular(Strategy):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return self._tables[self._rows(histories)]
+
+    def _best(self, histories: Histories, k: int, allowed: NDArray[np.bool_] | None) -> Rankings | None:
+        tables, places = np.unique(self._rows(histories), return_inverse=True)
+        orders = self._orders.of(self._tables)
+        best = [orders[table].best(k, allowed) for table in tables]
+        if not best:
+            return None
+        items, scores = np.concatenate([b.items for b in best]), np.concatenate([b.scores for b in best])
+        return Rankings(items[places], scores[places])
+
+    @cached_property
+    def _orders(self) -> Derived[list[Order]]:
+        return Derived(lambda tables: [Order(table) for table in tables])
 
     def _rank_block(
         self, histories: Histories, k: int, *, hide_seen: bool, allowed: NDArray[np.bool_] | None

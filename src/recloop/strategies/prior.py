@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 
 # An item that the history does not reach scores PRIOR_SCALE x its popularity: below every item that it reaches, and
 # still in a sensible order. float32 holds down to 1e-38, so even the rarest of items keeps its place.
@@ -41,3 +42,31 @@ def fill_unreached(scores: NDArray[np.float32], prior: NDArray[np.float32]) -> N
     """Scores of exactly 0 become the scaled prior, in place."""
     np.copyto(scores, prior * PRIOR_SCALE, where=scores == 0)
     return scores
+
+
+class Order:
+    """Items in the order of scores that are the same for everyone, sorted once.
+
+    Args:
+        scores: (n_items,) float32.
+
+    >>> Order(np.array([1, 3, 2], np.float32)).best(2, np.array([True, False, True])).items.tolist()
+    [[2, 0]]
+    """
+
+    def __init__(self, scores: NDArray[np.float32]) -> None:
+        self._scores = scores
+        self._items = np.argsort(-scores, kind="stable").astype(np.int32)
+
+    def best(self, k: int, allowed: NDArray[np.bool_] | None = None) -> Rankings:
+        """(1, k) the best items, those that are not allowed left out."""
+        items = self._items[:k]
+        looked = k
+        while allowed is not None:  # a little more of the order each time, until there are enough
+            looked = min(2 * looked, len(self._items))
+            items = self._items[:looked][allowed[self._items[:looked]]][:k]
+            if len(items) == k or looked == len(self._items):
+                break
+        ranked = Rankings(np.full((1, k), -1, np.int32), np.full((1, k), -np.inf, np.float32))
+        ranked.items[0, : len(items)], ranked.scores[0, : len(items)] = items, self._scores[items]
+        return ranked

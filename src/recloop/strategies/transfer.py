@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
 from recloop.progress import Progress
 from recloop.strategies.base import Strategy, setting
@@ -54,6 +55,9 @@ class Transfer(Strategy):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return self._inner._score(histories)
+
+    def _best(self, histories: Histories, k: int, allowed: NDArray[np.bool_] | None) -> Rankings | None:
+        return self._inner._best(histories, k, allowed)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         config = np.frombuffer(json.dumps(self._inner.config()).encode(), dtype=np.uint8)

@@ -14,10 +14,11 @@ from recloop.neural.extra import require_lm
 from recloop.neural.graph import Graph
 from recloop.neural.recipe import Recipe
 from recloop.progress import SILENT, Progress
-from recloop.strategies.base import Strategy, setting
+from recloop.strategies.base import setting
 from recloop.strategies.prior import answer_empty, fill_unreached, popularity
 from recloop.strategies.sequence.text import items_from_text
 from recloop.strategies.sequence.windows import GAPS, Windows, gap_classes, gather
+from recloop.strategies.vectors import VectorStrategy
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ ROWS = 64  # histories in one call of the network
 Last = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
 
-class SequenceTransformer(Strategy):
+class SequenceTransformer(VectorStrategy):
     """What comes next, by a causal transformer over the items of the history.
 
     An event is the sum of its item's vector, of its place counted from the newest and, where times are known, of the
@@ -148,7 +149,7 @@ class SequenceTransformer(Strategy):
 
         def validate() -> float:
             self._keep(network)
-            return _ndcg(self._scores(asked, network.last), asked, truth)
+            return _ndcg(self._scored(asked, self._hidden(asked, network.last)), asked, truth)
 
         if len(windows):
             train(
@@ -200,10 +201,20 @@ class SequenceTransformer(Strategy):
     def _served(self) -> Graph:
         return Graph.of(self._graph)
 
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return self._scores(histories, lambda x, place: self._served.run(x=x, place=place)[0])
+    def _item_vectors(self) -> NDArray[np.float32]:
+        return self._vectors
 
-    def _scores(self, histories: Histories, last: Last) -> NDArray[np.float32]:
+    def _queries(self, histories: Histories) -> NDArray[np.float32]:
+        return self._hidden(histories, lambda x, place: self._served.run(x=x, place=place)[0])
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        return self._scored(histories, self._queries(histories))
+
+    def _scored(self, histories: Histories, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        return answer_empty(fill_unreached(hidden @ self._vectors.T, self._prior), histories, self._prior)
+
+    def _hidden(self, histories: Histories, last: Last) -> NDArray[np.float32]:
+        """(n, width) what each history foretells, zeros where it is empty."""
         recent = histories.recent(self.window)
         gaps = gap_classes(recent.times, recent.indptr)
         hidden = np.zeros((len(recent), self.width), np.float32)
@@ -217,7 +228,7 @@ class SequenceTransformer(Strategy):
             if len(self._gaps):
                 x += self._gaps[batch.gaps]
             hidden[rows] = last(x, lengths - 1)
-        return answer_empty(fill_unreached(hidden @ self._vectors.T, self._prior), histories, self._prior)
+        return hidden
 
 
 def _hold_out(histories: Histories, most: int, seed: int) -> tuple[Histories, Histories, NDArray[np.int32]]:

@@ -1,0 +1,60 @@
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from recloop.store import Appended
+from recloop.types import Decision, Request
+
+MOST = 32  # requests answered at a time: more save little, and the first of them waits for the last
+
+Answer = Callable[[Sequence[Request]], tuple[list[Decision | Exception], "Future[Appended]"]]
+
+Kept = asyncio.Future[Appended]
+
+
+class Batches:
+    """Answers together what is asked at the same moment; belongs to one event loop.
+
+    No request waits for others to come: what came while the last batch was made is the next one. A service that is
+    hardly asked answers one request at a time, one under load many at once.
+
+    Args:
+        answer: requests to decisions, and the moment at which these are on disk.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._waiting: list[tuple[Request, asyncio.Future[tuple[Decision, Kept]]]] = []
+
+    async def ask(self, request: Request) -> Decision:
+        """The decision on a request, once it is on disk.
+
+        Raises:
+            Exception: what the answer to this request is.
+        """
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[tuple[Decision, Kept]] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._make)
+        self._waiting.append((request, found))
+        decision, kept = await found
+        await asyncio.shield(kept)  # who goes away takes nobody's decision along
+        return decision
+
+    def _make(self) -> None:
+        batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._make)
+        batch = [(request, found) for request, found in batch if not found.done()]  # somebody may have gone
+        try:
+            answers, durable = self._answer([request for request, _ in batch])
+            kept = asyncio.wrap_future(durable)
+        except Exception as error:  # noqa: BLE001  it is the answer
+            for _, found in batch:
+                found.set_exception(error)
+            return
+        for (_, found), answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Exception):
+                found.set_exception(answer)
+            else:
+                found.set_result((answer, kept))

@@ -1,0 +1,195 @@
+"""Items by the dot product of their vectors with a query: all of them scored, or only those in the cells near it."""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.data.rankings import Rankings, top_k
+
+EXACT = 50_000  # items up to which all of them are scored: that costs about a millisecond
+RECALL = 0.99  # of the best DEPTH items that a search must find
+DEPTH = 200
+QUERIES = 128  # items by which the recall is measured
+ROUNDS = 10  # of k-means
+PER_CELL = 64  # items that k-means looks at, per cell
+BLOCK = 2**24  # scores made at a time
+
+Floats = NDArray[np.float32]
+
+
+class Index(Protocol):
+    """The items whose vectors have the greatest dot products with a query."""
+
+    def __len__(self) -> int:
+        """Items in it."""
+        ...
+
+    def search(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None = None) -> Rankings:
+        """The k best items of each query, padded where fewer are found.
+
+        Args:
+            queries: (n, d).
+            k: places.
+            allowed: (n_items,) bool, the items that may be found.
+        """
+        ...
+
+    def add(self, vectors: Floats) -> None:
+        """More items, found from now on; they get the next numbers."""
+        ...
+
+
+def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
+    """The index that suits a catalogue: ``Exact`` for up to ``exact`` items, else ``Cells``.
+
+    ``Cells`` needs the extra ``ann``. Where it is not installed, or the vectors form no cells (so that the recall would
+    cost as much as scoring every item), all items are scored.
+
+    Args:
+        vectors: (n_items, d) float32.
+        exact: items up to which all are scored.
+
+    >>> index_of(np.eye(3, dtype=np.float32)).search(np.array([[0, 2, 1]], np.float32), 2).items.tolist()
+    [[1, 2]]
+    """
+    if len(vectors) > exact and find_spec("faiss") and np.isfinite(vectors).all() and vectors.any():
+        cells = Cells(vectors)
+        if cells.recall >= RECALL:
+            return cells
+    return Exact(vectors)
+
+
+class Exact:
+    """Scores every item.
+
+    Args:
+        vectors: (n_items, d) float32.
+    """
+
+    def __init__(self, vectors: Floats) -> None:
+        self._vectors = vectors
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def search(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None = None) -> Rankings:
+        """See ``Index.search``."""
+        blocks = []
+        for rows in _blocks(len(queries), len(self)):
+            scores = queries[rows] @ self._vectors.T
+            if allowed is not None:
+                scores[:, ~allowed] = -np.inf
+            blocks.append(top_k(scores, k))
+        if not blocks:
+            return Rankings(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
+        return Rankings(np.concatenate([b.items for b in blocks]), np.concatenate([b.scores for b in blocks]))
+
+    def add(self, vectors: Floats) -> None:
+        """See ``Index.add``."""
+        self._vectors = np.concatenate([self._vectors, vectors])
+
+
+class Cells:
+    """Scores the items of the cells that lie nearest to the query: an inverted file (faiss ``IVFFlat``).
+
+    The greatest dot product becomes the least distance by one more coordinate, sqrt(M - |v|^2) with M the greatest
+    |v|^2, which is 0 in a query (Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean
+    transformation for inner-product spaces", section 3). How many cells are searched is found by trial when the index
+    is made: few enough that DEPTH neighbours of QUERIES items are just found with RECALL. What is found bears its exact
+    score. Items that are added later are all scored, so that they are found at once.
+
+    The index is made from the vectors in seconds, and is never stored: what is loaded is the vectors.
+
+    Args:
+        vectors: (n_items, d) float32, finite.
+
+    Attributes:
+        cells: how many there are.
+        probes: how many are searched.
+        recall: of the trial.
+    """
+
+    def __init__(self, vectors: Floats) -> None:
+        faiss = _faiss()
+        n = len(vectors)
+        self._vectors = vectors
+        self._later = Exact(vectors[:0])
+        self.cells = max(1, int(2 * np.sqrt(n)))
+        square = np.einsum("ij,ij->i", vectors, vectors)
+        rest = np.sqrt(np.maximum(square.max() - square, 0))[:, None]
+        points = np.concatenate([vectors, rest], axis=1).astype(np.float32)
+        self._quantiser = faiss.IndexFlatL2(points.shape[1])
+        self._file = faiss.IndexIVFFlat(self._quantiser, points.shape[1], self.cells, faiss.METRIC_L2)
+        self._file.cp.niter, self._file.cp.seed = ROUNDS, 1
+        self._file.cp.min_points_per_centroid, self._file.cp.max_points_per_centroid = 1, PER_CELL
+        self._file.train(points)
+        self._file.add(points)
+        self.probes, self.recall = self._tried()
+
+    def __len__(self) -> int:
+        return len(self._vectors) + len(self._later)
+
+    def search(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None = None) -> Rankings:
+        """See ``Index.search``."""
+        n, own = len(queries), len(self._vectors)
+        items = self._found(queries, min(k, own), self.probes, None if allowed is None else allowed[:own])
+        held = items >= 0
+        scores = np.matmul(self._vectors[np.where(held, items, 0)], queries[:, :, None])[:, :, 0]
+        scores[~held] = -np.inf
+        if len(self._later):
+            more = self._later.search(queries, k, None if allowed is None else allowed[own:])
+            items = np.concatenate([items, np.where(more.items >= 0, more.items + own, -1)], axis=1)
+            scores = np.concatenate([scores, more.scores], axis=1)
+        order = np.lexsort((items, -scores), axis=1)[:, :k]
+        ranked = Rankings(np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32))
+        ranked.items[:, : order.shape[1]] = np.take_along_axis(items, order, axis=1)
+        ranked.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
+        return ranked
+
+    def add(self, vectors: Floats) -> None:
+        """See ``Index.add``."""
+        self._later.add(vectors)
+
+    def _found(self, queries: Floats, k: int, probes: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        faiss = _faiss()
+        chosen: dict[str, Any] = {}
+        if allowed is not None:
+            bits = np.packbits(allowed, bitorder="little")
+            chosen["sel"] = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+        points = np.concatenate([queries, np.zeros((len(queries), 1), np.float32)], axis=1)
+        found: NDArray[np.int64] = self._file.search(
+            points, k, params=faiss.SearchParametersIVF(nprobe=probes, **chosen)
+        )[1]
+        return found
+
+    def _tried(self) -> tuple[int, float]:
+        """How many cells to search, and the recall with so many; at most half of them."""
+        rng = np.random.default_rng(1)
+        known = np.flatnonzero(self._vectors.any(axis=1))  # an item that nobody took is like nothing
+        queries = self._vectors[rng.choice(known, size=min(QUERIES, len(known)), replace=False)]
+        wanted = Exact(self._vectors).search(queries, DEPTH).items
+        rows = np.arange(len(queries))[:, None] * len(self._vectors)
+        probes, recall = 4, 0.0
+        while True:
+            found = self._found(queries, wanted.shape[1], probes, None)
+            recall = float(np.isin(rows + wanted, np.where(found >= 0, rows + found, -1)).mean())
+            if recall >= RECALL or probes > self.cells // 3:
+                return probes, recall
+            probes = 3 * probes // 2
+
+
+def _blocks(n: int, n_items: int) -> Iterator[slice]:
+    step = max(1, BLOCK // max(1, n_items))
+    return (slice(at, at + step) for at in range(0, n, step))
+
+
+@cache
+def _faiss() -> Any:
+    import faiss
+
+    faiss.omp_set_num_threads(1)  # a request's search is too small for threads that wait for each other
+    return faiss

@@ -1,0 +1,56 @@
+"""Strategies whose scores are dot products: a history's vector with each item's."""
+
+from abc import abstractmethod
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
+from recloop.strategies.base import Strategy
+from recloop.strategies.derived import Derived
+from recloop.strategies.index import Exact, Index, index_of
+from recloop.strategies.prior import Order, answer_empty
+
+
+class VectorStrategy(Strategy):
+    """Base of strategies whose scores are ``queries @ vectors.T``, and the prior where the history is empty.
+
+    Where the catalogue is large, the best items are found without scoring the others (``Index``).
+    """
+
+    _prior = np.empty(0, np.float32)  # popularity, once fitted; without an annotation, or it would be a setting
+
+    @abstractmethod
+    def _item_vectors(self) -> NDArray[np.float32]:
+        """(n_items, d): the same array as long as nothing new is learned."""
+
+    @abstractmethod
+    def _queries(self, histories: Histories) -> NDArray[np.float32]:
+        """(n, d)."""
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        return answer_empty(self._queries(histories) @ self._item_vectors().T, histories, self._prior)
+
+    def _best(self, histories: Histories, k: int, allowed: NDArray[np.bool_] | None) -> Rankings | None:
+        index = self._index.of(self._item_vectors())
+        if isinstance(index, Exact):  # then scores are made at once, as offline
+            return None
+        queries = self._queries(histories)
+        if not np.isfinite(queries).all():
+            return None
+        ranked = index.search(queries, k, allowed)
+        empty = histories.lengths == 0
+        if empty.any():
+            best = self._order.of(self._prior).best(k, allowed)
+            ranked.items[empty], ranked.scores[empty] = best.items, best.scores
+        return ranked
+
+    @cached_property
+    def _index(self) -> Derived[Index]:
+        return Derived(index_of)
+
+    @cached_property
+    def _order(self) -> Derived[Order]:
+        return Derived(Order)

@@ -1,0 +1,96 @@
+"""Requests that come at the same moment are answered together, each as if it were alone."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from recloop.app.batches import MOST, Batches
+from recloop.errors import SettingError
+from recloop.store import Appended
+from recloop.types import Decision, Request
+
+
+class Shop:
+    """Answers with the user's name; keeps when told to."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.durable: list[Future[Appended]] = []
+        self.broken = False
+
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Decision | Exception], Future[Appended]]:
+        self.sizes.append(len(requests))
+        if self.broken:
+            raise OSError("gone")
+        future: Future[Appended] = Future()
+        self.durable.append(future)
+        return [self._one(request) for request in requests], future
+
+    def _one(self, request: Request) -> Decision | Exception:
+        if request.user == "wrong":
+            return SettingError("wrong")
+        return Decision(id="d", user=request.user or "", time=0.0, items=(), policy="p")
+
+    def keep(self) -> None:
+        for future in self.durable:
+            if not future.done():
+                future.set_result(Appended(1, 0))
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_what_comes_together_is_answered_together_and_told_once_kept() -> None:
+    async def story() -> None:
+        shop = Shop()
+        batches = Batches(shop.answer)
+        tasks = [asyncio.create_task(batches.ask(Request(user=f"u{n}"))) for n in range(MOST + 3)]
+        await settle()
+        assert shop.sizes == [MOST, 3]
+        assert not any(task.done() for task in tasks), "not on disk yet"
+        shop.keep()
+        assert [decision.user for decision in await asyncio.gather(*tasks)] == [f"u{n}" for n in range(MOST + 3)]
+        alone = asyncio.create_task(batches.ask(Request(user="late")))
+        await settle()
+        shop.keep()
+        assert (await alone).user == "late"
+        assert shop.sizes == [MOST, 3, 1]
+
+    asyncio.run(story())
+
+
+def test_what_is_wrong_with_one_is_told_to_one() -> None:
+    async def story() -> None:
+        shop = Shop()
+        batches = Batches(shop.answer)
+        tasks = [asyncio.create_task(batches.ask(Request(user=user))) for user in ("a", "wrong", "b")]
+        await settle()
+        shop.keep()
+        first, wrong, last = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (first.user, last.user) == ("a", "b")
+        assert isinstance(wrong, SettingError)
+        shop.broken = True
+        found = await asyncio.gather(*(batches.ask(Request(user=user)) for user in "ab"), return_exceptions=True)
+        assert [type(one) for one in found] == [OSError, OSError]
+
+    asyncio.run(story())
+
+
+def test_who_goes_away_takes_nobody_along() -> None:
+    async def story() -> None:
+        shop = Shop()
+        batches = Batches(shop.answer)
+        before, early, late = (asyncio.create_task(batches.ask(Request(user=user))) for user in "abc")
+        await asyncio.sleep(0)
+        early.cancel()
+        await settle()
+        late.cancel()
+        await settle()
+        assert shop.sizes == [2], "who had gone was not answered"
+        assert not shop.durable[0].cancelled()
+        shop.keep()
+        assert (await before).user == "a"
+
+    asyncio.run(story())
