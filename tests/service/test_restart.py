@@ -44,12 +44,12 @@ def test_slow_slates_under_way_are_finished(releases, tmp_path: Path, monkeypatc
         background(tmp_path / "store.db", release=releases["one"], port=0, log=None, drain=120.0) as server,
         ThreadPoolExecutor(4) as pool,
     ):
-        wish = {"user": "u1", "explain": True}
-        asked = [pool.submit(httpx.post, f"{server.url}/v1/recommend", json=wish, timeout=180) for _ in range(3)]
+        wish, url = {"user": "u1", "explain": True}, server.url  # the socket that knows it is closed first
+        asked = [pool.submit(httpx.post, f"{url}/v1/recommend", json=wish, timeout=180) for _ in range(3)]
         for _ in asked:
             assert begun.acquire(timeout=60)
         server.stop()
-        eventually(lambda: not answers(server.url))  # no new requests are taken …
+        eventually(lambda: not answers(url))  # no new requests are taken …
         go_on.set()  # … and those under way are answered
         assert [one.result(180).status_code for one in asked] == [200, 200, 200]
     with Store(tmp_path / "store.db") as store:
