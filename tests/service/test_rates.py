@@ -44,16 +44,16 @@ def test_each_key_has_a_bucket_and_may_have_a_rate_of_its_own() -> None:
 
 
 def test_over_http(serving) -> None:
-    with serving(keys=True, rate=1.0) as (client, store):
+    with serving(keys=True, rate=0.05) as (client, store):
         slow, fast = store.keys.create("shop", ["recommend"]), store.keys.create("own", ["recommend"], rate=1000.0)
         answers = [client.post("/v1/recommend", json={}, headers=bearer(slow)) for _ in range(8)]
-        assert [one.status_code for one in answers[:2]] == [200, 200]
+        assert answers[0].status_code == 200
         refused = next(one for one in answers if one.status_code != 200)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["title"] == "Too much at once"
         assert refused.json()["detail"].startswith(
-            "the key 'shop' sends too many requests; it may send 1 a second; wait"
+            "the key 'shop' sends too many requests; it may send 0.05 a second; wait"
         )
         assert all(client.post("/v1/recommend", json={}, headers=bearer(fast)).status_code == 200 for _ in range(8))
         # a probe needs no key, and is never refused

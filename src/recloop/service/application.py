@@ -90,6 +90,9 @@ class Application:
         request = sent if _safe.fullmatch(sent) else new_id()
         REQUEST.set(request)
         told: dict[str, Any] = {}
+        if not self.observed.traces:
+            await self._answer(scope, receive, send, request, told)
+            return
         with self.observed.traces.request(headers, told):
             await self._answer(scope, receive, send, request, told)
 
@@ -105,7 +108,7 @@ class Application:
                 message["headers"] = [*message["headers"], COMMON, (b"x-request-id", request.encode())]
             await send(message)
 
-        self.observed.under_way.inc()
+        self.observed.under_way += 1
         try:
             scope["path_params"] = {}
             await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
@@ -122,7 +125,7 @@ class Application:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
             method = scope["method"] if route != UNMATCHED else "ANY"
-            self.observed.under_way.dec()
+            self.observed.under_way -= 1
             self.observed.answered(method, route, status, seconds)
             told |= {
                 "http.request.method": method,

@@ -3,15 +3,16 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recloop.app.watch import STAGES
+from recloop.service.samples import Filed, Samples
 from recloop.service.tracing import Traces
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by the client library when it is imported
@@ -61,28 +62,25 @@ class Observed:
         self.feedback = Counter(
             "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
         )
-        stages = Histogram(
-            "recloop_stage_seconds",
-            "Time that one stage of a request took.",
-            ["stage"],
-            buckets=STAGE_BUCKETS,
-            registry=registry,
+        kept = Filed if FOLDER in os.environ else Samples
+        stages = kept(
+            "recloop_stage_seconds", "Time that one stage of a request took.", "stage", STAGE_BUCKETS, registry
         )
-        self._stages = {name: stages.labels(name) for name in STAGES}
-        self._lag = Histogram(
-            "recloop_event_lag_seconds",
-            "Seconds from the oldest event of a batch to its arrival.",
-            buckets=LAGS,
-            registry=registry,
+        self._stages = {name: stages.of(name) for name in STAGES}
+        lags = kept(
+            "recloop_event_lag_seconds", "Seconds from the oldest event of a batch to its arrival.", "", LAGS, registry
         )
-        self._propensity = Histogram(
+        self._lag = lags.of()
+        self._propensity = kept(
             "recloop_propensity",
             "Probabilities with which policies chose what they showed.",
-            ["policy"],
-            buckets=PROPENSITIES,
-            registry=registry,
+            "policy",
+            PROPENSITIES,
+            registry,
         )
-        self.under_way = Gauge(
+        self._policies: dict[str, Callable[[float], None]] = {}
+        self.under_way = 0
+        self._waiting = Gauge(
             "recloop_requests_under_way",
             "Requests that wait for an answer.",
             registry=registry,
@@ -114,28 +112,26 @@ class Observed:
         latency.observe(seconds)
         counter.inc()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[object]:
         """Measure a stage of a request."""
-        start = time.perf_counter()
-        with self.traces.stage(name):
-            try:
-                yield
-            finally:
-                self._stages[name].observe(time.perf_counter() - start)
+        return Stage(self._stages[name], self.traces.stage(name) if self.traces else None)
 
     def came(self, lag: float) -> None:
         """Count a batch of events."""
-        self._lag.observe(max(lag, 0.0))
+        self._lag(max(lag, 0.0))
 
     def chose(self, policy: str, propensity: float) -> None:
         """Count a choice."""
-        self._propensity.labels(policy).observe(propensity)
+        put = self._policies.get(policy)
+        if put is None:
+            put = self._policies[policy] = self._propensity.of(policy)
+        put(propensity)
 
     def refresh(self) -> None:
         """Look again at what is not counted but read."""
         self._rows.set(self._pending())
         self._loaded.set(bool(self._release()))
+        self._waiting.set(self.under_way)
 
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
@@ -145,6 +141,25 @@ class Observed:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+class Stage:
+    """The time between entering and leaving, and a span of it where there are traces."""
+
+    __slots__ = ("_put", "_span", "_start")
+
+    def __init__(self, put: Callable[[float], None], span: AbstractContextManager[object] | None) -> None:
+        self._put, self._span, self._start = put, span, 0.0
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: Any) -> None:  # noqa: PYI036  handed on to the span as it is
+        self._put(time.perf_counter() - self._start)
+        if self._span is not None:
+            self._span.__exit__(*error)
 
 
 class AccessLog:
