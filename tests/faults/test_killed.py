@@ -32,7 +32,9 @@ def test_killed_during_ingest(
     for turn in range(tries):
         service = start(tmp_path / "shop.db", releases["one"] if turn == 0 else None)
 
-        def post(worker: int, turn: int = turn, service: Service = service) -> None:
+        first = threading.Event()
+
+        def post(worker: int, turn: int = turn, service: Service = service, first: threading.Event = first) -> None:
             mine = random.Random(turn * 10 + worker)
             with service.client() as client:
                 for number in range(10_000):
@@ -48,10 +50,13 @@ def test_killed_during_ingest(
                         new = (len(ids), 0) if again == 0 else (0, len(ids))
                         tally.expect((told["accepted"], told["duplicates"]) == new, told)
                         acknowledged.update(ids)
+                        first.set()
 
         workers = [threading.Thread(target=post, args=(worker,)) for worker in range(3)]
         for worker in workers:
             worker.start()
+        if turn % 3:  # else it may have answered nothing yet
+            first.wait(60)
         time.sleep(rng.random() * 0.5)
         service.process.send_signal(signal.SIGKILL)
         for worker in workers:

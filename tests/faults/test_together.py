@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +103,45 @@ def test_two_services_on_one_file(
         assert first.post("/v1/events", json=body).status_code == 202
         answer = second.post("/v1/events", json=body).json()
         tally.expect(answer["duplicates"] == 1, answer)
+
+
+@pytest.mark.parametrize("tries", [2, pytest.param(20, marks=pytest.mark.faults)])
+def test_one_of_two_services_is_killed(
+    start: Callable[..., Service], releases: dict[str, Path], tmp_path: Path, tally: Tally, tries: int
+) -> None:
+    """While both write to one store; the other goes on without one wrong answer."""
+    rng, acknowledged, stays = random.Random(8), set[str](), start(tmp_path / "shop.db", releases["one"])
+    for turn in range(tries):
+        dies, gone = start(tmp_path / "shop.db"), threading.Event()
+
+        def post(service: Service, name: str, gone: threading.Event = gone, dies: Service = dies) -> None:
+            with service.client() as client:
+                for number in range(10_000):
+                    body = batch(f"{name}-{number}", 7)
+                    try:
+                        answer = client.post("/v1/events", json=body)
+                    except httpx.TransportError as error:
+                        tally.expect(service is dies, error)
+                        return
+                    tally.expect(answer.status_code == 202, answer.text)
+                    acknowledged.update(event["id"] for event in body["events"])
+                    if service is not dies and gone.is_set():
+                        return
+
+        workers = [
+            threading.Thread(target=post, args=(one, f"{turn}-{which}")) for which, one in enumerate((stays, dies))
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(rng.random() * 0.5)
+        dies.kill()
+        gone.set()
+        for worker in workers:
+            worker.join()
+        tally.tries += 1
+    stays.kill()
+    with Store(tmp_path / "shop.db") as store:
+        tally.kept(acknowledged, store.events()["id"].to_list())
 
 
 @pytest.mark.parametrize("tries", [100, pytest.param(2_000, marks=pytest.mark.faults)])

@@ -76,6 +76,7 @@ def test_routes_and_methods_that_are_not_there(service) -> None:
     answer = client.put("/v1/recommend")
     assert refused(answer, 405) == "PUT does not work on /v1/recommend."
     assert answer.headers["allow"] == "POST"
+    assert client.put("/v1/experiments").headers["allow"] == "GET, HEAD, POST"  # of two lines of the table
     assert refused(client.post("/v1/recommend", content=b"user=u1"), 415).startswith("the content type is ''")
     missing = client.post("/v1/experiments/hme/start")
     assert refused(missing, 404).startswith("there is no experiment 'hme'")

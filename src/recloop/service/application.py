@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Router
 from starlette.routing import Route as Routed
-from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
@@ -86,7 +86,7 @@ class Application:
                 _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
             if status:
                 raise
-            await _refuse(known, request, answer, allow=_allow(error))
+            await _refuse(known, request, answer, allow=self._allowed(scope) if status_of(known) == 405 else "")
         finally:
             route = scope.get("recloop.route", UNMATCHED)
             seconds = time.perf_counter() - start
@@ -100,6 +100,12 @@ class Application:
                 milliseconds=round(seconds * 1e3, 3),
                 key=scope.get("recloop.key", ""),
             )
+
+    def _allowed(self, scope: Scope) -> str:
+        """The methods that a path takes: one path may stand in several lines of the table."""
+        routes = [one for one in self._router.routes if isinstance(one, Routed)]
+        found = [one.methods or () for one in routes if one.matches(scope)[0] is not Match.NONE]
+        return ", ".join(sorted({method for methods in found for method in methods}))
 
 
 class Endpoint:
@@ -169,10 +175,6 @@ def _words(error: HTTPException, scope: Scope) -> tuple[str, ...]:
     if error.status_code == 405:
         return (f"{scope['method'][:20]} does not work on {path}",)
     return (f"there is nothing at {path}",)
-
-
-def _allow(error: BaseException) -> str:
-    return (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
 
 
 def _where(error: BaseException) -> str:
