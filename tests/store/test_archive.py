@@ -208,7 +208,6 @@ def test_a_run_that_breaks_anywhere_is_completed_by_the_next(
 
         monkeypatch.setattr(archiving.Archive, name, staticmethod(breaking) if name != "_still_there" else breaking)
     monkeypatch.setattr("recloop.store.parts.os.fsync", broken)
-    monkeypatch.setattr(archiving.Archive, "_discard", lambda *_: None)  # nobody tidies up after a power cut
     with pytest.raises(PowerCut):
         store.archive.run()
     assert same(before, everything(store))
@@ -217,6 +216,28 @@ def test_a_run_that_breaks_anywhere_is_completed_by_the_next(
     assert same(before, everything(store))
     assert store.archive.strays() == store.archive.verify() == []
     assert [one.hot for one in store.archive.status()] == [14, 7, 7]
+
+
+def test_whoever_stops_waiting_for_the_commit_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the transaction is under way: it is committed all the same, and its files must be there."""
+    before, write = everything(store), store._database.write
+
+    def interrupted(work: object) -> None:
+        store._database.submit(work)
+        if "_move" in work.__qualname__:
+            raise KeyboardInterrupt
+        write(lambda _connection: None)
+
+    monkeypatch.setattr(store._database, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.archive.run()
+    monkeypatch.undo()
+    store._database.write(lambda _connection: None)  # what was submitted is done
+    assert store.archive.parts()
+    assert same(before, everything(store))
+    store.archive.run()
+    assert same(before, everything(store))
+    assert store.archive.strays() == store.archive.verify() == []
 
 
 def test_files_that_no_manifest_names_are_not_read_and_are_removed(store: Store) -> None:

@@ -161,10 +161,11 @@ class Archive(Archived):
         try:
             for (date,), rows in sorted(days.items()):
                 parts.append(write_part(self.folder, table.name, str(date), rows, now))
-            self._database.write(work)
         except BaseException:
-            self._discard(parts)
+            remove_parts(self.folder, [part.file for part in parts])
             raise
+        # from here on nobody but a run's sweep removes them: whoever stops waiting cannot know whether it is committed
+        self._database.write(work)
 
     def _merge(self) -> None:
         """Make the many small files of a day into one: a reader opens each."""
@@ -193,17 +194,8 @@ class Archive(Archived):
             self._name(connection, fresh)
             also(connection)
 
-        try:
-            self._database.write(work)
-        except BaseException:
-            self._discard(fresh)
-            raise
+        self._database.write(work)
         remove_parts(self.folder, [part.file for part in old])
-
-    def _discard(self, parts: list[Part]) -> None:
-        """Remove files that were to be named in the manifest, unless they are: a commit may fail after it is done."""
-        named = {part.file for part in self.parts()}
-        remove_parts(self.folder, [part.file for part in parts if part.file not in named])
 
     def _still_there(self, parts: list[Part]) -> None:
         for part in parts:  # a run that began meanwhile takes files that no manifest names for leftovers
