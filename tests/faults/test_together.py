@@ -173,16 +173,19 @@ def test_clock_that_jumps_back(releases: dict[str, Path], tmp_path: Path, tally:
         tally.expect(store.archive.verify() == [], "files that are not whole")
 
 
-@pytest.mark.parametrize("requests", [1_500, pytest.param(40_000, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("requests", [1_500, pytest.param(20_000, marks=pytest.mark.faults)])
 def test_a_day_of_traffic(
     start: Callable[..., Service], releases: dict[str, Path], tmp_path: Path, tally: Tally, requests: int
 ) -> None:
-    """Twenty-four hours of views and slates, as fast as they go: neither memory nor open files grow once it is warm."""
+    """Twenty-four hours of views and slates, as fast as they go: neither memory nor open files grow once it is warm.
+
+    Few users, so that the histories in memory are as long as they may be before half of it is over.
+    """
     service, rng, acknowledged = start(tmp_path / "shop.db", releases["one"]), random.Random(2), set[str]()
     noon, sizes = 1_700_000_000.0, []
     with service.client() as client:
         for number in range(requests):
-            moment, user = noon + number * DAY / requests, f"u{rng.randrange(200)}"
+            moment, user = noon + number * DAY / requests, f"u{rng.randrange(40)}"
             if number % 4 == 0:
                 answer = client.post("/v1/recommend", json={"user": user, "k": 10, "time": moment})
                 tally.expect(answer.status_code == 200 and len(answer.json()["items"]) == 10, answer.text)
@@ -195,7 +198,7 @@ def test_a_day_of_traffic(
                 sizes.append((service.memory(), service.handles()))
             tally.tries += 1
     (half, handles), (end, handles_at_end) = sizes[4], sizes[-1]
-    tally.expect(end < half * 1.05 + 4e6, f"memory grew from {half} to {end} bytes")
+    tally.expect(end < half * 1.02 + 2e6, f"memory grew from {half} to {end} bytes")
     tally.expect(handles_at_end <= handles + 2, f"open files grew from {handles} to {handles_at_end}")
     print(f"memory, MB: {[round(one / 1e6, 1) for one, _ in sizes]}; open files: {[one for _, one in sizes]}")
     service.kill()
