@@ -168,7 +168,8 @@ def test_the_base_order_stands_and_the_reason_is_counted(endpoint: Endpoint, rep
     data = small_shop()
     endpoint.script = [reply]
     histories = Histories.of([[2, 7, 11]], data.n_items)
-    strategy = reranker(endpoint, timeout=0.3, retries=1).fit(data)
+    patience = 0.3 if reason == "timeout" else 10.0  # a busy machine is not what is tested
+    strategy = reranker(endpoint, timeout=patience, retries=1).fit(data)
     np.testing.assert_array_equal(strategy.score(histories), ease(data).score(histories))
     assert strategy.counts == {reason: 1}
 
