@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
-from recloop.types import Decision, Event, SlateItem
+from recloop.types import Event
 
 
 def click(number: int) -> Event:
@@ -185,29 +185,3 @@ def test_no_secret_is_kept_in_clear(path: Path) -> None:
     written = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert secret.encode() not in written
     assert token.split("_")[1].encode() in written  # the id is
-
-
-def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
-    with Store(path, clock=lambda: 5.0) as store:
-        store.append_decisions([Decision("d1", "ann", 3.0, (SlateItem("i1", 0.5),), "popular", "home", "a")])
-        store.experiments.add("home", {"name": "home"})
-        store.experiments.start("home")
-    with sqlite3.connect(path) as older:  # as the first schema was
-        for table, column in (
-            ("decisions", "session"),
-            ("decisions", "forced"),
-            ("experiments", "step"),
-            ("experiments", "stepped"),
-        ):
-            older.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        older.execute("UPDATE recloop_schema SET version = 1")
-    older.close()
-    with Store(path) as store:
-        (decision,) = store.decisions().to_dicts()
-        assert (decision["user"], decision["session"], decision["forced"]) == ("ann", "", False)
-        assert decision["items"] == ["i1"]
-        assert store.experiments.get("home")[2:] == ("running", 5.0, 5.0, None, 0, 5.0)
-        assert store.events()["id"].to_list() == ["e0"]
-        store.append_decisions([Decision("d2", "bob", 4.0, (), "none", session="v", forced=True)])
-    with Store(path) as store:  # and is not renewed again
-        assert store.decisions()["forced"].to_list() == [False, True]

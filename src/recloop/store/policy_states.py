@@ -1,8 +1,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, delete, insert, select
 
 from recloop.store import tables
 from recloop.store.database import Database
@@ -28,7 +27,8 @@ class PolicyStates:
         key = {"release": release, "policy": policy}
 
         def work(connection: Connection) -> None:
-            statement = insert(tables.policy_states).values(key | change)
-            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=change))
+            t = tables.policy_states
+            connection.execute(delete(t).where(t.c.release == release, t.c.policy == policy))
+            connection.execute(insert(t).values(key | change))
 
         self._database.write(work)

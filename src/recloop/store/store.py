@@ -2,33 +2,26 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import polars as pl
 from sqlalchemy import Connection, Select, Table, func, select, update
-from sqlalchemy.dialects import sqlite as dialect
 
 from recloop.store import tables
 from recloop.store.audit import Audit
+from recloop.store.backend import Appended, Rows
 from recloop.store.database import Database
 from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
-from recloop.store.rows import Row, decision_rows, event_rows, feedback_rows, frame
+from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
 from recloop.types import Decision, Event, Feedback
 
 
-class Appended(NamedTuple):
-    """What became of rows that were sent: new ones, and ones whose id was there already."""
-
-    accepted: int
-    duplicates: int
-
-
 class Store:
-    """What must survive, in one SQLite file. What a call has answered is on disk; the same id counts once.
+    """What must survive, in SQLite or PostgreSQL. What a call has answered is on disk; the same id counts once.
 
     Many threads may call it. Writes of many callers are committed together by one thread (``Writer``); reads see what
     was committed and never wait for a write.
@@ -41,13 +34,14 @@ class Store:
         policy_states: what policies have learned (``PolicyStates``).
 
     Args:
-        url: ``sqlite:///file.db`` or the path of the file; made when it is not there.
+        url: ``sqlite:///file.db`` or the path of the file, made when it is not there; or
+            ``postgresql://user@host/database``, which several processes on several machines may share.
         clock: seconds since 1970, for what comes without a time.
         ids: makes the id of an event or feedback that comes without one.
-        timeout: seconds to wait while another process holds the file.
+        timeout: seconds to wait while another process holds the database.
 
     Raises:
-        StoreError: the file cannot be opened, is not a store, or was made by a newer recloop.
+        StoreError: the database cannot be opened, is not a store, or was made by a newer recloop.
 
     >>> import tempfile
     >>> store = Store(Path(tempfile.mkdtemp()) / "shop.db")
@@ -92,15 +86,15 @@ class Store:
 
     def submit_events(self, events: Sequence[Event]) -> "Future[Appended]":
         """As ``append_events``, without waiting: the future is resolved once the events are on disk."""
-        return self._append(tables.events, event_rows(events, self._clock(), self._ids))
+        return self._database.append(Rows(tables.events, event_rows(events, self._clock(), self._ids)))
 
     def submit_decisions(self, decisions: Sequence[Decision]) -> "Future[Appended]":
         """As ``append_decisions``, without waiting."""
-        return self._append(tables.decisions, decision_rows(decisions))
+        return self._database.append(Rows(tables.decisions, decision_rows(decisions)))
 
     def submit_feedback(self, feedback: Sequence[Feedback]) -> "Future[Appended]":
         """As ``append_feedback``, without waiting."""
-        return self._append(tables.feedback, feedback_rows(feedback, self._clock(), self._ids))
+        return self._database.append(Rows(tables.feedback, feedback_rows(feedback, self._clock(), self._ids)))
 
     # ---- reading
 
@@ -136,7 +130,7 @@ class Store:
     def history(self, user: str, limit: int) -> list[Event]:
         """The last ``limit`` events of a user, oldest first; empty for a user that is not known."""
         with self._database.reading() as connection:
-            rows = connection.connection.cursor().execute(_HISTORY, (user, limit)).fetchall()
+            rows = self._database.backend.history(connection, user, limit)
         return [Event(*row) for row in reversed(rows)]
 
     def counts(self) -> dict[str, int]:
@@ -144,7 +138,7 @@ class Store:
         with self._database.reading() as connection:
             return {
                 table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for table in (tables.events, tables.decisions, tables.feedback)
+                for table in tables.LOG
             }
 
     def probe(self) -> "Future[None]":
@@ -174,36 +168,11 @@ class Store:
 
     # ---- below
 
-    def _append(self, table: Table, rows: list[Row]) -> "Future[Appended]":
-        statement = _INSERTS[table.name]
-
-        def write(connection: Connection) -> Appended:
-            if not rows:
-                return Appended(0, 0)
-            # the driver's own cursor: thousands of rows a commit leave no room for an object per row
-            accepted = connection.connection.cursor().executemany(statement, rows).rowcount
-            return Appended(accepted, len(rows) - accepted)
-
-        return self._database.submit(write, rows=len(rows))
-
     def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
-        query: Select[Any] = select(*(column for column in table.c if column.name != "seq")).order_by(table.c.seq)
+        query: Select[Any] = select(*(table.c[name] for name in tables.sent(table))).order_by(table.c.seq)
         for name, wanted in equal.items():
             query = query if wanted is None else query.where(table.c[name] == wanted)
         query = query if since is None else query.where(table.c.time >= since)
         query = query if until is None else query.where(table.c.time < until)
         with self._database.reading() as connection:
             return frame(connection, query)
-
-
-def _insert(table: Table) -> str:
-    names = [column.name for column in table.c if column.name != "seq"]
-    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
-    return str(statement.compile(dialect=dialect.dialect(paramstyle="qmark"), column_keys=names))
-
-
-_INSERTS = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
-# written out because it stands on the path of every request: building it anew costs more than running it
-_HISTORY = """
-    SELECT user, item, kind, time, value, id, decision FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
-"""

@@ -1,6 +1,6 @@
 """Every table of the store. Times are seconds since 1970 in UTC; ids are strings."""
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
 
 SCHEMA = 2  # raised by every change of a table, with a step in migrations.py
 
@@ -25,7 +25,7 @@ def _unique_id() -> "Column[str]":
 
 def _order() -> "Column[int]":
     """The order of arrival: what a reader that follows the log remembers."""
-    return Column("seq", Integer, primary_key=True)
+    return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
 schema = Table("recloop_schema", metadata, Column("version", Integer, nullable=False), _number("created"))
@@ -83,6 +83,14 @@ feedback = Table(
     _text("item"),
     _text("decision"),
 )
+
+LOG = (events, decisions, feedback)
+
+
+def sent(table: Table) -> list[str]:
+    """The columns of a table of the log that a row brings; ``seq`` is the database's."""
+    return [column.name for column in table.c if column.name != "seq"]
+
 
 experiments = Table(
     "experiments",

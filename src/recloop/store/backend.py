@@ -1,0 +1,106 @@
+"""What differs between the databases that a store may lie in: five things, and nothing else."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import URL, Connection, Engine, Table, make_url
+from sqlalchemy.exc import ArgumentError
+
+from recloop.errors import SettingError
+
+Row = tuple[Any, ...]
+SUPPORTED = "sqlite:///file.db and postgresql://user@host/database are supported"
+
+
+class Rows(NamedTuple):
+    """Rows that one caller has for a table of the log, in the order of its columns without ``seq``."""
+
+    table: Table
+    rows: list[Row]
+
+
+class Appended(NamedTuple):
+    """What became of rows that were sent: new ones, and ones whose id was there already."""
+
+    accepted: int
+    duplicates: int
+
+
+class Backend(ABC):
+    """A database under a store.
+
+    Attributes:
+        name: what errors call it; no secret is in it.
+        engine: hands out connections.
+    """
+
+    name: str
+    engine: Engine
+
+    @property
+    @abstractmethod
+    def present(self) -> bool:
+        """Whether there is something to be opened; a file that is not there is made by opening it."""
+
+    @abstractmethod
+    def begin(self, connection: Connection, *, alone: bool) -> None:
+        """Begin a transaction that writes.
+
+        Args:
+            connection: it has none under way.
+            alone: no other transaction that writes runs beside it, in any process: it sees all that was committed,
+                and nothing becomes visible before it that it has not seen.
+        """
+
+    @abstractmethod
+    def append(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
+        """Add rows whose ids are not there yet, and count them batch by batch. The first one of an id stays."""
+
+    @abstractmethod
+    def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
+        """The last events of a user, newest first: user, item, kind, time, value, id, decision."""
+
+    @abstractmethod
+    def explain(self, error: BaseException) -> BaseException:
+        """The error that says what an error of the database means; any other error as it is."""
+
+
+def parse(url: str | Path) -> URL:
+    """The URL of a store; the bare path of a file is one of SQLite.
+
+    Raises:
+        SettingError: another database.
+
+    >>> parse("shop.db").render_as_string(), parse("postgres://me@host/shop").drivername
+    ('sqlite:///shop.db', 'postgresql+psycopg')
+    """
+    text = str(url)
+    try:
+        parsed = make_url(text) if "://" in text else URL.create("sqlite", database=text)
+    except ArgumentError as error:
+        raise SettingError(f"the store '{text}' is not a URL", advice="use sqlite:///file.db") from error
+    kind = parsed.get_backend_name()
+    if kind in {"postgres", "postgresql"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise SettingError(f"the store is a '{kind}' database", allowed=SUPPORTED)
+    return parsed
+
+
+def backend(url: str | Path, timeout: float = 5.0) -> Backend:
+    """The database that a URL names; nothing is opened yet.
+
+    Raises:
+        SettingError: another database, or one in memory.
+        ExtraError: PostgreSQL, without the extra ``postgres``.
+    """
+    parsed = parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        from recloop.store.sqlite import SQLite
+
+        return SQLite(parsed, timeout)
+    from recloop.store.postgres import Postgres
+
+    return Postgres(parsed, timeout)
