@@ -259,9 +259,9 @@ class Engine:
             latency=time.perf_counter() - start,
         )
 
-    def observe(self, events: Sequence[Event]) -> None:
-        """Let events that the store has accepted change the next answers."""
-        self._recent.add(events)
+    def observe(self, events: Sequence[Event]) -> int:
+        """Let events that the store has accepted change the next answers; how many came out of order."""
+        return self._recent.add(events)
 
     # ---- below
 

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from recloop.app.admission import complete, fault
+from recloop.app.admission import Times, complete, fault, times
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.releases import Load, Releases
@@ -17,6 +18,14 @@ from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Feedback, Request
 
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
+
+
+class Taken(NamedTuple):
+    """What became of a batch of events: counts, those that were not kept (places and why), unusual times."""
+
+    appended: Appended
+    faults: list[tuple[int, str]]
+    times: Times
 
 
 class Serving:
@@ -76,7 +85,7 @@ class Serving:
         await asyncio.wrap_future(durable)
         return decision
 
-    async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
+    async def add_events(self, events: Sequence[Event]) -> Taken:
         """Keep the events that can be kept, and tell of the others: their places and why.
 
         What is accepted is on disk, and changes the next slate of its user.
@@ -86,10 +95,10 @@ class Serving:
         wrong = {place for place, _ in faults}
         good = [complete(event, now, self._ids) for place, event in enumerate(events) if place not in wrong]
         if not good:
-            return Appended(0, 0), faults
+            return Taken(Appended(0, 0), faults, times(events, now))
         appended = await asyncio.wrap_future(self.store.submit_events(good))
-        self.engine.observe(good)
-        return appended, faults
+        out_of_order = self.engine.observe(good)
+        return Taken(appended, faults, times(events, now)._replace(out_of_order=out_of_order))
 
     async def add_feedback(self, said: Feedback) -> Appended:
         """Keep a rating, a survey's answer or a comment.

@@ -25,6 +25,7 @@ COMMANDS = {
     "compress": "compress",
     "rollback": "releases",
     "keys": "keys",
+    "store": "store",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

@@ -15,6 +15,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
+from recloop.errors import BusyError
 from recloop.service import body
 from recloop.service.access import Access
 from recloop.service.observe import AccessLog, Observed
@@ -152,8 +153,9 @@ async def _refuse(error: BaseException, request: str, send: Send, allow: str) ->
         more.append((b"www-authenticate", b"Bearer"))
     if document.status in {408, 413}:
         more.append((b"connection", b"close"))  # the rest of the body is not read
-    if document.status == 503:
-        more.append((b"retry-after", b"1"))
+    if document.status in {429, 503}:
+        seconds = error.seconds if isinstance(error, BusyError) else 1
+        more.append((b"retry-after", str(seconds).encode()))
     if allow:
         more.append((b"allow", allow.encode()))
     await _respond(send, document.status, MEDIA_TYPE, _encode(document), more)

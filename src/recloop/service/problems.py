@@ -53,6 +53,7 @@ TITLES = {
     415: "The body must be JSON",
     421: "Wrong host",
     422: "Not valid",
+    429: "Too much at once",
     500: "Something failed here",
     501: "Not installed",
     503: "Not available now",

@@ -1,7 +1,8 @@
 """What differs between the databases that a store may lie in: five things, and nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +66,17 @@ class Backend(ABC):
     @abstractmethod
     def explain(self, error: BaseException) -> BaseException:
         """The error that says what an error of the database means; any other error as it is."""
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Errors of the database inside are raised as those that say what they mean."""
+        try:
+            yield
+        except Exception as error:
+            found = self.explain(error)
+            if found is error:
+                raise
+            raise found from error
 
 
 def parse(url: str | Path) -> URL:

@@ -30,7 +30,7 @@ class Database:
         self.name = self.backend.name
         self._engine = self.backend.engine
         try:
-            with self._explained():
+            with self.backend.explained():
                 self._prepare()
                 self._writer = Writer(self.backend)
         except BaseException:
@@ -57,23 +57,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees what is committed."""
-        with self._explained(), self._engine.connect() as connection:
+        with self.backend.explained(), self._engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
         """Write what waits, and let the file go."""
         self._writer.close()
         self._engine.dispose()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            found = self.backend.explain(error)
-            if found is error:
-                raise
-            raise found from error
 
     def _prepare(self) -> None:
         """Make the tables where there are none, renew older ones; refuse what is not ours or newer than this code."""
