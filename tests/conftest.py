@@ -135,3 +135,10 @@ def postgres_database(postgres_server: PostgresServer) -> Callable[[str], str]:
         return postgres_server.database(name)
 
     return database
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that a test may stop."""
+    with postgres_of_ones_own() as server:
+        yield server

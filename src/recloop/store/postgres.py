@@ -16,10 +16,8 @@ LOCK = 0x7265636C6F6F70  # "recloop"
 
 AGAIN = "send it again; the same ids count once"
 ADVICE = {
-    "08": ("cannot be reached", f"check that PostgreSQL runs, then {AGAIN}"),
+    "08": ("was cut off", f"check that PostgreSQL runs, then {AGAIN}"),
     "57P": ("was stopped", f"wait until PostgreSQL runs again, then {AGAIN}"),
-    "28": ("does not let this user in", "check the user and the password in the URL, and pg_hba.conf"),
-    "3D": ("does not exist", "make it with: createdb NAME"),
     "25006": ("is read-only", "name the primary server, not a standby"),
     "42501": ("may not be written by this user", "grant the user the right to make and change tables"),
     "53100": ("cannot grow: the disk is full", "free space on the server's disk; what was acknowledged is kept"),
@@ -94,15 +92,19 @@ class Postgres(Backend):
         origin = error.orig if isinstance(error, DBAPIError) else error
         if not isinstance(origin, psycopg.Error):
             return error
-        state = origin.sqlstate or ("08" if isinstance(origin, psycopg.OperationalError) else "")
+        state, said = origin.sqlstate or "", str(origin).partition("\n")[0].removeprefix("connection failed: ")
         found: RecloopError
         if state in UNREADABLE or (isinstance(origin, psycopg.DataError) and "NUL" in str(origin)):
             found = SettingError("a text holds the character NUL", allowed="PostgreSQL keeps texts without it")
         else:
             what, advice = next(
                 (words for prefix, words in ADVICE.items() if state.startswith(prefix)),
-                (f"failed ({str(origin).partition(chr(10))[0]})", "what was acknowledged is kept"),
+                (f"failed ({said})", "what was acknowledged is kept"),
             )
+            if not state and isinstance(
+                origin, psycopg.OperationalError
+            ):  # no server has answered, or it let nobody in
+                what, advice = f"cannot be reached ({said})", f"check the URL and that PostgreSQL runs, then {AGAIN}"
             found = StoreError(f"the store {self.name} {what}", advice=advice)
         found.__cause__ = error
         return found
