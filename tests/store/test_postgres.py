@@ -103,6 +103,24 @@ def test_who_is_alone_sees_the_log_without_gaps(url: str) -> None:
     assert len(seen) == 800
 
 
+def test_who_follows_the_events_misses_none(url: str) -> None:
+    """Without being alone: events are numbered in the order in which they are committed."""
+    seen: list[int] = []
+    with Store(url) as one, Store(url) as other, Store(url) as reader, ThreadPoolExecutor(8) as pool:
+        jobs = [
+            pool.submit(store.append_events, [click(n, name) for n in range(start, start + 5)])
+            for start in range(0, 400, 5)
+            for name, store in (("a", one), ("b", other))
+        ]
+        done = False
+        while not done:
+            done = all(job.done() for job in jobs)
+            with reader._database.reading() as connection:
+                query = select(tables.events.c.seq).where(tables.events.c.seq > max(seen, default=0))
+                seen += connection.execute(query.order_by(tables.events.c.seq)).scalars()
+    assert len(seen) == 800
+
+
 def test_two_experiments_started_at_once_see_each_other(url: str) -> None:
     def settle(definition: dict, running: list[dict]) -> dict:
         if running:

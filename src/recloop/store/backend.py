@@ -12,6 +12,12 @@ from sqlalchemy.exc import ArgumentError
 from recloop.errors import SettingError
 
 Row = tuple[Any, ...]
+# Written out because it stands on the path of every request: building it anew costs more than running it. The driver's
+# own sign for a parameter is put in.
+HISTORY = """
+    SELECT "user", item, kind, time, value, id, decision FROM events
+    WHERE "user" = {0} ORDER BY time DESC, seq DESC LIMIT {0}
+"""
 SUPPORTED = "sqlite:///file.db and postgresql://user@host/database are supported"
 
 

@@ -8,11 +8,13 @@ from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import ExtraError, RecloopError, SettingError, StoreError
 from recloop.store import tables
-from recloop.store.backend import Appended, Backend, Row, Rows
+from recloop.store.backend import HISTORY, Appended, Backend, Row, Rows
 
-# Writers of the log share this lock and who must be alone takes it whole, so what happens under it sees the log without
-# gaps: the numbers in ``seq`` are given before a commit, and another process might still be about to commit lower ones.
-LOCK = 0x7265636C6F6F70  # "recloop"
+# Numbers in ``seq`` are given before a commit: a process might commit lower ones after another committed higher ones.
+# Who follows the log by them must miss nothing, so events are written by one process at a time (``EVENTS``), and who
+# asks to be alone waits for all that write anything (``WRITING``, which they share).
+WRITING = 0x7265636C6F6F70  # "recloop"
+EVENTS = WRITING + 1
 
 AGAIN = "send it again; the same ids count once"
 ADVICE = {
@@ -59,12 +61,12 @@ class Postgres(Backend):
         """Take the lock, whole or shared; a connection that was lost meanwhile is made anew, once."""
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
         try:
-            connection.exec_driver_sql(f"SELECT {lock}({LOCK})")
+            connection.exec_driver_sql(f"SELECT {lock}({WRITING})")
         except DBAPIError as error:
             connection.rollback()
             if not error.connection_invalidated:
                 raise
-            connection.exec_driver_sql(f"SELECT {lock}({LOCK})")
+            connection.exec_driver_sql(f"SELECT {lock}({WRITING})")
 
     def append(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
         """Add rows, all of a table at once, and find out from the ids that were new how many each batch had."""
@@ -101,9 +103,7 @@ class Postgres(Backend):
                 (words for prefix, words in ADVICE.items() if state.startswith(prefix)),
                 (f"failed ({said})", "what was acknowledged is kept"),
             )
-            if not state and isinstance(
-                origin, psycopg.OperationalError
-            ):  # no server has answered, or it let nobody in
+            if not state and isinstance(origin, psycopg.OperationalError):  # no server answered, or it let nobody in
                 what, advice = f"cannot be reached ({said})", f"check the URL and that PostgreSQL runs, then {AGAIN}"
             found = StoreError(f"the store {self.name} {what}", advice=advice)
         found.__cause__ = error
@@ -138,7 +138,7 @@ class Postgres(Backend):
 
 
 def _statements(table: Table) -> tuple[str, str, str]:
-    """What makes the staging table, fills it and empties it into the table of the log.
+    """What makes the staging table (and takes the lock), fills it and empties it into the table of the log.
 
     The staging table numbers its rows as they arrive; they are inserted in the order of their ids, so that two
     processes that send the same ids never wait for each other in a circle.
@@ -149,15 +149,13 @@ def _statements(table: Table) -> tuple[str, str, str]:
         f"INSERT INTO {table.name} (seq, {names}) SELECT seq, {names} FROM {stage} ORDER BY id, seq "  # noqa: S608  our own names
         "ON CONFLICT (id) DO NOTHING RETURNING id"
     )
+    lock = f"SELECT pg_advisory_xact_lock({EVENTS}); " if table is tables.events else ""
     return (
-        f"CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
+        f"{lock}CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
         f"COPY {stage} ({names}) FROM STDIN",
         insert,
     )
 
 
 _STATEMENTS = {table.name: _statements(table) for table in tables.LOG}
-_HISTORY = (
-    'SELECT "user", item, kind, time, value, id, decision FROM events WHERE "user" = %s '
-    "ORDER BY time DESC, seq DESC LIMIT %s"
-)
+_HISTORY = HISTORY.format("%s")

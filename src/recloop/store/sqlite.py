@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import SettingError, StoreError
 from recloop.store import tables
-from recloop.store.backend import Appended, Backend, Row, Rows
+from recloop.store.backend import HISTORY, Appended, Backend, Row, Rows
 
 ADVICE = {
     "SQLITE_BUSY": ("is locked by another process", "wait and send it again; the same ids count once"),
@@ -95,7 +95,4 @@ def _insert(table: Table) -> str:
 
 
 _INSERTS = {table.name: _insert(table) for table in tables.LOG}
-# written out because it stands on the path of every request: building it anew costs more than running it
-_HISTORY = """
-    SELECT user, item, kind, time, value, id, decision FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
-"""
+_HISTORY = HISTORY.format("?")
