@@ -108,10 +108,11 @@ def test_there_and_back_is_where_it_was(url: str, version: int) -> None:
     found.engine.dispose()
 
 
-def test_a_new_store_may_go_back_to_the_first_schema_and_forward_again(url: str) -> None:
+@pytest.mark.parametrize("version", EARLIER)
+def test_a_new_store_may_go_back_and_forward_again(url: str, version: int) -> None:
     with Store(url) as store:
         store.append_events([Event("ann", "i1", "click", 1.0, id="e1")])
-        store._database.write(lambda connection: migrate(connection, 1))
+        store._database.write(lambda connection: migrate(connection, version))
     with Store(url) as store, store._database.reading() as connection:
         assert store.events()["id"].to_list() == ["e1"]
         assert differences(connection) == []

@@ -181,9 +181,15 @@ class Engine:
 
     def learn(self, policy: str, state: State) -> None:
         """Keep what a policy of the release has learned, and answer from it."""
+        release = self._serving().release
+        self._store.policy_states.put(release.name, policy, state)
+        self.adopt(release, policy, state)
+
+    def adopt(self, release: Servable, policy: str, state: State) -> None:
+        """Answer from a state that is kept already; where another release answers by now, it is not of use."""
         loaded = self._serving()
-        self._store.policy_states.put(loaded.release.name, policy, state)
-        self._loaded = replace(loaded, states={**loaded.states, policy: state})
+        if loaded.release is release:
+            self._loaded = replace(loaded, states={**loaded.states, policy: state})
 
     def run_experiment(self, assign: Assign) -> None:
         """Assign requests from now on with this function; ``unassigned`` ends it."""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from recloop.app.admission import Times, complete, fault, times
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
+from recloop.app.learning import Learning
 from recloop.app.releases import Load, Releases
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
@@ -54,6 +55,7 @@ class Serving:
         self.engine = engine
         self.releases = releases
         self.experiments = experiments
+        self._learning = Learning(store, engine)
         self._clock = clock
         self._ids = ids
 
@@ -69,6 +71,10 @@ class Serving:
     def follow_ramps(self) -> None:
         """Widen or stop the experiments of which a step of the ramp is over."""
         self.experiments.follow_ramps()
+
+    def follow_outcomes(self) -> None:
+        """Let the release's policies learn from what came of their decisions."""
+        self._learning.follow()
 
     async def recommend(self, request: Request) -> Decision:
         """A slate, as a decision that is on disk when it is given.

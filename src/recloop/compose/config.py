@@ -66,11 +66,15 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     Attributes:
         arms: name → slate policy.
         prior_successes, prior_failures: of the Beta prior that every arm starts from.
+        reward_kinds: kinds of the events that reward the decision that they name; any where empty.
+        reward_hours: how long after the decision; without such an event it counts as a failure then.
     """
 
     arms: dict[str, SlateConfig]
     prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
+    reward_kinds: list[str] = []
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
 
 
 PolicyConfig = SlateConfig | ThompsonConfig

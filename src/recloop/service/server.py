@@ -26,6 +26,7 @@ from recloop.service.observe import AccessLog
 from recloop.store import Store
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
+LEARN = 5.0  # seconds between looks at what came of the decisions of policies that learn
 RAMP = 60.0  # seconds between looks at ramps: one that is due reads its experiment out
 SWITCH = 0.001  # seconds that one thread may keep the others waiting: the writer's commits stand behind requests
 
@@ -104,7 +105,11 @@ class HttpServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self._following = tuple(
             asyncio.create_task(self._repeat(*one))
-            for one in ((FOLLOW, self._serving.follow), (RAMP, self._serving.follow_ramps))
+            for one in (
+                (FOLLOW, self._serving.follow),
+                (RAMP, self._serving.follow_ramps),
+                (LEARN, self._serving.follow_outcomes),
+            )
         )
         self._answering.set()
         if self._ready is not None:

@@ -14,6 +14,7 @@ from recloop.store.database import Database
 from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
+from recloop.store.outcomes import Outcomes
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
 from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
@@ -32,6 +33,7 @@ class Store:
         keys: API keys (``Keys``).
         audit: who changed what (``Audit``).
         policy_states: what policies have learned (``PolicyStates``).
+        outcomes: what came of decisions, and what policies learn from it (``Outcomes``).
 
     Args:
         url: ``sqlite:///file.db`` or the path of the file, made when it is not there; or
@@ -69,6 +71,7 @@ class Store:
         self.releases = ReleaseRecords(self._database, self.audit)
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
+        self.outcomes = Outcomes(self._database)
 
     # ---- the log
 
