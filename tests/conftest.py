@@ -6,6 +6,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,3 +143,55 @@ def own_server() -> Iterator[PostgresServer]:
     """A server that a test may stop."""
     with postgres_of_ones_own() as server:
         yield server
+
+
+class RedisServer:
+    """A Redis of one's own that keeps nothing on the disk."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._words = [
+            program,
+            "--port",
+            "0",
+            "--unixsocket",
+            str(folder / "r.sock"),
+            "--save",
+            "",
+            "--dir",
+            str(folder),
+        ]
+        self.url = f"unix://{folder / 'r.sock'}"
+        self.start()
+
+    def start(self) -> None:
+        import redis
+
+        self.process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        with redis.Redis.from_url(self.url) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.RedisError:
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis that lives as long as the test; a skip that says why where there is none."""
+    pytest.importorskip("redis", reason="needs the extra redis")
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server on the PATH")
+    with tempfile.TemporaryDirectory(prefix="rd", dir="/tmp") as folder:  # a socket's path must be short
+        server = RedisServer(program, Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -1,6 +1,7 @@
 """Several services on one PostgreSQL: nothing is lost between them, and all learn the same."""
 
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,11 +54,17 @@ def bandit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_three_replicas_learn_what_a_replay_learns(
-    start: Callable[..., object], bandit: Path, postgres_database: Callable[[str], str], tmp_path: Path
+    start: Callable[..., object],
+    bandit: Path,
+    postgres_database: Callable[[str], str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
+    """On PostgreSQL and Redis; on PostgreSQL alone where there is no Redis."""
     url = postgres_database(f"replicas-{tmp_path.name}")
-    replicas = [start(url, bandit, log=None)]
-    replicas += [start(url, None, log=None) for _ in range(REPLICAS - 1)]
+    redis = request.getfixturevalue("redis_server").url if shutil.which("redis-server") else None
+    replicas = [start(url, bandit, log=None, redis=redis)]
+    replicas += [start(url, None, log=None, redis=redis) for _ in range(REPLICAS - 1)]
     assert all(one.url.startswith("http") for one in replicas), [one.end(9) for one in replicas]
 
     def live(worker: int) -> tuple[dict[str, int], int]:
@@ -106,6 +113,30 @@ def test_three_replicas_learn_what_a_replay_learns(
         assert {outcome.decision: outcome.arm for outcome in outcomes} == arms
         assert state == store.policy_states.get("one", "bandit") == fold(policy, None, outcomes)
         assert sum(won for won, _ in state["arms"].values()) == sum(clicked.values())
+
+
+def test_an_event_changes_the_next_answer_of_every_service(bandit: Path, tmp_path: Path, redis_server) -> None:
+    """With Redis, when it is lost, and when it is back."""
+    file, how = tmp_path / "store.db", {"port": 0, "log": None, "redis": redis_server.url}
+    with (
+        background(file, release=bandit, **how) as one,
+        background(file, **how) as other,
+        httpx.Client(timeout=30) as client,
+    ):
+
+        def shown(service: object, user: str) -> list[str]:
+            answer = client.post(f"{service.url}/v1/recommend", json={"user": user, "k": 20}).json()
+            return [entry["item"] for entry in answer["items"]]
+
+        for turn, change in enumerate((None, None, redis_server.stop, None, redis_server.start, None)):
+            if change is not None:
+                change()
+            user = f"new{turn % 2}"
+            before = shown(other, user)
+            event = {"user": user, "item": before[0], "kind": "view"}
+            assert client.post(f"{one.url}/v1/events", json={"events": [event]}).status_code == 202
+            assert before[0] not in shown(other, user)
+            assert before[0] not in shown(one, user)
 
 
 def test_a_service_answers_from_what_another_has_learned(

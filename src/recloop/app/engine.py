@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.app.recent import Recent
+from recloop.app.shared_recent import SharedRecent
 from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
@@ -24,6 +25,7 @@ from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.language.steer import parse as parse_steer
 from recloop.store import Appended, Store
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Request, SlateItem
 
@@ -129,6 +131,7 @@ class Engine:
         users: users whose histories are kept in memory.
         phrase: from a release's titles to what says the facts of a slate; None for a template. Where it fails, the
             template takes its place.
+        hot: what is shared with other services; None where this one is alone.
     """
 
     def __init__(
@@ -142,6 +145,7 @@ class Engine:
         history_limit: int = 200,
         users: int = 50_000,
         phrase: Callable[[Sequence[str]], Phrase] | None = None,
+        hot: Hot | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -151,7 +155,11 @@ class Engine:
         self._mixed: Mapping[str, Interleaving] = {}
         self._phrase = phrase
         self._loaded: _Loaded | None = None
-        self._recent = Recent(store.history, limit=history_limit, users=users)
+        self._recent = (
+            Recent(store.history, limit=history_limit, users=users)
+            if hot is None
+            else SharedRecent(store.history, limit=history_limit, users=users, hot=hot)
+        )
         if release is not None:
             self.switch(release)
 

@@ -15,6 +15,7 @@ from recloop.app.releases import Load, Releases
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Feedback, Request
 
@@ -138,6 +139,7 @@ def open_serving(
     ids: Callable[[], str] = new_id,
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
+    hot: Hot | None = None,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -150,8 +152,9 @@ def open_serving(
         sentiment: texts to numbers in [-1, 1], for readouts.
         phrase: from a release's titles to what says the reasons of a slate (``recloop.compose.reasons.by_model``); None
             for a template.
+        hot: what is shared with other services on the same store; None where this one is alone.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, hot=hot)
     serving = Serving(
         store,
         engine,

@@ -15,6 +15,7 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--port", default=8000, show_default=True, help="0 is any free one.")
 @click.option("--keys/--no-keys", "keys", default=None, help="Ask for API keys; by default only beyond loopback.")
 @click.option("--seed", type=int, help="Of the policies' randomness.")
+@click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
 def serve(
@@ -25,6 +26,7 @@ def serve(
     port: int,
     keys: bool | None,
     seed: int | None,
+    redis: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -57,4 +59,5 @@ def serve(
         log=None if quiet else sys.stderr,
         ready=ready,
         sentiment=comment_reader(),
+        redis=redis,
     )

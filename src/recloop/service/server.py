@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, TypedDict, Unpack
@@ -24,6 +24,7 @@ from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application
 from recloop.service.observe import AccessLog
 from recloop.store import Store
+from recloop.store.hot import Hot
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
 LEARN = 5.0  # seconds between looks at what came of the decisions of policies that learn
@@ -191,6 +192,7 @@ class Options(TypedDict, total=False):
         log: where a line per request goes; None writes none.
         ready: called with the URL once requests are answered.
         sentiment: texts to numbers in [-1, 1], for readouts.
+        redis: URL of what services on the same store share; None where this one is alone.
     """
 
     release: Path | None
@@ -204,13 +206,14 @@ class Options(TypedDict, total=False):
     log: TextIO | None
     ready: Callable[[str], None] | None
     sentiment: Callable[[Sequence[str]], ArrayLike] | None
+    redis: str | None
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way.
 
     Args:
-        store_url: ``sqlite:///file.db`` or the path of the file.
+        store_url: of SQLite or PostgreSQL, or the path of a file.
         options: see ``Options``.
 
     Raises:
@@ -241,16 +244,18 @@ def background(store_url: str | Path, **options: Unpack[Options]) -> Iterator[Ht
 def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpServer]:
     """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
     host, release = options.get("host", "127.0.0.1"), options.get("release")
+    hot = Hot(url) if (url := options.get("redis")) else None
     sys.setswitchinterval(SWITCH)
     with (
         listen(host, options.get("port", 8000)) as listener,
         Store(store_url, timeout=options.get("patience", 5.0)) as store,
+        closing(hot) if hot else nullcontext(),
     ):
         required = _keys_required(store, host, options.get("keys"))
         if release is not None:
             promote(store, release, actor="recloop serve")
         yield HttpServer(
-            open_serving(store, load, seed=options.get("seed"), sentiment=options.get("sentiment")),
+            open_serving(store, load, seed=options.get("seed"), sentiment=options.get("sentiment"), hot=hot),
             listener,
             keys_required=required,
             access_log=AccessLog(options.get("log", sys.stderr)),
