@@ -24,7 +24,7 @@ from recloop.store.outcomes import Rewarded
 from recloop.strategies.popular import Popular
 from recloop.strategies.random import Random
 
-REPLICAS, WORKERS, ROUNDS = 3, 6, 12
+REPLICAS, WORKERS, ROUNDS = 3, 4, 6
 
 
 @pytest.fixture(scope="module")
