@@ -1,6 +1,7 @@
 """The commands that tell and change the schema of a store."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def leave(*words: str) -> int:
 
 
 def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, int]:
+    capsys.readouterr()
     assert leave(*words, "--json") == 0
     return json.loads(capsys.readouterr().out)
 
@@ -35,6 +37,20 @@ def test_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert document(capsys, "store", "upgrade", "--store", path) == {"before": 1, "after": SCHEMA}
     with Store(path) as store:
         assert store.events()["id"].to_list() == ["e1"]
+
+
+def test_on_postgresql(
+    postgres_database: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres_database(f"commands-{tmp_path.name}").replace("+psycopg", "")
+    for words in (["keys", "list"], ["store", "version"], ["experiments", "list"]):
+        assert leave(*words, "--store", url) == 4  # the database is there, and asking makes no store of it
+        assert "there is no store at postgresql://postgres@/commands-" in capsys.readouterr().err
+    assert leave("keys", "create", "shop", "--scope", "events", "--store", url) == 0
+    assert document(capsys, "store", "downgrade", "--to", "2", "--store", url) == {"before": SCHEMA, "after": 2}
+    assert leave("keys", "list", "--store", url) == 0  # opened, and so upgraded
+    assert "shop" in capsys.readouterr().out
+    assert document(capsys, "store", "version", "--store", url)["store"] == SCHEMA
 
 
 def test_what_cannot_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

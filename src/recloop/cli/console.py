@@ -57,6 +57,7 @@ def existing_store(url: str) -> "Store":
             f"there is no store at {found.name}",
             advice="name one with --store; recloop load and recloop serve make one",
         )
+    found.engine.dispose()
     return Store(url)
 
 

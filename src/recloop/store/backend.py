@@ -49,7 +49,7 @@ class Backend(ABC):
     @property
     @abstractmethod
     def present(self) -> bool:
-        """Whether there is something to be opened; a file that is not there is made by opening it."""
+        """Whether there is a store, or at least something in its place; opening makes what is not there."""
 
     @abstractmethod
     def begin(self, connection: Connection, *, alone: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy import URL, Connection, Table, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import ExtraError, RecloopError, SettingError, StoreError
@@ -54,8 +54,13 @@ class Postgres(Backend):
 
     @property
     def present(self) -> bool:
-        """True: opening it tells what is there."""
-        return True
+        """Whether the tables are there.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        with self.explained(), self.engine.connect() as connection:
+            return inspect(connection).has_table(tables.schema.name)
 
     def begin(self, connection: Connection, *, alone: bool) -> None:
         """Take the lock, whole or shared; a connection that was lost meanwhile is made anew, once."""
