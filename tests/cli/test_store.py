@@ -40,12 +40,12 @@ def test_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_on_postgresql(
-    postgres_database: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    postgres_schema: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = postgres_database(f"commands-{tmp_path.name}").replace("+psycopg", "")
+    url = postgres_schema(f"commands_{tmp_path.name}").replace("+psycopg", "")
     for words in (["keys", "list"], ["store", "version"], ["experiments", "list"]):
         assert leave(*words, "--store", url) == 4  # the database is there, and asking makes no store of it
-        assert "there is no store at postgresql://postgres@/commands-" in capsys.readouterr().err
+        assert "there is no store at postgresql://postgres@/postgres" in capsys.readouterr().err
     assert leave("keys", "create", "shop", "--scope", "events", "--store", url) == 0
     assert document(capsys, "store", "downgrade", "--to", "2", "--store", url) == {"before": SCHEMA, "after": 2}
     assert leave("keys", "list", "--store", url) == 0  # opened, and so upgraded

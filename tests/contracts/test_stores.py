@@ -17,8 +17,8 @@ class TestSQLite(StoreContract):
 
 class TestPostgreSQL(StoreContract):
     @pytest.fixture(autouse=True)
-    def server(self, postgres_database: Callable[[str], str]) -> None:
-        self.database = postgres_database
+    def server(self, postgres_schema: Callable[[str], str]) -> None:
+        self.database = postgres_schema
 
     def open(self, folder: Path) -> Store:
-        return Store(self.database(hashlib.sha256(str(folder).encode()).hexdigest()[:32]), clock=lambda: NOW)
+        return Store(self.database(f"s{hashlib.sha256(str(folder).encode()).hexdigest()[:32]}"), clock=lambda: NOW)

@@ -56,12 +56,12 @@ def bandit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_three_replicas_learn_what_a_replay_learns(
     start: Callable[..., object],
     bandit: Path,
-    postgres_database: Callable[[str], str],
+    postgres_schema: Callable[[str], str],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     """On PostgreSQL and Redis; on PostgreSQL alone where there is no Redis."""
-    url = postgres_database(f"replicas-{tmp_path.name}")
+    url = postgres_schema(f"replicas_{tmp_path.name}")
     redis = request.getfixturevalue("redis_server").url if shutil.which("redis-server") else None
     replicas = [start(url, bandit, log=None, redis=redis)]
     replicas += [start(url, None, log=None, redis=redis) for _ in range(REPLICAS - 1)]

@@ -27,8 +27,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a store may be, on each database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
-    database: Callable[[str], str] = request.getfixturevalue("postgres_database")
-    return database(f"migrations-{tmp_path.name}")
+    database: Callable[[str], str] = request.getfixturevalue("postgres_schema")
+    return database(f"migrations_{tmp_path.name}")
 
 
 def made(url: str, version: int) -> Engine:

@@ -24,8 +24,8 @@ class Clock:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
-    database: Callable[[str], str] = request.getfixturevalue("postgres_database")
-    return database(f"outcomes-{tmp_path.name}")
+    database: Callable[[str], str] = request.getfixturevalue("postgres_schema")
+    return database(f"outcomes_{tmp_path.name}")
 
 
 def decision(name: str, time: float, arm: str = "left", **more: object) -> Decision:

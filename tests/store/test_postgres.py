@@ -214,6 +214,20 @@ def test_a_server_that_stops_and_comes_back(own_server) -> None:
         assert [event.id for event in store.history("ann", 5)] == ["e1", "e2", "e3"]
 
 
+def test_a_connection_that_is_cut_inside_a_transaction(url: str) -> None:
+    """Its callers are told, and the writer goes on with another one."""
+    with Store(url) as store:
+        cut = "SELECT pg_terminate_backend(pg_backend_pid())"
+        for way in (
+            lambda connection: connection.connection.cursor().execute(cut),  # behind SQLAlchemy's back
+            lambda connection: connection.exec_driver_sql(cut),
+        ):
+            with pytest.raises(StoreError, match=r"(was stopped|was cut off)"):
+                store._database.write(way)
+            assert store.append_events([click(1)]).accepted + store.append_events([click(2)]).duplicates in {1, 2}
+        assert store.events()["id"].to_list() == ["e1", "e2"]
+
+
 def test_processes_share_a_database(url: str) -> None:
     """Three processes send overlapping events; each is there once, and was accepted by one of them."""
     code = (

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +51,12 @@ def existing_store(url: str) -> "Store":
     from recloop.store import Store
     from recloop.store.backend import backend
 
-    found = backend(url)
-    if not found.present:
-        raise MissingError(
-            f"there is no store at {found.name}",
-            advice="name one with --store; recloop load and recloop serve make one",
-        )
-    found.engine.dispose()
+    with closing(backend(url)) as found:
+        if not found.present:
+            raise MissingError(
+                f"there is no store at {found.name}",
+                advice="name one with --store; recloop load and recloop serve make one",
+            )
     return Store(url)
 
 

@@ -73,6 +73,10 @@ class Backend(ABC):
     def explain(self, error: BaseException) -> BaseException:
         """The error that says what an error of the database means; any other error as it is."""
 
+    def close(self) -> None:
+        """Let the connections go that nobody uses."""
+        self.engine.dispose()
+
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Errors of the database inside are raised as those that say what they mean."""

@@ -1,7 +1,7 @@
 """The schema of a store that is not opened as one: told, and brought back for an older recloop."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
@@ -43,12 +43,11 @@ def bring_back(url: str | Path, version: int) -> None:
 
 @contextmanager
 def _connected(url: str | Path) -> Iterator[tuple[Backend, Connection]]:
-    found = backend(url)
-    missing = MissingError(f"there is no store at {found.name}", advice="name one with --store")
-    if not found.present:
-        raise missing
-    with found.explained(), found.engine.connect() as connection:
-        if not inspect(connection).has_table(tables.schema.name):
+    with closing(backend(url)) as found:
+        missing = MissingError(f"there is no store at {found.name}", advice="name one with --store")
+        if not found.present:
             raise missing
-        yield found, connection
-    found.engine.dispose()
+        with found.explained(), found.engine.connect() as connection:
+            if not inspect(connection).has_table(tables.schema.name):
+                raise missing
+            yield found, connection

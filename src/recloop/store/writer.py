@@ -132,7 +132,7 @@ class Writer:
             results = [next(appended) if isinstance(job.work, Rows) else job.work(connection) for job in group]
             connection.commit()
         except BaseException as error:  # noqa: BLE001  whatever happened, its callers wait for an answer
-            connection.rollback()
+            self._undo()
             found = self._backend.explain(error)
             if len(group) > 1 and not isinstance(found, StoreError):
                 # one caller's rows are wrong: the others' are not
@@ -144,3 +144,11 @@ class Writer:
             return
         for job, result in zip(group, results, strict=True):
             job.future.set_result(result)
+
+    def _undo(self) -> None:
+        """End the transaction; a connection that was lost in it is made anew by the next one."""
+        try:
+            self._connection.rollback()
+        except Exception:  # noqa: BLE001  what was begun on a connection that is gone is undone by its end
+            self._connection.invalidate()
+            self._connection.rollback()
