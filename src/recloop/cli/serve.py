@@ -23,6 +23,7 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--origin", "origins", multiple=True,
               help="Pages of this origin may call, such as https://shop.example; may be given again.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
+@click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
 def serve(
@@ -37,6 +38,7 @@ def serve(
     pseudonymise: Path | None,
     origins: tuple[str, ...],
     seed: int | None,
+    redis: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -73,4 +75,5 @@ def serve(
         log=None if quiet else sys.stderr,
         ready=ready,
         sentiment=comment_reader(),
+        redis=redis,
     )
