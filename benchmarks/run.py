@@ -34,6 +34,7 @@ SHORT = {
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
+    "ingest": ("--seconds", "1"),
     "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
     "ratings": ("--data", "ml-100k"),

@@ -154,6 +154,7 @@ class Server:
         before, start = cpu(self.process), time.perf_counter()
         times = uvloop.run(load(self.url, request, seconds, connections))
         wall, used = time.perf_counter() - start, (cpu(self.process) - before) / len(times) * 1e6
+        self.rate = len(times) * per / wall
         p50, p99 = np.quantile(times, [0.5, 0.99]) * 1e3
         more = f"  {len(times) * per / wall:,.0f} events/s" if per > 1 or "event" in name else ""
         print(

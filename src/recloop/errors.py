@@ -78,6 +78,17 @@ class StoreError(RecloopError):
     status = 503
 
 
+class BusyError(StoreError):
+    """The store has more to write than it may hold in memory; ``seconds`` is when to send again."""
+
+    status = 429
+
+    def __init__(self, given: str, *, allowed: str = "", seconds: int = 1) -> None:
+        when = "a second" if seconds == 1 else f"{seconds} seconds"
+        super().__init__(given, allowed=allowed, advice=f"send again in {when}")
+        self.seconds = seconds
+
+
 class ArtifactError(RecloopError):
     """A saved model, release or run is damaged, incomplete or of another version."""
 

@@ -169,12 +169,22 @@ class Rejected(Struct, frozen=True):
     detail: str
 
 
+class UnusualTimes(Struct, frozen=True):
+    """How many events have unusual times; each is among the accepted, the duplicates or the rejected, too."""
+
+    late: Annotated[int, Meta(description="Came more than an hour after they happened.")] = 0
+    out_of_order: Annotated[int, Meta(description="Came after an event of the same user that happened later.")] = 0
+    ahead: Annotated[int, Meta(description="More than a minute ahead of the service's clock; kept as sent.")] = 0
+    future: Annotated[int, Meta(description="More than a day ahead of the service's clock; rejected.")] = 0
+
+
 class EventsAnswer(Struct, frozen=True):
     """What became of a batch. What is accepted is on disk."""
 
     accepted: int
     duplicates: Annotated[int, Meta(description="Events whose id was there already: not counted again.")]
     rejected: tuple[Rejected, ...] = ()
+    times: Annotated[UnusualTimes | UnsetType, Meta(description="Left out where no time is unusual.")] = UNSET
 
 
 class FeedbackRequest(Struct, frozen=True, forbid_unknown_fields=True):

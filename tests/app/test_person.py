@@ -99,7 +99,11 @@ def test_other_places_are_erased_first_and_counted(tmp_path: Path) -> None:
         return {"events": 3, "decisions": 0}
 
     with Store(tmp_path / "shop.db") as store:
-        assert erase_person(store, ANN, elsewhere=[archive, archive]).elsewhere == {"events": 6, "decisions": 0}
+        assert erase_person(store, ANN, elsewhere=[archive, archive]).elsewhere == {
+            "events": 6,
+            "decisions": 0,
+            "feedback": 0,
+        }
     assert asked == [ANN, ANN]
 
 

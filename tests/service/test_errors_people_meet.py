@@ -37,7 +37,7 @@ def _events(**more: object) -> dict[str, Any]:
 
 TABLE = [
     Mistake("no key", "/v1/recommend", 401, "has no API key", "send the header Authorization: Bearer <key>", key=""),
-    Mistake("wrong key", "/v1/recommend", 401, "is not known, or was revoked", "recloop keys create NAME", key="rlk_1_2"),
+    Mistake("wrong key", "/v1/recommend", 401, "is not known, has expired, or was revoked", "recloop keys create NAME", key="rlk_1_2"),
     Mistake("missing scope", "/v1/releases", 403, "lacks the scope 'releases'", "use another key", method="GET", key="events"),
     Mistake("force without its scope", "/v1/recommend", 403, "lacks the scope 'experiments'", "use another key",
             {"force": {"home": "a"}}, key="recommend"),

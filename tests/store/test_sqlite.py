@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
-from recloop.types import Decision, Event, SlateItem
+from recloop.types import Event
 
 
 def click(number: int) -> Event:
@@ -103,7 +103,10 @@ def test_a_newer_schema(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("UPDATE recloop_schema SET version = 99")
     other.close()
-    with pytest.raises(StoreError, match=r"has schema 99. this recloop reads schemas up to 5. upgrade recloop"):
+    with pytest.raises(
+        StoreError,
+        match=r"has schema 99; this recloop reads schemas up to \d; upgrade recloop, or bring the store back",
+    ):
         Store(path)
 
 
@@ -185,36 +188,3 @@ def test_no_secret_is_kept_in_clear(path: Path) -> None:
     written = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert secret.encode() not in written
     assert token.split("_")[1].encode() in written  # the id is
-
-
-def test_an_older_store_is_renewed_and_keeps_all(path: Path) -> None:
-    with Store(path, clock=lambda: 5.0) as store:
-        store.append_decisions([Decision("d1", "ann", 3.0, (SlateItem("i1", 0.5),), "popular", "home", "a")])
-        store.experiments.add("home", {"name": "home"})
-        store.experiments.start("home")
-    with sqlite3.connect(path) as older:  # as the first schema was
-        for table, column in (
-            ("decisions", "session"),
-            ("decisions", "forced"),
-            ("decisions", "allocation"),
-            ("experiments", "step"),
-            ("experiments", "stepped"),
-            ("api_keys", "expires"),
-            ("api_keys", "used"),
-            ("api_keys", "rate"),
-        ):
-            older.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        for table in ("archive_parts", "archived_ids", "archived_tails"):
-            older.execute(f"DROP TABLE {table}")
-        older.execute("UPDATE recloop_schema SET version = 1")
-    older.close()
-    with Store(path) as store:
-        (decision,) = store.decisions().to_dicts()
-        assert (decision["user"], decision["session"], decision["forced"]) == ("ann", "", False)
-        assert decision["allocation"] == ""
-        assert decision["items"] == ["i1"]
-        assert store.experiments.get("home")[2:] == ("running", 5.0, 5.0, None, 0, 5.0)
-        assert store.events()["id"].to_list() == ["e0"]
-        store.append_decisions([Decision("d2", "bob", 4.0, (), "none", session="v", forced=True)])
-    with Store(path) as store:  # and is not renewed again
-        assert store.decisions()["forced"].to_list() == [False, True]

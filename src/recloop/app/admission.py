@@ -1,12 +1,15 @@
 """What is let in: the rules that need more than the types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from recloop.types import Event, Feedback, Request
 
 AHEAD = 86_400.0  # seconds that a client's clock may run ahead of ours
 MILLENNIUM = 1e9  # seconds: 2001, before which nobody logged milliseconds
+SKEW = 60.0  # seconds ahead that nobody remarks
+LATE = 3_600.0  # seconds after which an event comes late
 LARGEST = 3.4e38  # what a value may be at most, as in files: its square still is a number
 
 
@@ -32,6 +35,36 @@ def fault(said: Event | Feedback | Request, now: float) -> str:
     if isinstance(said, Feedback) and said.kind != "comment" and said.value is None:
         return f"A {said.kind} needs a value."
     return ""
+
+
+class Times(NamedTuple):
+    """Events by what is unusual about their times; each also counts as accepted, duplicate or rejected.
+
+    Attributes:
+        late: came more than an hour after they happened.
+        out_of_order: came after an event of the same user that happened later.
+        ahead: happened after they came, by more than a minute: the client's clock runs ahead. Kept as sent.
+        future: more than a day ahead. Not kept.
+    """
+
+    late: int = 0
+    out_of_order: int = 0
+    ahead: int = 0
+    future: int = 0
+
+
+def times(events: Sequence[Event], now: float) -> Times:
+    """What is unusual about the times of a batch; the order is not looked at.
+
+    >>> times([Event("u", "i", "view", time) for time in (99_000.0, 10.0, 100_090.0, 200_000.0)], now=100_000.0)
+    Times(late=1, out_of_order=0, ahead=1, future=1)
+    """
+    lags = [now - event.time for event in events if event.time is not None]
+    return Times(
+        late=sum(lag > LATE for lag in lags),
+        ahead=sum(-AHEAD <= lag < -SKEW for lag in lags),
+        future=sum(lag < -AHEAD for lag in lags),
+    )
 
 
 def complete(event: Event, now: float, new_id: Callable[[], str]) -> Event:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recloop.app.news import News
 from recloop.app.recent import Recent
+from recloop.app.shared_recent import SharedRecent
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
 from recloop.compose.causes import causes
@@ -30,6 +31,7 @@ from recloop.experiments.interleaving import Interleaving, mix
 from recloop.language.steer import parse as parse_steer
 from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 from recloop.types import Decision, Event, Request, SlateItem
 
@@ -181,6 +183,7 @@ class Engine:
         phrase: from a release's titles to what says the facts of a slate; None for a template. Where it fails, the
             template takes its place.
         watch: told how long each stage took.
+        hot: what is shared with other services; None where this one is alone.
     """
 
     def __init__(
@@ -195,6 +198,7 @@ class Engine:
         users: int = 50_000,
         phrase: Callable[[Sequence[str]], Phrase] | None = None,
         watch: Watch | None = None,
+        hot: Hot | None = None,
     ) -> None:
         self.watch: Watch = watch or Unwatched()
         self._store = store
@@ -205,7 +209,11 @@ class Engine:
         self._mixed: Mapping[str, Interleaving] = {}
         self._phrase = phrase
         self._loaded: _Loaded | None = None
-        self._recent = Recent(store.history, limit=history_limit, users=users, news=News(store).read)
+        self._recent = (
+            Recent(store.history, limit=history_limit, users=users, news=News(store).read)
+            if hot is None
+            else SharedRecent(store.history, limit=history_limit, users=users, hot=hot)
+        )
         if release is not None:
             self.switch(release)
 
@@ -237,9 +245,15 @@ class Engine:
 
     def learn(self, policy: str, state: State) -> None:
         """Keep what a policy of the release has learned, and answer from it."""
+        release = self._serving().release
+        self._store.policy_states.put(release.name, policy, state)
+        self.adopt(release, policy, state)
+
+    def adopt(self, release: Servable, policy: str, state: State) -> None:
+        """Answer from a state that is kept already; where another release answers by now, it is not of use."""
         loaded = self._serving()
-        self._store.policy_states.put(loaded.release.name, policy, state)
-        self._loaded = replace(loaded, states={**loaded.states, policy: state})
+        if loaded.release is release:
+            self._loaded = replace(loaded, states={**loaded.states, policy: state})
 
     def run_experiment(self, assign: Assign) -> None:
         """Assign requests from now on with this function; ``unassigned`` ends it."""
@@ -306,9 +320,9 @@ class Engine:
                 answers[place] = replace(answer, latency=latency) if isinstance(answer, Decision) else answer
         return [answers[place] for place in range(len(requests))]
 
-    def observe(self, events: Sequence[Event]) -> None:
-        """Let events that the store has accepted change the next answers."""
-        self._recent.add(events)
+    def observe(self, events: Sequence[Event]) -> int:
+        """Let events that the store has accepted change the next answers; how many came out of order."""
+        return self._recent.add(events)
 
     def forget(self, user: str | None = None) -> None:
         """Let go of the history of one user, or of all; they are read from the store again."""

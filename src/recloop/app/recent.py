@@ -30,6 +30,7 @@ class Recent:
     >>> [event.item for event in recent.history("u", (), now=9.0)]
     ['a']
     >>> recent.add([Event("u", "b", "view", 2.0, id="e2"), Event("u", "b", "view", 2.0, id="e2")])
+    0
     >>> [event.item for event in recent.history("u", (Event("u", "c", "view"),), now=9.0)]
     ['b', 'c']
     """
@@ -78,10 +79,14 @@ class Recent:
         merged = sorted((*history, *fresh), key=lambda event: now if event.time is None else event.time)
         return tuple(merged[-self._limit :])
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Events that the store has accepted; those of users not in memory are read when the user comes."""
+    def add(self, events: Sequence[Event]) -> int:
+        """Events that the store has accepted; those of users not in memory are read when the user comes.
+
+        Returns how many came after an event of their user that happened later, as far as is seen here: of users in
+        memory, and within these events.
+        """
         with self._lock:
-            self._add(events)
+            return self._add(events)
 
     def _catch_up(self) -> None:
         news = self._news()
@@ -90,10 +95,17 @@ class Recent:
         else:
             self._add(news)
 
-    def _add(self, events: Sequence[Event]) -> None:
+    def _add(self, events: Sequence[Event]) -> int:
+        out_of_order = 0
+        newest: dict[str, float] = {}
         for event in events:
             known = self._known.get(event.user)
-            if known is None or any(event.id == old.id for old in known):
+            if known is not None and any(event.id == old.id for old in known):
                 continue
-            insort(known, event, key=_time)
-            del known[: -self._limit]
+            last = newest.get(event.user, _time(known[-1]) if known else float("-inf"))
+            out_of_order += _time(event) < last
+            newest[event.user] = max(last, _time(event))
+            if known is not None:
+                insort(known, event, key=_time)
+                del known[: -self._limit]
+        return out_of_order

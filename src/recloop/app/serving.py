@@ -3,22 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from recloop.app.admission import complete, fault
+from recloop.app.admission import Times, complete, fault, times
 from recloop.app.attacks import Attacks, find_attacks
 from recloop.app.batches import Batches
 from recloop.app.door import Door
 from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.finder import Answered, Finder
+from recloop.app.learning import Learning
 from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 from recloop.store.writer import PENDING
 from recloop.types import Decision, Event, Feedback, ItemCondition, Request
@@ -26,6 +29,14 @@ from recloop.types import Decision, Event, Feedback, ItemCondition, Request
 PROBE = 2.0  # seconds in which the store must take a write for the service to be ready
 BELIEVED = 1.0  # seconds for which a write that went well is believed
 FULL = 0.9  # of the rows that may wait: beyond it others are to be asked
+
+
+class Taken(NamedTuple):
+    """What became of a batch of events: counts, those that were not kept (places and why), unusual times."""
+
+    appended: Appended
+    faults: list[tuple[int, str]]
+    times: Times
 
 
 class Serving:
@@ -59,6 +70,7 @@ class Serving:
         self.experiments = experiments
         self._finder = Finder(engine)
         self._batches = Batches(engine.submit_all)
+        self._learning = Learning(store, engine)
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
@@ -79,6 +91,10 @@ class Serving:
     def follow_ramps(self) -> None:
         """Widen or stop the experiments of which a step of the ramp is over."""
         self.experiments.follow_ramps()
+
+    def follow_outcomes(self) -> None:
+        """Let the release's policies learn from what came of their decisions."""
+        self._learning.follow()
 
     async def recommend(self, request: Request) -> Decision:
         """A slate, as a decision that is on disk when it is given.
@@ -110,7 +126,7 @@ class Serving:
         """The items that a sentence asks for, see ``Finder.search``."""
         return await asyncio.to_thread(self._finder.search, text, k, exclude, where or {})
 
-    async def add_events(self, events: Sequence[Event]) -> tuple[Appended, list[tuple[int, str]]]:
+    async def add_events(self, events: Sequence[Event]) -> Taken:
         """Keep the events that can be kept, and tell of the others: their places and why.
 
         What is accepted is on disk, and changes the next slate of its user.
@@ -122,13 +138,13 @@ class Serving:
             complete(self.door.event(event), now, self._ids) for place, event in enumerate(events) if place not in wrong
         ]
         if not good:
-            return Appended(0, 0), faults
+            return Taken(Appended(0, 0), faults, times(events, now))
         watch = self.engine.watch
         with watch.stage("store"):
             appended = await asyncio.wrap_future(self.store.submit_events(good))
         watch.came(now - min(event.time for event in good if event.time is not None))
-        self.engine.observe(good)
-        return appended, faults
+        out_of_order = self.engine.observe(good)
+        return Taken(appended, faults, times(events, now)._replace(out_of_order=out_of_order))
 
     async def add_feedback(self, said: Feedback) -> Appended:
         """Keep a rating, a survey's answer or a comment.
@@ -193,6 +209,7 @@ def open_serving(
     sentiment: Callable[[Sequence[str]], ArrayLike] | None = None,
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
     watch: Watch | None = None,
+    hot: Hot | None = None,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -207,8 +224,9 @@ def open_serving(
         phrase: from a release's titles to what says the reasons of a slate (``recloop.compose.reasons.by_model``); None
             for a template.
         watch: told how long each stage of a request took.
+        hot: what is shared with other services on the same store; None where this one is alone.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch, hot=hot)
     serving = Serving(
         store,
         engine,

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,10 @@ err = _console(stderr=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 store_option = click.option(
-    "--store", default="recloop.db", show_default=True, help="The store: a file, or sqlite:///file."
+    "--store",
+    default="recloop.db",
+    show_default=True,
+    help="The store: a file, sqlite:///file or postgresql://user@host/database.",
 )
 
 plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="recloop.toml")
@@ -46,13 +49,14 @@ def existing_store(url: str) -> "Store":
         MissingError: there is none.
     """
     from recloop.store import Store
-    from recloop.store.sqlite import parse
+    from recloop.store.backend import backend
 
-    path = parse(url).database
-    if path is None or not (path.startswith("file:") or Path(path).exists()):
-        raise MissingError(
-            f"there is no store at {path}", advice="name one with --store; recloop load and recloop serve make one"
-        )
+    with closing(backend(url)) as found:
+        if not found.present:
+            raise MissingError(
+                f"there is no store at {found.name}",
+                advice="name one with --store; recloop load and recloop serve make one",
+            )
     return Store(url)
 
 

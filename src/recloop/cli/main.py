@@ -32,6 +32,7 @@ COMMANDS = {
     "archive": "archive",
     "export": "export",
     "import": "export",
+    "store": "store",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

@@ -25,6 +25,7 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes that answer on one port; one that dies is replaced.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
+@click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
 def serve(
@@ -40,6 +41,7 @@ def serve(
     origins: tuple[str, ...],
     workers: int,
     seed: int | None,
+    redis: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -75,4 +77,5 @@ def serve(
         seed=seed,
         log=None if quiet else sys.stderr,
         ready=ready,
+        redis=redis,
     )

@@ -72,6 +72,8 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
         floor: the least chance that any arm has, at most one over the number of arms; 0 is none.
         mixture: how fast the share of even draws falls as outcomes come in, n ** -mixture, above 0 and below 1; 0 mixes
             none in. Either keeps chances away from zero, so that the arms' values can be told.
+        reward_kinds: kinds of the events that reward the decision that they name; any where empty.
+        reward_hours: how long after the decision; without such an event it counts as a failure then.
     """
 
     arms: dict[str, SlateConfig]
@@ -79,6 +81,8 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
     floor: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
     mixture: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
+    reward_kinds: list[str] = []
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
 
     def __post_init__(self) -> None:
         if self.floor * len(self.arms) > 1:

@@ -17,6 +17,7 @@ from starlette.routing import Route as Routed
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
+from recloop.errors import BusyError
 from recloop.service import body, version
 from recloop.service.access import Access
 from recloop.service.browser import as_request
@@ -212,6 +213,13 @@ async def _respond(
     await send({"type": "http.response.body", "body": content})
 
 
+def _wait(error: BaseException) -> int:
+    """Seconds after which to ask again."""
+    if isinstance(error, BusyError):
+        return error.seconds
+    return max(1, math.ceil(error.retry)) if isinstance(error, HttpError) else 1
+
+
 async def _refuse(error: BaseException, request: str, send: Send, allow: str) -> None:
     document = problem(error, request)
     more = [NO_STORE]
@@ -220,8 +228,7 @@ async def _refuse(error: BaseException, request: str, send: Send, allow: str) ->
     if document.status in {408, 413}:
         more.append((b"connection", b"close"))  # the rest of the body is not read
     if document.status in {429, 503}:
-        wait = math.ceil(error.retry) if isinstance(error, HttpError) else 1
-        more.append((b"retry-after", str(max(1, wait)).encode()))
+        more.append((b"retry-after", str(_wait(error)).encode()))
     if allow:
         more.append((b"allow", allow.encode()))
     await _respond(send, document.status, MEDIA_TYPE, _encode(document), more)

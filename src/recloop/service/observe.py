@@ -59,6 +59,9 @@ class Observed:
         )
         self.empty = Counter("recloop_empty_slates", "Slates without any item.", registry=registry)
         self.events = Counter("recloop_events", "Events by what became of them.", ["outcome"], registry=registry)
+        self.times = Counter(
+            "recloop_event_times", "Events sent whose times are unusual, by what is.", ["what"], registry=registry
+        )
         self.feedback = Counter(
             "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
         )

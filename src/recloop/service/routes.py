@@ -5,6 +5,7 @@ import math
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from recloop.app.engine import NotReadyError, Servable
 from recloop.compose.search import Found
@@ -46,6 +47,7 @@ from recloop.wire import (
     SearchRequest,
     SimilarRequest,
     StepAnswer,
+    UnusualTimes,
 )
 
 
@@ -132,15 +134,18 @@ def _testing(wish: RecommendRequest) -> str:
 async def add_events(call: Call) -> EventsAnswer:
     """Keep a batch of events; what is accepted is on disk."""
     batch: Batch = call.body
-    appended, faults = await call.serving.add_events(batch.events)
+    appended, faults, times = await call.serving.add_events(batch.events)
     rejected = batch.rejected + [Rejected(batch.places[place], sentence) for place, sentence in faults]
     rejected.sort(key=lambda entry: entry.index)
     outcomes = {"accepted": appended.accepted, "duplicate": appended.duplicates, "rejected": len(rejected)}
     for outcome, number in outcomes.items():
         call.observed.events.labels(outcome).inc(number)
+    for what, number in times._asdict().items():
+        call.observed.times.labels(what).inc(number)
     if len(rejected) == len(batch.events) + len(batch.rejected):
         raise RejectedError(tuple(rejected))
-    return EventsAnswer(appended.accepted, appended.duplicates, tuple(rejected))
+    unusual = UnusualTimes(*times) if any(times) else UNSET
+    return EventsAnswer(appended.accepted, appended.duplicates, tuple(rejected), unusual)
 
 
 async def add_page_events(call: Call) -> EventsAnswer:
@@ -295,7 +300,14 @@ async def metrics(call: Call) -> Page:
 
 ROUTES = (
     Route(
-        "POST", "/v1/recommend", "recommend", recommend, RecommendAnswer, RecommendRequest, errors=(503,), also=_testing
+        "POST",
+        "/v1/recommend",
+        "recommend",
+        recommend,
+        RecommendAnswer,
+        RecommendRequest,
+        errors=(429, 503),
+        also=_testing,
     ),
     Route(
         "POST",
@@ -315,7 +327,7 @@ ROUTES = (
         EventsAnswer,
         EventsRequest,
         status=202,
-        errors=(503,),
+        errors=(429, 503),
         parse=parse_events,
     ),
     Route(
@@ -326,11 +338,13 @@ ROUTES = (
         EventsAnswer,
         EventsRequest,
         status=202,
-        errors=(503,),
+        errors=(429, 503),
         parse=parse_events,
         from_page=True,
     ),
-    Route("POST", "/v1/feedback", "events", add_feedback, FeedbackAnswer, FeedbackRequest, status=202, errors=(503,)),
+    Route(
+        "POST", "/v1/feedback", "events", add_feedback, FeedbackAnswer, FeedbackRequest, status=202, errors=(429, 503)
+    ),
     Route("GET", "/v1/experiments", "experiments", list_experiments, ExperimentsAnswer),
     Route(
         "POST",

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, TypedDict, Unpack
@@ -30,8 +30,10 @@ from recloop.service.observe import AccessLog, Observed
 from recloop.service.patience import PatientProtocol
 from recloop.service.tracing import traces_from_environment
 from recloop.store import Store
+from recloop.store.hot import Hot
 
 FOLLOW = 0.5  # seconds between looks at what other processes changed in the store
+LEARN = 5.0  # seconds between looks at what came of the decisions of policies that learn
 RAMP = 60.0  # seconds between looks at ramps: one that is due reads its experiment out
 SWITCH = 0.001  # seconds that one thread may keep the others waiting: the writer's commits stand behind requests
 
@@ -129,6 +131,7 @@ class HttpServer(uvicorn.Server):
                 (FOLLOW, self._serving.follow),
                 (FOLLOW, self._application.observed.refresh),
                 (RAMP, self._serving.follow_ramps),
+                (LEARN, self._serving.follow_outcomes),
             )
         )
         self._answering.set()
@@ -218,6 +221,7 @@ class Options(TypedDict, total=False):
         mask: whether addresses and numbers are taken out of free text.
         pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
         origins: of pages that may call, such as ``https://shop.example``; none by default.
+        redis: URL of what services on the same store share; None where this one is alone.
     """
 
     release: Path | None
@@ -236,13 +240,14 @@ class Options(TypedDict, total=False):
     mask: bool
     pseudonymise: Path | None
     origins: Sequence[str]
+    redis: str | None
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way.
 
     Args:
-        store_url: ``sqlite:///file.db`` or the path of the file.
+        store_url: of SQLite or PostgreSQL, or the path of a file.
         options: see ``Options``.
 
     Raises:
@@ -274,10 +279,12 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
     """A server that is warm, and does not answer yet. The socket comes first: a taken port is told at once."""
     host, release = options.get("host", "127.0.0.1"), options.get("release")
     origins = origins_of(options.get("origins", ()))
+    hot = Hot(url) if (url := options.get("redis")) else None
     sys.setswitchinterval(SWITCH)
     with (
         listen(host, options.get("port", 8000), shared=options.get("shared", False)) as listener,
         Store(store_url, timeout=options.get("patience", 5.0)) as store,
+        closing(hot) if hot else nullcontext(),
     ):
         required = _keys_required(store, host, options.get("keys"))
         key_file = options.get("pseudonymise")
@@ -295,6 +302,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             door=Door(masks=options.get("mask", True), names=names),
             sentiment=options.get("sentiment"),
             watch=observed,
+            hot=hot,
         )
         yield HttpServer(
             serving,

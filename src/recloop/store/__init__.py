@@ -1,5 +1,6 @@
 """What must survive: events, decisions, feedback, experiments, releases, keys, audit lines, policy states."""
 
-from recloop.store.store import Appended, Store
+from recloop.store.backend import Appended
+from recloop.store.store import Store
 
 __all__ = ["Appended", "Store"]

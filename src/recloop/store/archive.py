@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, literal, select
 
-from recloop.errors import ConflictError, SettingError
+from recloop.errors import ConflictError, SettingError, StoreError
 from recloop.store import tables
 from recloop.store.archived import LOGS, Archived, date_of, named_parts
 from recloop.store.audit import Audit
@@ -54,9 +54,16 @@ class Archive(Archived):
 
         Raises:
             SettingError: a number of days is negative.
-            StoreError: the disk is full or cannot be written; what was moved so far is whole.
+            StoreError: the disk is full or cannot be written; what was moved so far is whole. Or the store is not a
+                file: those who share a database do not share a folder.
             ConflictError: another run is at work.
         """
+        if self._database.backend.kind != "sqlite":
+            raise StoreError(
+                f"the store {self._database.name} has no archive",
+                allowed="archives are for SQLite stores, whose files lie beside them",
+                advice="let PostgreSQL partition its tables by time where they grow large",
+            )
         before = self._midnight(hot_days, "hot_days")
         forget = self._database.clock() - _days(remember_days, "remember_days") * DAY
         self._sweep()

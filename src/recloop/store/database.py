@@ -2,38 +2,37 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, insert, inspect, select
 
 from recloop.errors import StoreError
-from recloop.store import sqlite, tables
-from recloop.store.migrations import migrate
+from recloop.store import tables
+from recloop.store.backend import Appended, Rows, backend
 from recloop.store.writer import Writer
 
 T = TypeVar("T")
 
 
 class Database:
-    """The file under a store: one writer for all, readers that never wait for it, errors that say what to do.
+    """What a store lies in: one writer for all, readers that never wait for it, errors that say what to do.
 
     Args:
-        url: ``sqlite:///file.db`` or the path of the file.
+        url: of SQLite or PostgreSQL, or the path of a file.
         clock: seconds since 1970.
-        timeout: seconds to wait while another process holds the file.
+        timeout: seconds to wait while another process holds it.
     """
 
     def __init__(self, url: str | Path, clock: Callable[[], float] = time.time, timeout: float = 5.0) -> None:
-        parsed = sqlite.parse(url)
-        self.name = str(parsed.database)
         self.clock = clock
-        self._engine = sqlite.connect(parsed, timeout)
+        self.backend = backend(url, timeout)
+        self.name = self.backend.name
+        self._engine = self.backend.engine
         try:
-            with self._explained():
+            with self.backend.explained():
                 self._prepare()
-                self._writer = Writer(self._engine.connect(), partial(sqlite.explain, where=self.name))
+                self._writer = Writer(self.backend)
         except BaseException:
             self._engine.dispose()
             raise
@@ -43,22 +42,36 @@ class Database:
         """Rows that wait to be written."""
         return self._writer.pending
 
-    def submit(self, work: Callable[[Connection], T], rows: int = 1) -> "Future[T]":
-        """Have ``work`` done inside the next transaction; the future is resolved after its commit."""
-        return self._writer.submit(work, rows)
+    def append(self, rows: Rows) -> "Future[Appended]":
+        """Have rows added to the log; the future is resolved once they are durable."""
+        return self._writer.append(rows)
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Have ``work`` done inside the next transaction, alone; the future is resolved after its commit."""
+        return self._writer.submit(work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """``work`` done inside a transaction, durable when this returns."""
+        """``work`` done inside a transaction, alone, durable when this returns."""
         return self._writer.submit(work).result()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees what is committed."""
-        with self._explained(), self._engine.connect() as connection:
+        with self.backend.explained(), self._engine.connect() as connection:
             yield connection
 
     def copy_to(self, file: Path) -> None:
-        """A copy of the whole as it is at one moment; ``file`` must not exist."""
+        """A copy of the whole as it is at one moment; ``file`` must not exist.
+
+        Raises:
+            StoreError: it is not a file.
+        """
+        if self.backend.kind != "sqlite":
+            raise StoreError(
+                f"the store {self.name} cannot be copied to a file",
+                allowed="copies are of SQLite stores",
+                advice="use PostgreSQL's own: pg_dump",
+            )
         with self.reading() as connection:
             connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
 
@@ -67,22 +80,12 @@ class Database:
         self._writer.close()
         self._engine.dispose()
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            found = sqlite.explain(error, self.name)
-            if found is error:
-                raise
-            raise found from error
-
     def _prepare(self) -> None:
         """Make the tables where there are none, renew older ones; refuse what is not ours or newer than this code."""
         with self._engine.connect() as connection:
             if not inspect(connection).has_table(tables.schema.name):
                 self._create(connection)
-            version = _version(connection)
+            version = schema_version(connection)
             connection.rollback()  # reading ends; below, writing begins
             if version < tables.SCHEMA:
                 self._renew(connection)
@@ -90,16 +93,18 @@ class Database:
             raise StoreError(
                 f"the store {self.name} has schema {version}",
                 allowed=f"this recloop reads schemas up to {tables.SCHEMA}",
-                advice="upgrade recloop, or name another file",
+                advice="upgrade recloop, or bring the store back with the newer one: recloop store downgrade",
             )
 
     def _renew(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        migrate(connection, _version(connection))  # read again: another process may have done it meanwhile
+        from recloop.store.migrations import migrate  # Alembic is loaded by those who need it
+
+        self.backend.begin(connection, alone=True)
+        migrate(connection, tables.SCHEMA)
         connection.commit()
 
     def _create(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self.backend.begin(connection, alone=True)
         present = inspect(connection).get_table_names()
         if tables.schema.name in present:  # another process made them meanwhile
             connection.rollback()
@@ -107,13 +112,14 @@ class Database:
         if present:
             raise StoreError(
                 f"the store {self.name} holds tables of something else ({', '.join(present[:3])})",
-                allowed="a store is a file of its own",
-                advice="name another file",
+                allowed="a store is a file, database or schema of its own",
+                advice="name another one",
             )
         tables.metadata.create_all(connection)
         connection.execute(insert(tables.schema).values(version=tables.SCHEMA, created=self.clock()))
         connection.commit()
 
 
-def _version(connection: Connection) -> int:
+def schema_version(connection: Connection) -> int:
+    """The schema of the store behind a connection."""
     return int(connection.execute(select(tables.schema.c.version)).scalar_one())

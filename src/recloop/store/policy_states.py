@@ -1,8 +1,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, insert, select, update
 
 from recloop.store import tables
 from recloop.store.database import Database
@@ -24,11 +23,25 @@ class PolicyStates:
 
     def put(self, release: str, policy: str, state: Any) -> None:
         """Keep the state in place of the one before."""
-        change = {"state": json.dumps(state, allow_nan=False), "updated": self._database.clock()}
-        key = {"release": release, "policy": policy}
+        now = self._database.clock()
+        self._database.write(lambda connection: write_state(connection, release, policy, state, now))
 
-        def work(connection: Connection) -> None:
-            statement = insert(tables.policy_states).values(key | change)
-            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=change))
 
-        self._database.write(work)
+def write_state(connection: Connection, release: str, policy: str, state: Any, now: float, **places: int) -> None:
+    """Keep a state in place of the one before, in the transaction that is under way.
+
+    Args:
+        connection: of the transaction.
+        release: of the policy.
+        policy: its name.
+        state: a JSON value.
+        now: seconds since 1970.
+        places: ``folded``, the last outcome that is in it; ``settled``, the decision up to which all have outcomes;
+            what is not given stays.
+    """
+    t = tables.policy_states
+    values = {"state": json.dumps(state, allow_nan=False), "updated": now, **places}
+    changed = update(t).where(t.c.release == release, t.c.policy == policy).values(values)
+    if connection.execute(changed).rowcount == 0:
+        first = {"release": release, "policy": policy, "folded": 0, "settled": 0}
+        connection.execute(insert(t).values(first | values))

@@ -1,7 +1,7 @@
 """Values to rows and rows to frames: the only place that knows the order of the columns."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -9,9 +9,9 @@ import polars as pl
 from sqlalchemy import Connection, Select
 
 from recloop.errors import SettingError
+from recloop.store.backend import Row
 from recloop.types import Decision, Event, Feedback
 
-Row = tuple[Any, ...]
 CHUNK = 50_000  # rows held as Python objects at a time
 
 _json = msgspec.json.Encoder()
@@ -88,20 +88,28 @@ def feedback_rows(feedback: Sequence[Feedback], received: float, new_id: Callabl
 
 
 def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
-    """What a query finds, column by column from the driver's own cursor: no object is made per row."""
+    """What a query finds, column by column and a chunk of rows at a time."""
     names = [column.name for column in query.selected_columns]
     schema: dict[str, pl.DataType] = {
         name: pl.Float64() if name in _NUMBERS else pl.Int64() if name in _COUNTS else pl.String() for name in names
     }
-    cursor = connection.execute(query).cursor
-    assert cursor is not None
     parts = [pl.DataFrame(schema=schema)]
-    while rows := cursor.fetchmany(CHUNK):
+    for rows in _chunks(connection, query):
         columns = zip(*rows, strict=True)
         parts.append(pl.DataFrame([pl.Series(n, c, dtype=schema[n]) for n, c in zip(names, columns, strict=True)]))
     lists = [pl.col(name).str.json_decode(dtype) for name, dtype in _LISTS.items() if name in schema]
     flags = [pl.col(name).cast(pl.Boolean) for name in names if name in _FLAGS]
     return pl.concat(parts).with_columns(*lists, *flags)
+
+
+def _chunks(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Sequence[Any]]]:
+    if connection.dialect.name != "sqlite":  # whose driver would else hold the whole answer
+        yield from connection.execution_options(stream_results=True).execute(query).partitions(CHUNK)
+        return
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    while rows := cursor.fetchmany(CHUNK):
+        yield rows
 
 
 def _finite(time: float, what: str) -> float:

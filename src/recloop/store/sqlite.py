@@ -1,13 +1,16 @@
-"""SQLite as the store's engine: durable settings, and its errors as sentences."""
+"""SQLite under a store: durable settings, and its errors as sentences."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import SettingError, StoreError
+from recloop.store import tables
+from recloop.store.backend import HISTORY, Appended, Backend, Row, Rows
 
 ADVICE = {
     "SQLITE_BUSY": ("is locked by another process", "wait and send it again; the same ids count once"),
@@ -22,59 +25,81 @@ ADVICE = {
 }
 
 
-def parse(url: str | Path) -> URL:
-    """The URL of a store: ``sqlite:///file.db``, or simply the path of the file.
+class SQLite(Backend):
+    """A file. Every connection is durable (WAL, ``synchronous=FULL``) and waits ``timeout`` s for a lock.
 
     Raises:
-        SettingError: another database, or one in memory.
-
-    >>> parse("shop.db").render_as_string()
-    'sqlite:///shop.db'
+        SettingError: it would be in memory.
     """
-    text = str(url)
-    try:
-        parsed = make_url(text) if "://" in text else URL.create("sqlite", database=text)
-    except ArgumentError as error:
-        raise SettingError(f"the store '{text}' is not a URL", advice="use sqlite:///file.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise SettingError(
-            f"the store is a '{parsed.get_backend_name()}' database", allowed="sqlite:///file.db is supported"
+
+    def __init__(self, url: URL, timeout: float) -> None:
+        if not url.database or ":memory:" in url.database:
+            raise SettingError(
+                "the store is in memory",
+                allowed="what is acknowledged must survive, so a store is a file",
+                advice="use sqlite:///file.db",
+            )
+        self.name = url.database
+        self.engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
+        event.listen(self.engine, "connect", _settings)
+
+    @property
+    def present(self) -> bool:
+        """Whether the file is there; what is written as a URI is taken on trust."""
+        return self.name.startswith("file:") or Path(self.name).exists()
+
+    def begin(self, connection: Connection, *, alone: bool) -> None:  # noqa: ARG002  one writes at a time anyway
+        """Take the file's write lock."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def append(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
+        """Add rows, batch by batch."""
+        # the driver's own cursor: thousands of rows a commit leave no room for an object per row
+        cursor = connection.connection.cursor()
+        accepted = [cursor.executemany(_INSERTS[table.name], rows).rowcount if rows else 0 for table, rows in batches]
+        return [Appended(new, len(batch.rows) - new) for new, batch in zip(accepted, batches, strict=True)]
+
+    def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
+        """The last events of a user, newest first."""
+        found: list[Row] = (
+            connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
         )
-    if not parsed.database or ":memory:" in parsed.database:
-        raise SettingError(
-            "the store is in memory",
-            allowed="what is acknowledged must survive, so a store is a file",
-            advice="use sqlite:///file.db",
-        )
-    return parsed
+        return found
+
+    def explain(self, error: BaseException) -> BaseException:
+        """What an error of SQLite means."""
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(origin, sqlite3.Error):
+            return error
+        name = getattr(origin, "sqlite_errorname", "") or ""
+        for prefix, (what, advice) in ADVICE.items():
+            if name.startswith(prefix):
+                found = StoreError(f"the store {self.name} {what}", advice=advice)
+                break
+        else:
+            found = StoreError(f"the store {self.name} failed ({origin})", advice="what was acknowledged is kept")
+        found.__cause__ = error
+        return found
 
 
-def connect(url: URL, timeout: float) -> Engine:
-    """An engine whose every connection is durable: WAL, ``synchronous=FULL``, and waits ``timeout`` s for a lock."""
-    engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def settings(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where BEGIN stands, nowhere else
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    return engine
+def _settings(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where BEGIN stands, nowhere else
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
-def explain(error: BaseException, where: str) -> BaseException:
-    """The StoreError that says what an error of SQLite means; any other error as it is."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(origin, sqlite3.Error):
-        return error
-    name = getattr(origin, "sqlite_errorname", "") or ""
-    for prefix, (what, advice) in ADVICE.items():
-        if name.startswith(prefix):
-            found = StoreError(f"the store {where} {what}", advice=advice)
-            break
-    else:
-        found = StoreError(f"the store {where} failed ({origin})", advice="what was acknowledged is kept")
-    found.__cause__ = error
-    return found
+def _insert(table: Table) -> str:
+    names = tables.sent(table)
+    given = ", ".join(f'? AS "{name}"' for name in names)
+    listed = ", ".join(f'"{name}"' for name in names)
+    return f"""
+        INSERT INTO {table.name} ({listed}) SELECT {listed} FROM (SELECT {given}) AS given
+        WHERE NOT EXISTS (SELECT 1 FROM archived_ids WHERE log = '{table.name}' AND archived_ids.id = given.id)
+        ON CONFLICT (id) DO NOTHING
+    """  # noqa: S608  the names are those of our own tables
+
+
+_INSERTS = {table.name: _insert(table) for table in tables.LOG}
+_HISTORY = HISTORY.format("?")

@@ -2,7 +2,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import polars as pl
 from sqlalchemy import Connection, Select, Table, bindparam, func, select, update
@@ -10,26 +10,21 @@ from sqlalchemy import Connection, Select, Table, bindparam, func, select, updat
 from recloop.store import tables
 from recloop.store.archive import Archive
 from recloop.store.audit import Audit
+from recloop.store.backend import Appended, Rows
 from recloop.store.database import Database
 from recloop.store.erasure import Erasure
 from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
+from recloop.store.outcomes import Outcomes
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
-from recloop.store.rows import Row, decision_rows, event_rows, feedback_rows, frame
+from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
 from recloop.types import Decision, Event, Feedback
 
 
-class Appended(NamedTuple):
-    """What became of rows that were sent: new ones, and ones whose id was there already."""
-
-    accepted: int
-    duplicates: int
-
-
 class Store:
-    """What must survive, in one SQLite file. What a call has answered is on disk; the same id counts once.
+    """What must survive, in SQLite or PostgreSQL. What a call has answered is on disk; the same id counts once.
 
     Many threads may call it. Writes of many callers are committed together by one thread (``Writer``); reads see what
     was committed and never wait for a write.
@@ -42,16 +37,18 @@ class Store:
         erasure: takes one user out of the log (``Erasure``).
         policy_states: what policies have learned (``PolicyStates``).
         archive: closed days of the log, as files (``Archive``); what is read is read from there too.
+        outcomes: what came of decisions, and what policies learn from it (``Outcomes``).
 
     Args:
-        url: ``sqlite:///file.db`` or the path of the file; made when it is not there.
+        url: ``sqlite:///file.db`` or the path of the file, made when it is not there; or
+            ``postgresql://user@host/database``, which several processes on several machines may share.
         clock: seconds since 1970, for what comes without a time.
         ids: makes the id of an event or feedback that comes without one.
-        timeout: seconds to wait while another process holds the file.
+        timeout: seconds to wait while another process holds the database.
         archive: folder of the archived days; beside the file where None (``shop.db``: ``shop.archive``).
 
     Raises:
-        StoreError: the file cannot be opened, is not a store, or was made by a newer recloop.
+        StoreError: the database cannot be opened, is not a store, or was made by a newer recloop.
 
     >>> import tempfile
     >>> store = Store(Path(tempfile.mkdtemp()) / "shop.db")
@@ -80,6 +77,7 @@ class Store:
         self.releases = ReleaseRecords(self._database, self.audit)
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
+        self.outcomes = Outcomes(self._database)
         self.erasure = Erasure(self._database, self.audit)
         beside = Path(self.name.removeprefix("file:")).with_suffix(".archive")
         self.archive = Archive(self._database, self.audit, beside if archive is None else archive)
@@ -100,15 +98,15 @@ class Store:
 
     def submit_events(self, events: Sequence[Event]) -> "Future[Appended]":
         """As ``append_events``, without waiting: the future is resolved once the events are on disk."""
-        return self._append(tables.events, event_rows(events, self._clock(), self._ids))
+        return self._database.append(Rows(tables.events, event_rows(events, self._clock(), self._ids)))
 
     def submit_decisions(self, decisions: Sequence[Decision]) -> "Future[Appended]":
         """As ``append_decisions``, without waiting."""
-        return self._append(tables.decisions, decision_rows(decisions))
+        return self._database.append(Rows(tables.decisions, decision_rows(decisions)))
 
     def submit_feedback(self, feedback: Sequence[Feedback]) -> "Future[Appended]":
         """As ``append_feedback``, without waiting."""
-        return self._append(tables.feedback, feedback_rows(feedback, self._clock(), self._ids))
+        return self._database.append(Rows(tables.feedback, feedback_rows(feedback, self._clock(), self._ids)))
 
     # ---- reading
 
@@ -149,7 +147,7 @@ class Store:
         Of events that were archived the last 200 of a user are found.
         """
         with self._database.reading() as connection:
-            rows = connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
+            rows = self._database.backend.history(connection, user, limit)
         return [Event(*row) for row in reversed(rows)]
 
     def last_arrival(self) -> int:
@@ -202,18 +200,6 @@ class Store:
 
     # ---- below
 
-    def _append(self, table: Table, rows: list[Row]) -> "Future[Appended]":
-        statement = _INSERTS[table.name]
-
-        def write(connection: Connection) -> Appended:
-            if not rows:
-                return Appended(0, 0)
-            # the driver's own cursor: thousands of rows a commit leave no room for an object per row
-            accepted = connection.connection.cursor().executemany(statement, rows).rowcount
-            return Appended(accepted, len(rows) - accepted)
-
-        return self._database.submit(write, rows=len(rows))
-
     def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
         query: Select[Any] = select(*table.c).order_by(table.c.seq)
         for name, wanted in equal.items():
@@ -228,33 +214,6 @@ class Store:
         return self.archive.joined(table.name, hot, since=since, until=until, **equal)
 
 
-def _insert(table: Table) -> str:
-    """Keeps a row whose id is new: neither in the table, nor one of those that left it for the archive."""
-    names = [column.name for column in table.c if column.name != "seq"]
-    given = ", ".join(f'? AS "{name}"' for name in names)
-    listed = ", ".join(f'"{name}"' for name in names)
-    return f"""
-        INSERT INTO {table.name} ({listed}) SELECT {listed} FROM (SELECT {given}) AS given
-        WHERE NOT EXISTS (SELECT 1 FROM archived_ids WHERE log = '{table.name}' AND archived_ids.id = given.id)
-        ON CONFLICT (id) DO NOTHING
-    """  # noqa: S608  the names are those of our own tables
-
-
-_INSERTS = {table.name: _insert(table) for table in (tables.events, tables.decisions, tables.feedback)}
-# written out because it stands on the path of every request: building it anew costs more than running it
-_HISTORY = """
-    SELECT user, item, kind, time, value, id, decision FROM (
-        SELECT * FROM (
-            SELECT user, item, kind, time, value, id, decision, 1 AS hot, seq
-            FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
-        )
-        UNION ALL
-        SELECT * FROM (
-            SELECT user, item, kind, time, value, id, decision, 0 AS hot, seq
-            FROM archived_tails WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?
-        )
-    ) ORDER BY time DESC, hot DESC, seq DESC LIMIT ?
-"""
 _ARRIVALS = (
     select(*(tables.events.c[name] for name in ("seq", "user", "item", "kind", "time", "value", "id", "decision")))
     .where(tables.events.c.seq > bindparam("after"))

@@ -1,8 +1,10 @@
 """Every table of the store. Times are seconds since 1970 in UTC; ids are strings."""
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
+from typing import Any
 
-SCHEMA = 5  # raised by every change of a table, with a step in migrations.py
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
+
+SCHEMA = 6  # raised by every change of a table, with a file in versions
 
 metadata = MetaData()
 
@@ -23,9 +25,22 @@ def _unique_id() -> "Column[str]":
     return Column("id", Text, nullable=False, unique=True)
 
 
+SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+
 def _order() -> "Column[int]":
     """The order of arrival: what a reader that follows the log remembers."""
-    return Column("seq", Integer, primary_key=True)
+    return Column("seq", SEQ, primary_key=True)
+
+
+def _place(name: str) -> "Column[int]":
+    """A place in the order of arrival, up to which something was done."""
+    return Column(name, SEQ, nullable=False)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """The condition of an index that holds a part of the rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 schema = Table("recloop_schema", metadata, Column("version", Integer, nullable=False), _number("created"))
@@ -43,6 +58,7 @@ events = Table(
     _number("received"),
     _text("decision", null=True),
     Index("events_user_time", "user", "time"),
+    Index("events_decision", "decision", **_where("decision IS NOT NULL")),
 )
 
 # items, sources and scores are JSON arrays of one length, best first; allocation is a JSON object, or empty
@@ -69,6 +85,7 @@ decisions = Table(
     _count("forced"),
     _text("allocation"),
     Index("decisions_experiment_time", "experiment", "time"),
+    Index("decisions_arm", "policy", "seq", **_where("arm <> ''")),
 )
 
 feedback = Table(
@@ -84,6 +101,14 @@ feedback = Table(
     _text("item"),
     _text("decision"),
 )
+
+LOG = (events, decisions, feedback)
+
+
+def sent(table: Table) -> list[str]:
+    """The columns of a table of the log that a row brings; ``seq`` is the database's."""
+    return [column.name for column in table.c if column.name != "seq"]
+
 
 experiments = Table(
     "experiments",
@@ -129,6 +154,21 @@ audit = Table(
     "audit", metadata, _order(), _number("time"), _text("actor"), _text("action"), _text("subject"), _text("detail")
 )
 
+# what came of decisions whose arm learns: one row each, written once; id is the decision's
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _order(),
+    _unique_id(),
+    _text("release"),
+    _text("policy"),
+    _text("arm"),
+    _number("reward"),
+    _number("time"),
+    Index("outcomes_policy", "release", "policy", "seq"),
+)
+
+# folded: the last outcome that is in the state; settled: the decision up to which all have outcomes
 policy_states = Table(
     "policy_states",
     metadata,
@@ -136,6 +176,8 @@ policy_states = Table(
     Column("policy", Text, primary_key=True),
     _text("state"),
     _number("updated"),
+    _place("folded"),
+    _place("settled"),
 )
 
 # ---- the archive: what was moved out of events, decisions and feedback into files

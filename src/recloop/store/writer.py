@@ -1,4 +1,6 @@
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -6,18 +8,20 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from recloop.errors import StoreError
+from recloop.errors import BusyError, StoreError
+from recloop.store.backend import Appended, Backend, Rows
 
 T = TypeVar("T")
 
 GROUP = 512  # jobs in one transaction, at most
 PENDING = 200_000  # rows waiting to be written, at most: beyond that the caller is told to wait
+PATIENCE = 30  # seconds that a caller is told to wait, at most
 
 
 class Job(NamedTuple):
-    """Something to be done inside a transaction, and who waits for it."""
+    """Rows for the log, or something else to be done inside a transaction, and who waits for it."""
 
-    work: Callable[[Connection], Any]
+    work: Rows | Callable[[Connection], Any]
     future: "Future[Any]"
     rows: int
 
@@ -29,16 +33,16 @@ class Writer:
     after the commit that holds its rows: what it was told is on disk.
 
     Args:
-        connection: kept for writing; no one else may use it.
-        explain: makes an error of the database into one that says what to do.
+        backend: the database; a connection of it is kept for writing.
     """
 
-    def __init__(self, connection: Connection, explain: Callable[[BaseException], BaseException]) -> None:
-        self._connection = connection
-        self._explain = explain
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._connection = backend.engine.connect()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._pending = 0
+        self._speed = 0.0  # rows per second, of the last transaction
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="recloop-writer", daemon=True)
         self._thread.start()
@@ -48,25 +52,23 @@ class Writer:
         """Rows that wait to be written."""
         return self._pending
 
-    def submit(self, work: Callable[[Connection], T], rows: int = 1) -> "Future[T]":
-        """Have ``work`` done inside the next transaction; the future is resolved after its commit.
+    def append(self, rows: Rows) -> "Future[Appended]":
+        """Have rows added to the log by the next transaction; the future is resolved after its commit.
 
         Raises:
-            StoreError: the store is closed, or too much waits already.
+            BusyError: too much waits already.
+            StoreError: the store is closed.
         """
-        future: Future[T] = Future()
-        with self._lock:
-            if self._closed:
-                raise StoreError("the store is closed", advice="open it again with Store(url)")
-            if self._pending + rows > PENDING and self._pending:
-                raise StoreError(
-                    f"{self._pending} rows wait to be written",
-                    allowed=f"at most {PENDING} may wait",
-                    advice="send again in a second",
-                )
-            self._pending += rows
-            self._queue.put(Job(work, future, rows))
-        return future
+        return self._put(rows, len(rows.rows))
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Have ``work`` done inside the next transaction, alone; the future is resolved after its commit.
+
+        Raises:
+            BusyError: too much waits already.
+            StoreError: the store is closed.
+        """
+        return self._put(work, 1)
 
     def close(self) -> None:
         """Write what waits, then stop."""
@@ -77,16 +79,35 @@ class Writer:
             self._queue.put(None)
         self._thread.join()
 
+    def _put(self, work: Rows | Callable[[Connection], Any], rows: int) -> "Future[Any]":
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed", advice="open it again with Store(url)")
+            if self._pending + rows > PENDING and self._pending:
+                seconds = math.ceil(self._pending / self._speed) if self._speed else 1
+                raise BusyError(
+                    f"{self._pending} rows wait to be written",
+                    allowed=f"at most {PENDING} may wait",
+                    seconds=min(max(1, seconds), PATIENCE),
+                )
+            self._pending += rows
+            self._queue.put(Job(work, future, rows))
+        return future
+
     def _run(self) -> None:
         last = False
         while not last:
             group, last = self._gather()
             # a caller that went away before its rows were touched is not owed them
             wanted = [job for job in group if job.future.set_running_or_notify_cancel()]
+            start = time.perf_counter()
             if wanted:
                 self._commit(wanted)
+            rows = sum(job.rows for job in group)
             with self._lock:
-                self._pending -= sum(job.rows for job in group)
+                self._pending -= rows
+                self._speed = rows / max(time.perf_counter() - start, 1e-6)
         self._connection.close()
 
     def _gather(self) -> tuple[list[Job], bool]:
@@ -104,13 +125,15 @@ class Writer:
 
     def _commit(self, group: list[Job]) -> None:
         connection = self._connection
+        batches = [job.work for job in group if isinstance(job.work, Rows)]
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            results = [job.work(connection) for job in group]
+            self._backend.begin(connection, alone=len(batches) < len(group))
+            appended = iter(self._backend.append(connection, batches))
+            results = [next(appended) if isinstance(job.work, Rows) else job.work(connection) for job in group]
             connection.commit()
         except BaseException as error:  # noqa: BLE001  whatever happened, its callers wait for an answer
-            connection.rollback()
-            found = self._explain(error)
+            self._undo()
+            found = self._backend.explain(error)
             if len(group) > 1 and not isinstance(found, StoreError):
                 # one caller's rows are wrong: the others' are not
                 for job in group:
@@ -121,3 +144,11 @@ class Writer:
             return
         for job, result in zip(group, results, strict=True):
             job.future.set_result(result)
+
+    def _undo(self) -> None:
+        """End the transaction; a connection that was lost in it is made anew by the next one."""
+        try:
+            self._connection.rollback()
+        except Exception:  # noqa: BLE001  what was begun on a connection that is gone is undone by its end
+            self._connection.invalidate()
+            self._connection.rollback()

@@ -286,7 +286,7 @@ class StoreContract(ABC):
             assert store.keys.find(wrong) is None
         store.keys.revoke(key.id)
         assert store.keys.find(token) is None
-        assert [record.revoked for record in store.keys.all()] == [NOW, None]
+        assert {record.id: record.revoked for record in store.keys.all()} == {key.id: NOW, root.id: None}
         with pytest.raises(SettingError, match=r"there is no scope 'recomend'. Did you mean 'recommend'"):
             store.keys.create("shop", ["recomend"])
         with pytest.raises(MissingError, match="there is no key 'nobody'"):

@@ -1,12 +1,4 @@
-"""Data of an experiment, in both shapes, and a PostgreSQL server of one's own."""
-
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+"""Data of an experiment, in both shapes."""
 
 import numpy as np
 import polars as pl
@@ -109,39 +101,3 @@ def events_plan() -> dict[str, object]:
         "rule": "fixed",
         "minimum_cell": 20,
     }
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a server that lives as long as the tests; a skip that says why where there is none."""
-    pytest.importorskip("psycopg", reason="needs the extra postgres")
-    found = [shutil.which("initdb"), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")))]
-    programs = [Path(one).parent for one in found if one]
-    if not programs:
-        pytest.skip("no PostgreSQL on this machine: no initdb on the PATH nor in /usr/lib/postgresql")
-    home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path must be short
-    as_whom: list[str] = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        try:
-            owner = pwd.getpwnam("postgres")
-        except KeyError:
-            shutil.rmtree(home)
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        os.chown(home, owner.pw_uid, owner.pw_gid)
-        as_whom = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
-
-    def run(program: str, *words: str) -> None:
-        done = subprocess.run(
-            [*as_whom, str(programs[-1] / program), *words], capture_output=True, text=True, cwd=home, check=False
-        )
-        assert done.returncode == 0, done.stderr
-
-    data = home / "data"
-    run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-    options = f"-k {home} -h '' -c fsync=off"
-    run("pg_ctl", "-D", str(data), "-l", str(home / "log"), "-o", options, "-w", "start")
-    try:
-        yield f"postgresql+psycopg://postgres@/postgres?host={home}"
-    finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(home, ignore_errors=True)

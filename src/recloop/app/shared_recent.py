@@ -1,0 +1,50 @@
+from collections.abc import Callable, Sequence
+
+from recloop.app.recent import Recent
+from recloop.store.hot import Hot
+from recloop.types import Event
+
+
+class SharedRecent(Recent):
+    """Histories in memory that are never behind the store, though other services take events too.
+
+    A history is believed while the user's mark is the one that it had when it was read; where there is no mark, it is
+    read from the store.
+
+    Args:
+        load: ``(user, limit) -> events``, oldest first: where histories are read from.
+        limit: events kept per user.
+        users: users kept.
+        hot: where the marks are.
+    """
+
+    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int, hot: Hot) -> None:
+        super().__init__(load, limit=limit, users=users)
+        self._hot = hot
+        self._marks: dict[str, bytes] = {}
+
+    def history(self, user: str, sent: Sequence[Event], now: float) -> tuple[Event, ...]:
+        """As ``Recent.history``; the mark is read before the store, so what changes meanwhile is seen next time."""
+        if user:
+            mark = self._hot.read(user)
+            with self._lock:
+                if mark is None or self._marks.get(user) != mark:
+                    self._known.pop(user, None)
+                    self._marks.pop(user, None)
+                if mark is not None:
+                    self._marks[user] = mark
+                if len(self._marks) > 2 * self._users:  # those that are remembered and those that were
+                    self._marks = {known: self._marks[known] for known in self._known if known in self._marks}
+        return super().history(user, sent, now)
+
+    def forget(self, user: str | None = None) -> None:
+        """As ``Recent.forget``; every service that shares the marks reads this user anew."""
+        super().forget(user)
+        if user is not None:
+            self._hot.change({user})
+
+    def add(self, events: Sequence[Event]) -> int:
+        """As ``Recent.add``; every service that shares the marks reads these users anew."""
+        out_of_order = super().add(events)
+        self._hot.change({event.user for event in events})
+        return out_of_order

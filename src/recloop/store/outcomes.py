@@ -1,0 +1,99 @@
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, case, func, insert, literal, or_, select
+
+from recloop.store import tables
+from recloop.store.database import Database
+from recloop.store.policy_states import write_state
+
+
+class Outcome(NamedTuple):
+    """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes."""
+
+    decision: str
+    arm: str
+    reward: float
+
+
+class Rewarded(NamedTuple):
+    """Which events reward a decision.
+
+    Attributes:
+        kinds: of these kinds; of any where empty.
+        window: seconds after the decision in which they happen.
+    """
+
+    kinds: tuple[str, ...]
+    window: float
+
+
+Fold = Callable[[Any, Sequence[Outcome]], Any]
+"""From a policy's state (None before the first outcome) and outcomes that follow to the state after them."""
+
+
+class Outcomes:
+    """The log of outcomes, and the states that are folded from it.
+
+    A decision of an arm is settled once: with 1 as soon as an event that rewards it is in the store, with 0 once its
+    window is over. The state of a policy is what folding its outcomes in their order gives. Settling and folding happen
+    in one transaction beside which nobody writes, so it does not matter how many processes do it: no outcome is lost,
+    none counts twice, and folding the whole log again gives the same state.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def follow(self, release: str, policy: str, rewarded: Rewarded, fold: Fold) -> Any:
+        """Settle what can be settled, fold what is new, and keep the state; returns it, None before any outcome."""
+
+        def work(connection: Connection) -> Any:
+            t = tables.policy_states.c
+            query = select(t.state, t.folded, t.settled).where(t.release == release, t.policy == policy)
+            text, folded, settled = connection.execute(query).one_or_none() or ("null", 0, 0)
+            state = json.loads(text)
+            reached = self._settle(connection, release, policy, rewarded, settled)
+            fresh, last = self._after(connection, release, policy, folded)
+            if fresh:
+                state = fold(state, fresh)
+            if fresh or reached > settled:
+                cursors = {"folded": last, "settled": reached}
+                write_state(connection, release, policy, state, self._database.clock(), **cursors)
+            return state
+
+        return self._database.write(work)
+
+    def read(self, release: str, policy: str) -> list[Outcome]:
+        """Every outcome of a policy, in the order in which they were settled."""
+        with self._database.reading() as connection:
+            return self._after(connection, release, policy, 0)[0]
+
+    def _settle(self, connection: Connection, release: str, policy: str, rewarded: Rewarded, settled: int) -> int:
+        """Write outcomes; the number up to which every decision now has one."""
+        now = self._database.clock()
+        d: Any = tables.decisions.c
+        e: Any = tables.events.c
+        o: Any = tables.outcomes.c
+        asked = (d.seq > settled, d.release == release, d.policy == policy, d.arm != "", d.forced == 0)
+        open_still = ~select(o.id).where(o.id == d.id).exists()
+        # an event that names a decision came after it, whatever the clocks say
+        within = [e.decision == d.id, e.time < d.time + rewarded.window]
+        if rewarded.kinds:
+            within.append(e.kind.in_(rewarded.kinds))
+        reward = case((select(e.id).where(*within).exists(), 1.0), else_=0.0).label("reward")
+        found: Any = select(d.id, d.time, d.arm, d.seq, reward).where(*asked, open_still).subquery().c
+        ripe = or_(found.reward > 0, found.time <= now - rewarded.window)
+        columns = (found.id, literal(release), literal(policy), found.arm, found.reward, literal(now))
+        names = ["id", "release", "policy", "arm", "reward", "time"]
+        connection.execute(insert(tables.outcomes).from_select(names, select(*columns).where(ripe).order_by(found.seq)))
+        first = connection.execute(select(func.min(d.seq)).where(*asked, open_still)).scalar_one()
+        newest = connection.execute(select(func.max(d.seq))).scalar_one() or 0
+        return max(settled, newest if first is None else first - 1)
+
+    @staticmethod
+    def _after(connection: Connection, release: str, policy: str, seq: int) -> tuple[list[Outcome], int]:
+        t = tables.outcomes.c
+        query = select(t.seq, t.id, t.arm, t.reward).where(t.seq > seq, t.release == release, t.policy == policy)
+        rows = connection.execute(query.order_by(t.seq)).all()
+        return [Outcome(row.id, row.arm, row.reward) for row in rows], rows[-1].seq if rows else seq

@@ -1,0 +1,1 @@
+"""One file per schema of the store, in the order in which they came."""

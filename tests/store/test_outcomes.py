@@ -1,0 +1,139 @@
+"""The log of outcomes: each decision is settled once, by rules, and folding it again gives the same state."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from recloop.store import Store
+from recloop.store.outcomes import Outcome, Rewarded
+from recloop.types import Decision, Event
+
+CLICKS = Rewarded(("click", "purchase"), 100.0)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    database: Callable[[str], str] = request.getfixturevalue("postgres_schema")
+    return database(f"outcomes_{tmp_path.name}")
+
+
+def decision(name: str, time: float, arm: str = "left", **more: object) -> Decision:
+    values = {"policy": "bandit", "release": "r1", "arm": arm} | more
+    return Decision(name, "ann", time, (), **values)  # type: ignore[arg-type]
+
+
+def event(name: str, decided: str | None, time: float, kind: str = "click") -> Event:
+    return Event("ann", "i", kind, time, id=name, decision=decided)
+
+
+def count(state: dict[str, list[float]] | None, outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    found = {arm: list(pair) for arm, pair in (state or {}).items()}
+    for outcome in outcomes:
+        pair = found.setdefault(outcome.arm, [0.0, 0.0])
+        pair[0] += outcome.reward
+        pair[1] += 1 - outcome.reward
+    return found
+
+
+def test_a_decision_is_settled_once(url: str) -> None:
+    clock = Clock()
+    with Store(url, clock=clock) as store:
+
+        def follow() -> object:
+            return store.outcomes.follow("r1", "bandit", CLICKS, count)
+
+        assert follow() is None
+        store.append_decisions([decision("d1", 1000.0), decision("d2", 1000.0, "right"), decision("d3", 1050.0)])
+        # not theirs: no arm, by hand, another policy, another release
+        store.append_decisions([
+            decision("x1", 1000.0, ""), decision("x2", 1000.0, forced=True),
+            decision("x3", 1000.0, policy="other"), decision("x4", 1000.0, release="r2"),
+        ])  # fmt: skip
+        assert follow() is None  # their windows are open
+        store.append_events(
+            [event("e1", "d2", 999.0), event("e2", "d2", 1002.0, "purchase"), event("e3", "d1", 1003.0, "view")]
+        )
+        store.append_events([event("e4", "x3", 1003.0), event("e5", None, 1003.0), event("e6", "nobody", 1003.0)])
+        assert follow() == {"right": [1.0, 0.0]}  # rewarded: at once, and once
+        assert follow() == {"right": [1.0, 0.0]}
+        clock.now = 1100.0
+        assert follow() == {"right": [1.0, 0.0], "left": [0.0, 1.0]}  # d1: its window is over; a view is no reward
+        store.append_events([event("e7", "d1", 1090.0)])  # too late: it happened in time, and came after the end
+        store.append_events([event("e8", "d3", 1150.0)])  # it came in time, and happened after the end
+        assert follow() == {"right": [1.0, 0.0], "left": [0.0, 1.0]}
+        clock.now = 1149.0
+        store.append_events([event("e9", "d3", 1149.0)])
+        assert follow() == {"right": [1.0, 0.0], "left": [1.0, 1.0]}
+        outcomes = store.outcomes.read("r1", "bandit")
+        assert outcomes == [Outcome("d2", "right", 1.0), Outcome("d1", "left", 0.0), Outcome("d3", "left", 1.0)]
+        assert count(None, outcomes) == store.policy_states.get("r1", "bandit")
+        assert store.outcomes.read("r1", "other") == []
+
+
+def test_a_late_decision_is_not_overlooked(url: str) -> None:
+    """One that happened long ago and came after newer ones were settled."""
+    clock = Clock()
+    with Store(url, clock=clock) as store:
+        store.append_decisions([decision("d1", 900.0)])
+        assert store.outcomes.follow("r1", "bandit", CLICKS, count) == {"left": [0.0, 1.0]}
+        store.append_decisions([decision("d2", 1.0), decision("d3", 2000.0)])
+        assert store.outcomes.follow("r1", "bandit", CLICKS, count) == {"left": [0.0, 2.0]}
+        assert store.outcomes.follow("r1", "bandit", Rewarded((), 100.0), count) == {"left": [0.0, 2.0]}
+        store.append_events([event("e1", "d3", 2001.0, "anything")])
+        assert store.outcomes.follow("r1", "bandit", Rewarded((), 100.0), count) == {"left": [1.0, 2.0]}
+
+
+def test_many_followers_lose_nothing(url: str) -> None:
+    """While decisions and events come in on several stores, several fold; the state is that of a replay."""
+    with Store(url) as one, Store(url) as other, ThreadPoolExecutor(8) as pool:
+        jobs = []
+        for number in range(120):
+            store = (one, other)[number % 2]
+            arm = ("left", "right")[number % 3 == 0]
+
+            def live(store: Store = store, number: int = number, arm: str = arm) -> None:
+                store.append_decisions([decision(f"d{number}", 1e9, arm)])
+                if number % 4:
+                    store.append_events([event(f"e{number}-{n}", f"d{number}", 1e9 + 1) for n in range(number % 4)])
+
+            jobs += [pool.submit(live), pool.submit(store.outcomes.follow, "r1", "bandit", Rewarded((), 1e9), count)]
+        for job in jobs:
+            job.result(timeout=60)
+        state = one.outcomes.follow("r1", "bandit", Rewarded((), 1e9), count)
+        # whose window ended long ago: the quarter without an event
+        state = other.outcomes.follow("r1", "bandit", Rewarded((), 10.0), count)
+        assert state == {"left": [60.0, 20.0], "right": [30.0, 10.0]}
+        assert state == one.policy_states.get("r1", "bandit") == count(None, other.outcomes.read("r1", "bandit"))
+        assert len(other.outcomes.read("r1", "bandit")) == 120
+
+
+def test_a_fold_that_fails_changes_nothing(url: str) -> None:
+    def broken(_state: object, _outcomes: Sequence[Outcome]) -> object:
+        raise ValueError("no")
+
+    with Store(url, clock=Clock()) as store:
+        store.append_decisions([decision("d1", 1.0)])
+        with pytest.raises(ValueError, match="no"):
+            store.outcomes.follow("r1", "bandit", CLICKS, broken)
+        assert store.outcomes.read("r1", "bandit") == []
+        assert store.outcomes.follow("r1", "bandit", CLICKS, count) == {"left": [0.0, 1.0]}
+
+
+def test_a_state_that_is_put_by_hand_keeps_its_place(url: str) -> None:
+    with Store(url, clock=Clock()) as store:
+        store.append_decisions([decision("d1", 1.0)])
+        store.outcomes.follow("r1", "bandit", CLICKS, count)
+        store.policy_states.put("r1", "bandit", {"left": [5.0, 5.0]})
+        store.append_decisions([decision("d2", 1.0)])
+        assert store.outcomes.follow("r1", "bandit", CLICKS, count) == {"left": [5.0, 6.0]}
