@@ -103,7 +103,7 @@ def test_power_from_numbers(shell: Shell) -> None:
     looks = shell("experiments", "power", *numbers[:-1], "group-sequential", "--looks", "4")
     assert "4 planned looks, for 1.02 times the users of one look." in looks
     refused = shell("experiments", "power", *numbers, "--looks", "4", code=2)
-    assert "looks are given, and no rule that plans them; add --rule group-sequential." in refused
+    assert "a number of looks is given, and no rule that plans them; add --rule group-sequential." in refused
 
 
 def test_power_of_an_experiment(shell: Shell) -> None:

@@ -123,7 +123,7 @@ def test_caps_hold_for_both_arms_with_the_uncapped_effect_beside_and_as_in_the_a
     assert detail.cap == pytest.approx(np.quantile(whale["spend"], 0.99, method="inverted_cdf"))
     assert detail.uncapped.estimate > 5 > readout.comparisons[0].effect.estimate
     assert [one.sentence for one in readout.checks if one.name == "influence"] == [
-        "No few users make the difference in money per user, shown or not."
+        "No handful of users decides about spend per user."
     ]
     elsewhere = analyze(
         whale,

@@ -29,8 +29,10 @@ def test_no_real_id_reaches_the_store_or_a_policy(serving, tmp_path: Path, monke
     seen: list[str] = []
     from recloop.app.engine import Engine
 
-    decide = Engine.decide
-    monkeypatch.setattr(Engine, "decide", lambda self, request: seen.append(request.user) or decide(self, request))
+    decide = Engine.decide_all
+    monkeypatch.setattr(
+        Engine, "decide_all", lambda self, requests: seen.extend(r.user for r in requests) or decide(self, requests)
+    )
     with serving(pseudonymise=key) as (client, store):
         wish = {"user": "real-ann", "k": 3, "history": [{"item": "i1"}]}
         first = client.post("/v1/recommend", json=wish).json()["items"][0]["item"]

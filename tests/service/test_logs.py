@@ -43,7 +43,7 @@ def test_a_session_leaves_no_trace_of_what_was_planted(serving, caplog, capfd, m
             raise RuntimeError(PLANTED["text"], user)
 
         with monkeypatch.context() as broken:
-            broken.setattr("recloop.app.engine.Engine.submit", fail)
+            broken.setattr("recloop.app.engine.Engine.decide_all", fail)
             assert send("/v1/recommend", wish) == 500
         with monkeypatch.context() as broken:
             broken.setattr("recloop.strategies.item_knn.ItemKNN._score", fail)

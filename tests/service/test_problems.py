@@ -172,7 +172,7 @@ def test_an_error_that_nobody_expected_tells_nothing(service, monkeypatch, caplo
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret-word of a user")
 
-    monkeypatch.setattr("recloop.app.engine.Engine.submit", fail)
+    monkeypatch.setattr("recloop.app.engine.Engine.decide_all", fail)
     answer = client.post("/v1/recommend", json={})
     assert refused(answer, 500) == "The service met an error that it did not expect. The log has it."
     assert "RuntimeError in request" in caplog.text

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 
 from recloop.store import Appended
 from recloop.types import Decision, Request
@@ -20,10 +21,14 @@ class Batches:
 
     Args:
         answer: requests to decisions, and the moment at which these are on disk.
+        waiting: entered while a decision waits for the disk.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(
+        self, answer: Answer, waiting: Callable[[], AbstractContextManager[object]] = nullcontext[None]
+    ) -> None:
         self._answer = answer
+        self._storing = waiting
         self._waiting: list[tuple[Request, asyncio.Future[tuple[Decision, Kept]]]] = []
 
     async def ask(self, request: Request) -> Decision:
@@ -38,7 +43,8 @@ class Batches:
             loop.call_soon(self._make)
         self._waiting.append((request, found))
         decision, kept = await found
-        await asyncio.shield(kept)  # who goes away takes nobody's decision along
+        with self._storing():
+            await asyncio.shield(kept)  # who goes away takes nobody's decision along
         return decision
 
     def _make(self) -> None:

@@ -69,7 +69,7 @@ class Serving:
         self.releases = releases
         self.experiments = experiments
         self._finder = Finder(engine)
-        self._batches = Batches(engine.submit_all)
+        self._batches = Batches(engine.submit_all, lambda: engine.watch.stage("store"))
         self._learning = Learning(store, engine)
         self._clock = clock
         self._ids = ids
