@@ -39,6 +39,7 @@ def test_pages_of_allowed_origins_send_events_by_a_key_that_writes_only(serving)
         assert "access-control-allow-credentials" not in answer.headers
         assert client.post(f"/v1/beacon?key={key}", content=EVENTS, headers=page).json()["duplicates"] == 1
         assert client.post("/v1/beacon", content=EVENTS, headers=page).status_code == 401
+        assert client.post("/v1/beacon?key=%F0%9F%8D%95", content=EVENTS, headers=page).status_code == 401
         for path in ("/v1/recommend", "/v1/experiments"):  # the key in a query opens nothing else, and reads nothing
             assert client.post(f"{path}?key={key}", json={}).status_code == 401
             assert client.post(path, json={}, headers={"authorization": f"Bearer {key}"}).status_code == 403

@@ -66,6 +66,7 @@ def as_request(scope: Any, headers: Headers, origins: frozenset[str]) -> Headers
         )
     given = MutableHeaders(headers=dict(headers.items()))
     given["content-type"] = "application/json"
-    if key := parse_qs(scope["query_string"].decode("latin-1")).get("key"):
+    # a key that no header can hold is none of ours
+    if (key := parse_qs(scope["query_string"].decode("latin-1")).get("key")) and key[0].isascii():
         given.setdefault("authorization", f"Bearer {key[0]}")
     return given
