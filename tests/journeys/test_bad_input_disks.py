@@ -128,7 +128,7 @@ def test_a_store_of_something_else_and_of_the_future(store: Path) -> None:
         other.commit()
     refused(
         7,
-        ("other.db holds tables of something else (invoices)", "name another file"),
+        ("other.db holds tables of something else (invoices)", "name another"),
         *WRITES[0],
         "--store",
         "other.db",

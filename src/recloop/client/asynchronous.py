@@ -37,7 +37,7 @@ class AsyncClient:
     ...     async with AsyncClient("http://shop.example", transport=httpx.MockTransport(shop)) as client:
     ...         return await client.send_events([Event("u1", "i7", "click")])
     >>> asyncio.run(main())
-    EventsAnswer(accepted=1, duplicates=0, rejected=())
+    EventsAnswer(accepted=1, duplicates=0, rejected=(), times=UNSET)
     """
 
     def __init__(

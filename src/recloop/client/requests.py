@@ -12,7 +12,7 @@ import msgspec
 from recloop.client.problems import ServiceError, error_of, problem_of
 from recloop.errors import SettingError
 from recloop.types import Event, Feedback, ItemCondition
-from recloop.wire import API, API_HEADER, EventsAnswer, PastEvent
+from recloop.wire import API, API_HEADER, EventsAnswer, PastEvent, UnusualTimes
 
 BATCH = 1000  # events in one request
 T = TypeVar("T")
@@ -127,11 +127,15 @@ def together(parts: Iterable[tuple[int, EventsAnswer]]) -> EventsAnswer:
 
     >>> from recloop.wire import Rejected
     >>> together([(0, EventsAnswer(9, 1)), (10, EventsAnswer(4, 0, (Rejected(2, "no time"),)))])
-    EventsAnswer(accepted=13, duplicates=1, rejected=(Rejected(index=12, detail='no time'),))
+    EventsAnswer(accepted=13, duplicates=1, rejected=(Rejected(index=12, detail='no time'),), times=UNSET)
     """
     accepted, duplicates, rejected = 0, 0, []
+    times: dict[str, int] = {}
     for start, part in parts:
         accepted += part.accepted
         duplicates += part.duplicates
         rejected += [msgspec.structs.replace(one, index=start + one.index) for one in part.rejected]
-    return EventsAnswer(accepted, duplicates, tuple(rejected))
+        if isinstance(part.times, UnusualTimes):
+            for name, count in msgspec.structs.asdict(part.times).items():
+                times[name] = times.get(name, 0) + count
+    return EventsAnswer(accepted, duplicates, tuple(rejected), UnusualTimes(**times) if times else msgspec.UNSET)

@@ -99,7 +99,7 @@ class Interleaving(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         >>> Interleaving.parse({"name": "home", "policies": ["a", "b"], "methd": "team-draft"})
         Traceback (most recent call last):
-        recloop.errors.SettingError: [experiment] has no setting 'methd'. Did you mean 'method'? ...
+        recloop.errors.SettingError: [interleaving] has no setting 'methd'. Did you mean 'method'? ...
         """
         return typed(cls, table, "interleaving")
 
