@@ -298,8 +298,8 @@ class Engine:
     def decide_all(self, requests: Sequence[Request]) -> list[Decision | Exception]:
         """As ``decide``, for several requests: those that want the same of a policy are scored together.
 
-        That takes a half to a third of the time, and changes no slate. A request that cannot be answered gets what
-        ``decide`` raises; the others do not feel it.
+        That takes a half to a third of the time, and changes slates by rounding at most. A request that cannot be
+        answered gets what ``decide`` raises; the others do not feel it.
         """
         start = time.perf_counter()
         loaded = self._serving()
