@@ -11,6 +11,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,12 @@ def cpu(work: Callable[[], Any], loops: int) -> float:
     return (time.process_time() - start) / loops * 1e3
 
 
+def measured(bare, ours, one, many, wanted, loops) -> tuple[float, float, float]:
+    """CPU milliseconds of one request: by the bare loop, alone, and in a batch."""
+    alone = cpu(bare, loops), cpu(lambda: ours(one, wanted[:1]), loops)
+    return *alone, cpu(lambda: ours(many, wanted), 1) / len(many)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=15, help="rounds")
@@ -154,14 +161,7 @@ def main() -> None:
     for name in ("mmr", "dpp", "xquad", "pm2", "calibrated"):
         bare, ours = single(name)
         assert ours(one, wanted[:1])[0].tolist() == bare(), f"{name}: the bare loop chooses otherwise"
-        rounds = [
-            (
-                cpu(bare, options.loops),
-                cpu(lambda: ours(one, wanted[:1]), options.loops),
-                cpu(lambda: ours(many, wanted), 1) / n,
-            )
-            for _ in range(options.repeat)
-        ]
+        rounds = [measured(bare, ours, one, many, wanted, options.loops) for _ in range(options.repeat)]
         floor, alone, together = (statistics.median(column) for column in zip(*rounds, strict=True))
         print(f"{name:<12}{floor:>9.3f}{alone:>9.3f}{alone / floor:>7.2f}{together:>13.3f}{together / floor:>7.2f}")
 
@@ -169,8 +169,8 @@ def main() -> None:
     first = [Rankings(r.items[:1], r.scores[:1]) for r in three]
     print(f"\n{'three of 200':<14}{'one ms':>9}{'of ' + format(n, ',') + ' ms':>13}")
     for fuse in (reciprocal_rank, weighted_score, comb_mnz):
-        alone = statistics.median(cpu(lambda: fuse(first, CANDIDATES), options.loops) for _ in range(options.repeat))
-        together = statistics.median(cpu(lambda: fuse(three, CANDIDATES), 1) / n for _ in range(5))
+        alone = statistics.median(cpu(partial(fuse, first, CANDIDATES), options.loops) for _ in range(options.repeat))
+        together = statistics.median(cpu(partial(fuse, three, CANDIDATES), 1) / n for _ in range(5))
         print(f"{fuse.__name__:<16}{alone:>7.3f}{together:>13.3f}")
 
 

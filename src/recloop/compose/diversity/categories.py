@@ -49,7 +49,7 @@ class Categories:
         kept = np.sort(np.argsort(-counts, kind="stable")[:MOST])
         dense = np.asarray(held[:, kept].todense(), np.float32)
         many = dense.sum(axis=1, keepdims=True)
-        return cls(dense / np.where(many > 0, many, 1), tuple(names[place] for place in kept))
+        return cls(np.asarray(dense / np.where(many > 0, many, 1), np.float32), tuple(names[place] for place in kept))
 
     def taste(self, histories: Histories) -> Floats:
         """(n, c) p(g|u): the categories of each history, by the weights of its events; 0 throughout where it has none.
@@ -58,7 +58,7 @@ class Categories:
         """
         found = np.asarray(histories.matrix() @ self.shares, np.float32)
         total = found.sum(axis=1, keepdims=True)
-        return found / np.where(total > 0, total, np.float32(1))
+        return np.asarray(found / np.where(total > 0, total, np.float32(1)), np.float32)
 
     def among(self, rankings: Rankings) -> Floats:
         """(n, c) the categories of the candidates, each candidate alike."""

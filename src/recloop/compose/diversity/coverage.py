@@ -174,9 +174,7 @@ def calibrated(rankings: Rankings, shares: Floats, wanted: Floats, k: int, *, di
 def _steck(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity: float) -> NDArray[np.int64]:
     base = relevance(rankings)
     base *= np.float32(1.0 - diversity)
-    cared = np.flatnonzero(wanted.any(axis=0))  # of other categories nothing is lost: p log(p / q) is 0
-    wanted = np.ascontiguousarray(wanted[:, cared])
-    covers = gathered(shares, rankings)[:, :, cared]
+    covers = gathered(shares, rankings)
     flat = covers.reshape(-1, covers.shape[2])
     shown = np.zeros_like(wanted)
     floor = np.float32(SMOOTHED) * wanted + TINY
@@ -203,7 +201,7 @@ def _steck(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity
     return walk(base, k, step, first)
 
 
-def _weighing(covers: Floats) -> Callable[[Floats, Floats], None]:
+def _weighing(covers: Floats) -> Callable[[Floats, Floats], object]:
     """What writes (n, m) the sum over categories of what each candidate covers, weighed per request."""
     if len(covers) == 1:
         alone = covers[0]

@@ -13,7 +13,7 @@ BLOCK_BYTES = 2 * 2**20  # of what one step reads: it stays in the cache of a co
 
 Floats = NDArray[np.float32]
 Taken = NDArray[np.int64] | int
-"""The candidates just taken, as indices into the flattened (n, m); of one request as a plain number, which is quicker."""
+"""The candidates just taken, as indices into the flattened (n, m); of one request a plain number, which is quicker."""
 Step = Callable[[Any, Floats], None]
 """From those ``Taken`` to what each candidate is worth now, written in place."""
 
@@ -41,8 +41,7 @@ def relevance(rankings: Rankings) -> Floats:
         above = scores - low
         spread = above.max(axis=1, keepdims=True, initial=0.0)
         if spread.min(initial=1) > 0:
-            above /= spread
-            return above
+            return np.asarray(above / spread, np.float32)
     held = rankings.items >= 0
     low = np.where(held, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     above = np.where(held, scores, -np.inf) - np.where(np.isfinite(low), low, np.float32(0))

@@ -1,6 +1,5 @@
 from collections.abc import Sequence
 
-
 from recloop.compose.fusion.fused import Fused, shares, summed
 from recloop.compose.fusion.norms import Calibration, Scale, scaled
 from recloop.data.rankings import Rankings

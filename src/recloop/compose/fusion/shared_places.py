@@ -52,7 +52,7 @@ def quotas(rankings: Sequence[Rankings], k: int, *, places: Sequence[int]) -> Fu
             items[open_, place] = rankings[source].items[open_, column[open_]]
             sources[open_, place] = source
         for one, ranking in zip(free, rankings, strict=True):
-            one &= ranking.items != items[:, place, None]
+            np.logical_and(one, ranking.items != items[:, place, None], out=one)
     filled = items >= 0
     worth = np.broadcast_to(1.0 - np.arange(k) / k, (n, k))
     return Fused(Rankings(items, np.where(filled, worth, -np.inf).astype(np.float32)), sources)
