@@ -20,6 +20,8 @@ from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.strategies.base import Strategy
 
+PIN = "pin"
+"""The name of what brought an item that a rule pinned."""
 FILLER = -2
 """The source of what the fallback filled in."""
 PINNED = -3

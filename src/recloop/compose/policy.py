@@ -117,6 +117,10 @@ class Policy(ABC):
         """A source of its slates by name; None where it has none of that name, or does not tell."""
         return None
 
+    def steps(self, histories: Histories, k: int, rules: Rules) -> list[tuple[str, NDArray[np.int32]]]:  # noqa: ARG002
+        """The order of the items after each of its steps, the slate last; empty where it does not tell."""
+        return []
+
     def rule_effects(
         self,
         histories: Histories,  # noqa: ARG002

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose.assembly import Assembly, Made
+from recloop.compose.assembly import PIN, Assembly, Made
 from recloop.compose.budget import Budget
 from recloop.compose.business.effects import Effect, moved, summed_up
 from recloop.compose.business.rule_book import RuleBook
@@ -22,9 +22,6 @@ from recloop.data.splitmix import STEP, mixed
 from recloop.data.splitmix import unit as uniform_of
 from recloop.errors import ConflictError, SettingError
 from recloop.strategies.base import BLOCK_BYTES, Strategy
-
-PIN = "pin"
-"""The source of what a rule pinned."""
 
 
 class SlatePolicy(Policy):

@@ -1,7 +1,8 @@
 """What a rule did: the slates with it beside those without it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,19 @@ def summed_up(rules: Sequence[AnyRule], places: NDArray[np.int64], exposure: NDA
         )
         for rule, changed, shifted in zip(rules, places, exposure, strict=True)
     ]
+
+
+def measured_rules(details: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rules whose effect on one slate was measured, from ``Decision.details``, those of its slots by their name.
+
+    >>> did = {"places": 2, "exposure": 0.1}
+    >>> measured_rules({"slots": [{"slot": "row", "rules": {"ad": did, "off": {"skipped": 1}}}]})
+    [('row: ad', {'places': 2, 'exposure': 0.1})]
+    """
+    own = [(name, did) for name, did in details.get("rules", {}).items() if "places" in did]
+    for slot in details.get("slots", ()):
+        own += [(f"{slot['slot']}: {name}", did) for name, did in measured_rules(slot)]
+    return own
 
 
 def _exposure(items: NDArray[np.int32]) -> NDArray[np.float64]:
