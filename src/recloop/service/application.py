@@ -27,6 +27,7 @@ from recloop.service.pages import PAGES
 from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
 from recloop.service.route import Call, Page, Route
 from recloop.service.routes import ROUTES
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 
 TABLE = (*ROUTES, *PAGES)
@@ -61,6 +62,7 @@ class Application:
         limit: bytes that a body may have.
         rate: requests a second of a key that has no rate of its own; None for no limit.
         origins: of pages that may send events.
+        hot: what this service shares with others; None where it is alone.
     """
 
     def __init__(
@@ -73,10 +75,11 @@ class Application:
         limit: int = LIMIT,
         rate: float | None = None,
         origins: frozenset[str] = frozenset(),
+        hot: Hot | None = None,
     ) -> None:
         self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
-        access = Access(serving.store.keys, required=keys_required, rate=rate)
+        access = Access(serving.store.keys, required=keys_required, rate=rate, hot=hot)
         endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}

@@ -54,6 +54,7 @@ class HttpServer(uvicorn.Server):
         ready: called with the URL once requests are answered.
         rate: requests a second of a key that has no rate of its own.
         origins: of pages that may call.
+        hot: what this service shares with others; None where it is alone.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class HttpServer(uvicorn.Server):
         ready: Callable[[str], None] | None = None,
         rate: float | None = None,
         origins: frozenset[str] = frozenset(),
+        hot: Hot | None = None,
     ) -> None:
         self._serving = serving
         self._listener = listener
@@ -83,6 +85,7 @@ class HttpServer(uvicorn.Server):
             limit=limit,
             rate=rate,
             origins=origins,
+            hot=hot,
         )
         super().__init__(
             uvicorn.Config(
@@ -315,6 +318,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             ready=options.get("ready"),
             rate=options.get("rate"),
             origins=origins,
+            hot=hot,
         )
 
 

@@ -40,6 +40,7 @@ class SQLite(Backend):
                 advice="use sqlite:///file.db",
             )
         self.name = url.database
+        self.archive = Path(self.name.removeprefix("file:")).with_suffix(".archive")
         self.engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
         event.listen(self.engine, "connect", _settings)
 
