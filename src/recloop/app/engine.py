@@ -33,6 +33,7 @@ from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
+from recloop.strategies.index import Index
 from recloop.types import Decision, Event, Request, SlateItem
 
 FALLBACK = "popular"  # the policy that answers when the chosen one fails
@@ -87,6 +88,11 @@ class Servable(Protocol):
     @property
     def lengths(self) -> NDArray[np.float32] | None:
         """(n_items,) the length of each vector, 1 where it is 0."""
+        ...
+
+    @property
+    def nearest(self) -> Index | None:
+        """Finds the items near a vector without scoring all; None where all are to be scored."""
         ...
 
     @property
@@ -333,6 +339,7 @@ class Engine:
     def _warm(self, loaded: _Loaded) -> None:
         """Answer requests that are not kept, so that no user waits for what loads or is built on first use."""
         release = loaded.release
+        _ = release.nearest  # it takes seconds to make
         some = tuple(Event("", item, "", 0.0) for item in release.items.ids[:1])
         asked = [Request(user="", time=self._clock()), Request(user="", time=self._clock(), history=some)]
         histories = Histories.from_requests(asked, release.items, Kinds())

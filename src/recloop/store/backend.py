@@ -27,6 +27,10 @@ HISTORY = """
         ) AS archived
     ) AS both_of_them ORDER BY time DESC, hot DESC, seq DESC LIMIT {0}
 """
+# Asked before each slate where other processes may have taken events; mostly nothing has come
+ARRIVALS = """
+    SELECT seq, "user", item, kind, time, value, id, decision FROM events WHERE seq > {0} ORDER BY seq LIMIT {0}
+"""
 SUPPORTED = "sqlite:///file.db and postgresql://user@host/database are supported"
 
 
@@ -87,6 +91,10 @@ class Backend(ABC):
     @abstractmethod
     def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
         """The last events of a user, newest first: user, item, kind, time, value, id, decision."""
+
+    @abstractmethod
+    def arrivals(self, after: int, limit: int) -> list[Row]:
+        """The first events above a number, in order: seq, user, item, kind, time, value, id, decision."""
 
     @abstractmethod
     def explain(self, error: BaseException) -> BaseException:

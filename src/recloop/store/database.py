@@ -68,7 +68,7 @@ class Database:
     def close(self) -> None:
         """Write what waits, and let the file go."""
         self._writer.close()
-        self._engine.dispose()
+        self.backend.close()
 
     def _prepare(self) -> None:
         """Make the tables where there are none, renew older ones; refuse what is not ours or newer than this code."""

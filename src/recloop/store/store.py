@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Select, Table, func, select, update
 
 from recloop.store import tables
 from recloop.store.archive import Archive
@@ -159,8 +159,8 @@ class Store:
 
     def arrivals(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """The first ``limit`` events with a number above ``after``, and their numbers, in order of arrival."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_ARRIVALS, {"after": after, "most": limit}).all()
+        with self._database.backend.explained():
+            rows = self._database.backend.arrivals(after, limit)
         return [(row[0], Event(*row[1:])) for row in rows]
 
     def counts(self) -> dict[str, int]:
@@ -222,11 +222,3 @@ class Store:
                 return frame(connection, query)
 
         return self.archive.joined(table.name, hot, since=since, until=until, **equal)
-
-
-_ARRIVALS = (
-    select(*(tables.events.c[name] for name in ("seq", "user", "item", "kind", "time", "value", "id", "decision")))
-    .where(tables.events.c.seq > bindparam("after"))
-    .order_by(tables.events.c.seq)
-    .limit(bindparam("most"))
-)
