@@ -2,9 +2,12 @@
 
 import io
 import json
+import sqlite3
 import tarfile
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -194,6 +197,23 @@ def header(found: Members, **change: object) -> Members:
 
 
 LINK = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd", "size": 0}
+SPARSE = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,0", "GNU.sparse.size": "999999999"}
+
+
+def outside(found: Members) -> Members:
+    """A store whose manifest names a file beside the folder, with what else it has in order."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / STORE
+        path.write_bytes(found[1][1])
+        with closing(sqlite3.connect(path)) as store:
+            store.execute("UPDATE archive_parts SET file = '../../x' WHERE seq = 1")
+            store.commit()
+            store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        content = path.read_bytes()
+    files = json.loads(found[0][1])["files"] | {STORE: sha256(content).hexdigest()}
+    return [header(found, files=files)[0], plain(STORE, content), *found[2:]]
+
+
 HARD = {"type": tarfile.LNKTYPE, "linkname": STORE, "size": 0}
 
 
@@ -212,6 +232,8 @@ HARD = {"type": tarfile.LNKTYPE, "linkname": STORE, "size": 0}
         (lambda found: found[:-1], "lacks recloop.archive/events/date="),
         (lambda found: [found[0], *found[2:]], "lacks recloop.db"),
         (lambda found: found[1:], "does not begin with installation.json"),
+        (lambda found: [*renamed(found, "x"), plain("x", b"", pax_headers=SPARSE)], "which is no plain file inside"),
+        (outside, "has a manifest with '../../x', which its header does not name"),
         (lambda _found: [], "does not begin with installation.json"),
         (lambda found: [*found[:-1], (found[-1][0], found[-1][1][:-1] + b"?")], "is damaged: the SHA-256 of"),
         (lambda found: header(found, format=9), "has the format 9; this recloop reads format 1"),
@@ -242,3 +264,9 @@ def test_a_file_that_is_no_tar_or_ends_early(packed: Path, tmp_path: Path, conte
     with pytest.raises(DataError, match=r"bad.tar (is no tar file that can be read|does not begin|is damaged|lacks)"):
         import_(bad, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_header_that_is_too_large_is_not_read(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recloop.app.export.LONGEST_HEADER", 10)
+    with pytest.raises(DataError, match=r"has an installation.json of \d+ bytes"):
+        import_(packed, tmp_path / "new")

@@ -20,6 +20,7 @@ from recloop.store.backend import parse
 FORMAT = 1
 HEADER, STORE, ARCHIVE, RELEASES = "installation.json", "recloop.db", "recloop.archive", "releases"
 BLOCK = 1 << 20
+LONGEST_HEADER = 100 << 20  # bytes: a line per file of the archive
 
 
 def export(store: Store, target: Path) -> dict[str, Any]:
@@ -119,6 +120,9 @@ def import_(file: Path, folder: Path, store_url: str | None = None) -> dict[str,
             store.releases.relocate(
                 {name: str(where / name) for name in header["releases"]}, actor=f"recloop import {file.name}"
             )
+            strange = [part.file for part in store.archive.parts() if f"{ARCHIVE}/{part.file}" not in header["files"]]
+            if strange:  # a manifest may name files anywhere: they would be read, and deleted with their day
+                raise _wrong(file, f"has a manifest with {strange[0]!r}, which its header does not name")
             damaged = store.archive.verify()
             if damaged:
                 raise _wrong(file, damaged[0])
@@ -176,6 +180,8 @@ def _unpack(tar: tarfile.TarFile, draft: Path, file: Path) -> dict[str, Any]:
     first = next(members, None)
     if first is None or first[0].name != HEADER:
         raise _wrong(file, f"does not begin with {HEADER}")
+    if first[0].size > LONGEST_HEADER:
+        raise _wrong(file, f"has an {HEADER} of {first[0].size} bytes")
     header = _header(first[1].read(), file)
     expected: Mapping[str, str] = header["files"]
     found = set[str]()
@@ -202,7 +208,7 @@ def _members(tar: tarfile.TarFile, file: Path) -> Iterator[tuple[tarfile.TarInfo
     for member in tar:
         path = PurePosixPath(member.name)
         inside = member.name == path.as_posix() and not path.is_absolute() and ".." not in path.parts
-        if not inside or "\\" in member.name or "\0" in member.name or not member.isreg():
+        if not inside or "\\" in member.name or "\0" in member.name or not member.isreg() or member.issparse():
             raise _wrong(file, f"holds {member.name!r}, which is no plain file inside the folder")
         content = tar.extractfile(member)
         assert content is not None

@@ -1,4 +1,4 @@
-"""One of several processes that serve a port: ``python -m recloop.service.worker STORE OPTIONS``."""
+"""One of several processes that serve a port: the first line of stdin names the store and the options, as JSON."""
 
 from recloop.service.threads import pin_native_threads
 
@@ -38,7 +38,8 @@ def work(store_url: str, told: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     try:
-        work(sys.argv[1], json.loads(sys.argv[2]))
+        store, options = json.loads(sys.stdin.buffer.readline())
+        work(store, json.loads(options))
     except RecloopError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
