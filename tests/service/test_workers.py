@@ -89,7 +89,7 @@ def test_two_workers_answer_as_one(serve: Callable[..., Service], releases: dict
     asked = 12 * 4
     assert re.search(rf'recloop_requests_total{{.*route="/v1/recommend".*}} {asked}.0', figures)
     assert 'recloop_events_total{outcome="accepted"} 12.0' in figures
-    assert "recloop_store_pending_rows 0.0" in figures
+    until(lambda: "recloop_store_pending_rows 0.0" in ask(service.url, "/metrics").text)  # looked at now and then
 
     # one that dies is replaced; the service answers all the while
     killed, other = service.workers()
@@ -102,6 +102,7 @@ def test_two_workers_answer_as_one(serve: Callable[..., Service], releases: dict
 
     code, log = service.end()
     assert code == 0, log
+    assert "Fatal" not in log
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert sum(line["route"] == "/v1/events" for line in lines) == 12
 

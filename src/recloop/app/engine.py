@@ -25,7 +25,7 @@ from recloop.compose.steering import Steerer
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import MissingError, RecloopError, nearest
+from recloop.errors import MissingError, RecloopError, SettingError, nearest
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.experiments.targeting import attributes
@@ -135,8 +135,16 @@ Assign = Callable[[Request], Assignment | None]
 """From a request that has its id and its time to what it gets."""
 
 
-def unassigned(_request: Request) -> Assignment | None:
-    """The assignment while no experiment runs."""
+def unassigned(request: Request) -> Assignment | None:
+    """The assignment while no experiment runs.
+
+    Raises:
+        SettingError: the request asks for a variant of one.
+    """
+    for name in request.force:
+        raise SettingError(
+            f"no experiment '{name}' runs", allowed="none runs now", advice="start it, or leave force out"
+        )
     return None
 
 

@@ -106,7 +106,7 @@ class Access:
         if key is None:
             raise AccessError(
                 "the API key is not known, has expired, or was revoked",
-                advice="make one with: recloop keys create NAME --scope ...",
+                advice="make one with: recloop keys create NAME --scope SCOPE",
             )
         if not key.allows(scope):
             raise ScopeError(

@@ -5,6 +5,7 @@ from recloop.service.threads import pin_native_threads
 pin_native_threads()  # before NumPy is imported
 
 import json  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -12,7 +13,10 @@ from typing import Any, cast, get_args, get_type_hints  # noqa: E402
 
 from recloop.app.comments import comment_reader  # noqa: E402
 from recloop.errors import RecloopError  # noqa: E402
+from recloop.service.logs import json_logs  # noqa: E402
 from recloop.service.server import Options, opened  # noqa: E402
+
+STDIN = 0
 
 
 def work(store_url: str, told: dict[str, Any]) -> None:
@@ -26,10 +30,11 @@ def work(store_url: str, told: dict[str, Any]) -> None:
         sys.stdout.flush()
 
     options = cast("Options", given | {"ready": ready})
-    with opened(store_url, **options) as server:
+    with json_logs(given["log"]), opened(store_url, **options) as server:
 
         def watch() -> None:
-            sys.stdin.buffer.read()
+            while os.read(STDIN, 1):  # without a buffer: its lock, held here, would break the end of the process
+                pass
             server.stop()
 
         threading.Thread(target=watch, name="recloop-watch", daemon=True).start()
@@ -38,7 +43,8 @@ def work(store_url: str, told: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     try:
-        store, options = json.loads(sys.stdin.buffer.readline())
+        with open(STDIN, "rb", buffering=0, closefd=False) as told:
+            store, options = json.loads(told.readline())
         work(store, json.loads(options))
     except RecloopError as error:
         sys.stderr.write(f"{error}\n")
