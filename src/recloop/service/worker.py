@@ -23,14 +23,15 @@ def work(store_url: str, told: dict[str, Any]) -> None:
     """Serve until told to end, or until who started this is gone; says so on stdout once requests are answered."""
     paths = {name for name, kind in get_type_hints(Options).items() if Path in get_args(kind)}
     given = {name: Path(value) if name in paths and value else value for name, value in told.items()}
-    given |= {"log": sys.stderr if told.get("log") else None, "sentiment": comment_reader()}
+    log = sys.stderr if told.get("log") else None
+    given |= {"log": log, "sentiment": comment_reader()}
 
     def ready(url: str) -> None:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
 
     options = cast("Options", given | {"ready": ready})
-    with json_logs(given["log"]), opened(store_url, **options) as server:
+    with json_logs(log), opened(store_url, **options) as server:
 
         def watch() -> None:
             while os.read(STDIN, 1):  # without a buffer: its lock, held here, would break the end of the process
