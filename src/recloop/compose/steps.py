@@ -1,5 +1,6 @@
 """Which step of a policy moved each item of a slate."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def mover(told: Sequence[Move]) -> Move | None:
     """
     deepest = max((move.place or 0 for move in told), default=0) + 1
     best, furthest = None, 0
-    for before, after in zip(told, told[1:], strict=False):
+    for before, after in itertools.pairwise(told):
         if after.step in WORDS and after.place is not None:
             way = abs((before.place or deepest) - after.place)
             if way > furthest:
