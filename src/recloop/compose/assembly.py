@@ -93,7 +93,11 @@ class Assembly:
         limits = self.book.caps(histories, without)
         steps: list[tuple[str, NDArray[np.int32]]] = [] if trace is None else trace
 
-        depth = max(k, self.config.candidates) if self.config.fusion != "quotas" else (4 if limits else 2) * k
+        depth = (
+            max(k, min(self.config.candidates, histories.n_items))
+            if self.config.fusion != "quotas"
+            else (4 if limits else 2) * k
+        )
         fused = self.fuser.fuse(found, depth, histories, ranker)
         steps.append(("fusion", fused.rankings.items))
         if (lift := self.book.lift(fused.rankings, histories, without)) is not None:

@@ -174,7 +174,7 @@ class SlatePolicy(Policy):
         return replace(rules, hide_seen=False) if rules.hide_seen and self.book.instead_of_seen else rules
 
     def _found(self, histories: Histories, k: int, rules: Rules) -> Retrieved:
-        return self.retrieval.retrieve(histories, k, max(k, self.config.candidates), rules)
+        return self.retrieval.retrieve(histories, k, max(k, min(self.config.candidates, histories.n_items)), rules)
 
     def _owners(self, found: Retrieved, made: Made) -> NDArray[np.object_]:
         """(n, k) the strategy that each item owes most to: the fallback where it stood in or filled up."""

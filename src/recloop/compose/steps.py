@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def mover(told: Sequence[Move]) -> Move | None:
     """
     deepest = max((move.place or 0 for move in told), default=0) + 1
     best, furthest = None, 0
-    for before, after in zip(told, told[1:], strict=False):
+    for before, after in pairwise(told):
         if after.step in WORDS and after.place is not None:
             way = abs((before.place or deepest) - after.place)
             if way > furthest:

@@ -322,7 +322,6 @@ ROUTES = (
         similar_items,
         ItemsAnswer,
         SimilarRequest,
-        Step,
         errors=(404, 503),
     ),
     Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
