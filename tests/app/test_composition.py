@@ -94,7 +94,7 @@ def test_an_explanation_says_which_step_moved_an_item(release: Release, tmp_path
     assert len(steps) == len(decision.items) == 5
     for place, (entry, own) in enumerate(zip(decision.items, steps, strict=True), 1):
         assert own[-1] == {"step": "slate", "place": place}
-        assert [step["step"] for step in own][0] in {entry.source, "fusion"}
+        assert next(step["step"] for step in own) in {entry.source, "fusion"}
         assert {step["step"] for step in own} <= {"item-knn", "popular", "fusion", "diversity", "pins", "slate"}
     assert decision.items[1].reason.endswith("a rule that pins put it at place 2")
     moved = [entry.reason for entry in decision.items if "; diversity put it at place" in entry.reason]
