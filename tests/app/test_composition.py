@@ -1,6 +1,7 @@
 """Rules, slots and steps from the policy to the decision, the metrics and the answer over HTTP."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -116,10 +117,20 @@ def test_slots_and_steps_over_http_and_rules_as_metrics(release: Release, tmp_pa
         assert 'recloop_rule_exposure_total{policy="ruled",rule="recall"}' in metrics
 
 
+def test_steps_of_a_page_are_those_of_each_slot(release: Release, tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        engine = Engine(store, replace(release, default_policy="page"), seed=1)
+        history = (Event("", "i03", "view", 1.0), Event("", "i05", "view", 2.0))
+        decision = engine.recommend(Request("new", k=9, history=history, explain=True))
+    hero, first, second = decision.details["steps"]
+    assert hero[-1] == first[-1] == {"step": "slate", "place": 1}
+    assert second[-1] == {"step": "slate", "place": 2}
+    assert "diversity" not in [step["step"] for step in hero]
+    assert "diversity" in [step["step"] for step in first]
+
+
 def test_the_page_names_the_slot_of_each_item(release: Release, tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store:
-        from dataclasses import replace
-
         decision = Engine(store, replace(release, default_policy="page"), seed=1).recommend(Request("u1", k=9))
     assert slots_of(decision.details) == ["hero", "ad", "ad"]
     assert {entry.item for entry in decision.items[1:]} <= {"i09", "i19", "i29"}

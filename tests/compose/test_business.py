@@ -10,6 +10,7 @@ from tests.compose.test_policy import DATA, DOWN, UP, Fixed, N
 from recloop.compose import Catalogue, Choices, Policy, build, policy_config
 from recloop.compose.business.effects import moved
 from recloop.compose.rules import Rules
+from recloop.compose.steps import Move, mover
 from recloop.data.histories import Histories
 from recloop.errors import SettingError
 
@@ -279,6 +280,19 @@ def test_names_are_unique_and_a_catalogue_is_needed() -> None:
         made(hide, hide)
     with pytest.raises(SettingError, match="has rules, or covers categories, and no catalogue is known"):
         build(policy_config({"sources": ["up"], "fallback": "", "rules": [hide]}), {"up": Fixed(UP).fit(DATA)})
+
+
+def test_an_item_is_followed_from_step_to_step() -> None:
+    # item 7 falls by .2 of 1 - 61/68, to .979: behind item 6 with 61/62, before item 5 with 61/63
+    rules = [{"do": "pin", "name": "ad", "items": ["i0"]}, {"do": "bury", "name": "b", "items": ["i7"], "by": 0.2}]
+    policy = made(*rules)
+    told = policy.moves(NOBODY, choose(policy, 3), Rules())
+    assert [[(move.step, move.place) for move in item] for item in told] == [
+        [("fusion", 8), ("boosts", 8), ("pins", 1), ("slate", 1)],
+        [("up", 2), ("fusion", 2), ("boosts", 1), ("pins", 2), ("slate", 2)],
+        [("up", 1), ("fusion", 1), ("boosts", 2), ("pins", 3), ("slate", 3)],
+    ]
+    assert [mover(item) for item in told] == [Move("pins", 1), Move("boosts", 1), Move("boosts", 2)]
 
 
 def test_effects_over_requests() -> None:

@@ -23,7 +23,7 @@ from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
 from recloop.compose.steering import Steerer
-from recloop.compose.steps import WORDS, Move, mover, moves
+from recloop.compose.steps import WORDS, Move, mover
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -506,14 +506,12 @@ class Engine:
         details = choices.details[0] if choices.details else {}
         try:
             policy = loaded.release.policies[name].arm(choices.arms[0])
-            steps = policy.steps(histories, choices.rankings.k, rules)
+            told = policy.moves(histories, choices, rules)
         except Exception as error:  # noqa: BLE001  a slate is not lost because nobody can say why
             _log.warning("the steps of a slate of policy '%s' were not told: %s", name, type(error).__name__)
-            steps = []
-        if not steps:
+            told = []
+        if not told:
             return slate, [details]
-        shown = choices.rankings.items[:, : len(slate)].T
-        told = [moves(steps, item, entry.source) for item, entry in zip(shown, slate, strict=True)]
         said = tuple(
             replace(entry, reason=_said(entry.reason, mover(own))) for entry, own in zip(slate, told, strict=True)
         )

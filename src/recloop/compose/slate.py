@@ -16,6 +16,7 @@ from recloop.compose.fusion.fuser import Fuser
 from recloop.compose.policy import Choices, Policy, State, strategy_of
 from recloop.compose.retrieval import Retrieval, Retrieved
 from recloop.compose.rules import Rules
+from recloop.compose.steps import Move, moves_of
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed
@@ -129,6 +130,20 @@ class SlatePolicy(Policy):
         made = self.assembly.slates(found.lists, histories, k, rules, ranker=found.ranker, trace=trace)
         own = [(name, one.items) for name, one in zip(self.names, found.lists, strict=True)]
         return [*own, *trace, ("slate", made.items)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the order of precedence settles."""
+        return self.book.notes
+
+    def moves(self, histories: Histories, choices: Choices, rules: Rules) -> list[list[Move]]:
+        """Where each item of a slate stood in its source and after each step, the slate last."""
+        steps = self.steps(histories, choices.rankings.k, rules)
+        shown = choices.rankings.items[0]
+        return [
+            moves_of(steps, item, source)
+            for item, source in zip(shown[shown >= 0].tolist(), choices.sources[0].tolist(), strict=False)
+        ]
 
     def _choose(
         self,
