@@ -52,7 +52,8 @@ class SlotsPolicy(Policy):
     ``details["slots"]``, in the order of the items. A slot that lacks items gives its places to none: the next slot's
     items move up. The request's ``k`` cuts the page off.
 
-    The state is ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the reward of the page.
+    Built by ``recloop.compose.build`` from a configuration with ``kind = "slots"``. The state is
+    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the reward of the page.
 
     Raises:
         SettingError: no item is eligible for a slot, or there are more joint arms than ``MOST_ARMS``.

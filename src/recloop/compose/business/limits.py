@@ -94,8 +94,8 @@ def capped(
     """
     n, m = items.shape
     if n == 1:
-        own = [limit for limit, holds in limits if holds[0]]
-        return _alone(items[0], k, own, () if pinned is None else pinned[0, pinned[0] >= 0].tolist())
+        active = [limit for limit, holds in limits if holds[0]]
+        return _alone(items[0], k, active, () if pinned is None else pinned[0, pinned[0] >= 0].tolist())
     columns = np.full((n, k), -1, np.int64)
     filled = np.zeros(n, np.int64)
     counts = [np.zeros((n, limit.n_groups + 1), np.int32) for limit, _ in limits]
