@@ -13,7 +13,7 @@ from recloop.app.engine import Engine
 from recloop.compose import policy_config
 from recloop.compose.slots import slots_of
 from recloop.data.dataset import Dataset
-from recloop.loop.release import Release, build_release, load
+from recloop.loop.release import Release, build_release, load, successor
 from recloop.service.server import background
 from recloop.store import Store
 from recloop.strategies.item_knn import ItemKNN
@@ -115,6 +115,17 @@ def test_slots_and_steps_over_http_and_rules_as_metrics(release: Release, tmp_pa
         assert 'recloop_rule_slates_total{changed="true",policy="ruled",rule="ad"} 1.0' in metrics
         assert 'recloop_rule_places_total{policy="ruled",rule="ad"}' in metrics
         assert 'recloop_rule_exposure_total{policy="ruled",rule="recall"}' in metrics
+
+
+def test_items_name_their_slot_over_http(release: Release, tmp_path: Path) -> None:
+    page = successor(release.folder, tmp_path / "two", name="two", version=2, default_policy="page")
+    with (
+        background(tmp_path / "store.db", release=page, port=0, log=None, seed=1) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        items = client.post("/v1/recommend", json={"user": "u1", "k": 9}).json()["items"]
+    assert [item["slot"] for item in items] == ["hero", "ad", "ad"]
+    assert len({item["item"] for item in items}) == 3
 
 
 def test_steps_of_a_page_are_those_of_each_slot(release: Release, tmp_path: Path) -> None:
