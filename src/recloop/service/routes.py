@@ -36,6 +36,7 @@ from recloop.wire import (
     LogAnswer,
     LooseEvents,
     NewEvent,
+    PolicyStep,
     ReadoutAnswer,
     RecommendAnswer,
     RecommendedItem,
@@ -47,7 +48,6 @@ from recloop.wire import (
     SearchAnswer,
     SearchRequest,
     SimilarRequest,
-    Step,
     StepAnswer,
     UnusualTimes,
 )
@@ -92,7 +92,7 @@ async def recommend(call: Call) -> RecommendAnswer:
     if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
     slots = slots_of(decision.details) or [""] * len(decision.items)
-    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[Step, ...]])
+    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[PolicyStep, ...]])
     return RecommendAnswer(
         decision=decision.id,
         items=tuple(
@@ -322,7 +322,6 @@ ROUTES = (
         similar_items,
         ItemsAnswer,
         SimilarRequest,
-        Step,
         errors=(404, 503),
     ),
     Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
