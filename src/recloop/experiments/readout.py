@@ -216,7 +216,9 @@ def read_out(
         beliefs=() if hidden else tuple(beliefs(experiment, arms)),
         bandits=()
         if hidden or slates is None
-        else tuple(read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now)),
+        else tuple(
+            read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now, basis)
+        ),
         metrics=arms.metrics,
         look=look,
     )
