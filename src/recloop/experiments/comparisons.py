@@ -17,6 +17,7 @@ class Comparison:
     the experiment's rule allows now: one of both, or, under ``group-sequential``, that of the last planned look, on
     the primary metric at alpha over the number of pairs. ``p_adjusted`` is its p-value after Holm over the pairs of
     treatment and control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
+    ``futile``: at the last planned look, a win of the treatment on the primary metric had become unlikely.
     """
 
     metric: str
@@ -27,6 +28,7 @@ class Comparison:
     effect: Effect | None = None
     p_adjusted: float = math.nan
     reason: str = ""
+    futile: bool = False
 
 
 def comparisons(experiment: Experiment, arms: Arms, basis: Basis, look: Look | None = None) -> tuple[Comparison, ...]:
@@ -60,4 +62,7 @@ def _compare(
         # boundaries are made for the alpha that the first step of Holm leaves to each pair
         alpha = experiment.alpha / len(experiment.pairs) if metric == experiment.primary else experiment.alpha
         effect = look.effect(metric, treatment, control, alpha)
+        if metric == experiment.primary:
+            futile = look.futile(metric, treatment, control, alpha, arms.metrics[metric].sign)
+            return Comparison(metric, treatment, control, both.fixed, both.sequential, effect, futile=futile)
     return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)

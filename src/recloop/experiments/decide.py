@@ -6,8 +6,10 @@
 3. Every treatment does harm (worse than some control on the primary metric, or a guardrail breached): **roll back**.
 4. A treatment is better than *every* control on the primary metric and all its guardrails held: **ship** the one with
    the best primary value. Under the fixed rule only once the planned users are there.
-5. The planned users are not there yet, and nobody stopped it: **keep running**.
-6. Else: **inconclusive**.
+5. Futility bounds were planned, and every treatment that does no harm is below that of the last planned look against
+   some control: **inconclusive**, with the advice to stop.
+6. The planned users are not there yet, and nobody stopped it: **keep running**.
+7. Else: **inconclusive**.
 
 Better and worse mean: the p-value of the primary comparison, adjusted by Holm over all pairs of treatment and control,
 is below alpha. Before the planned users are there, under the fixed and the sequential rule, only always-valid intervals
@@ -22,7 +24,7 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import MADE, GuardrailResult
 from recloop.experiments.json_values import to_json
 from recloop.experiments.look import users_at_looks
-from recloop.experiments.outlook import POWER, Outlook, outlook
+from recloop.experiments.outlook import Outlook, outlook
 from recloop.experiments.readout import Readout
 from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
@@ -106,6 +108,9 @@ class _Case:
             best = max(winners, key=lambda name: self.metric.sign * self._value(name))
             return self._say("ship", f"Ship {best}. {self._compared(best)} {self._guardrail_words(best)}".strip(), best)
         warning = "".join(f" Take {name} out. {why}" for name, why in harms.items() if why)
+        futile = [name for name in self.treatments if not harms[name] and self._futile(name)]
+        if futile and all(name in futile or harms[name] for name in self.treatments):
+            return self._say("inconclusive", f"No clear answer, and none to be expected. {self._hopeless()}{warning}")
         if self._goes_on() and not self.stopped:
             return self._say("keep_running", f"Keep running. {self._progress()} {self._open()}{warning}")
         return self._say("inconclusive", f"No clear answer. {self._open()}{warning}")
@@ -130,6 +135,9 @@ class _Case:
 
     def _wins(self, treatment: str) -> bool:
         return all(self._sign(one) > 0 for one in self._primary(treatment))
+
+    def _futile(self, treatment: str) -> bool:
+        return any(one.futile for one in self._primary(treatment))
 
     def _held(self, treatment: str) -> bool:
         return all(one.status == "held" for one in self._rails(treatment))
@@ -189,6 +197,17 @@ class _Case:
                     parts.append(f"The guardrail on {self._named(one)} cannot be judged: {one.reason}.")
         return " ".join(dict.fromkeys(parts))
 
+    def _hopeless(self) -> str:
+        """Why it is advised to stop at a futility bound."""
+        look = self.readout.look
+        assert look is not None
+        change_ = change(self.metric, self.outlook.detectable).lstrip("+-")
+        return (
+            f"Planned look {look.number} of {len(self.experiment.looks)} is below its futility bound: were there a "
+            f"change by {change_}, which the plan finds with a chance of {self.experiment.power:.0%}, more would be "
+            f"seen by now. Stop, or go on: the bound is advice, and going on costs no error. {self._open()}"
+        )
+
     def _goes_on(self) -> bool:
         """Whether users, or looks, are still to come."""
         if self.readout.look:
@@ -223,7 +242,7 @@ class _Case:
         if verdict == "keep_running" and self.outlook.users_left and self.outlook.detectable > 0:
             said.append(
                 f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by "
-                f"{change(self.metric, self.outlook.detectable).lstrip('+')} is found with a chance of {POWER:.0%}."
+                f"{change(self.metric, self.outlook.detectable).lstrip('+')} is found with a chance of {self.experiment.power:.0%}."
             )
         return " ".join(said)
 

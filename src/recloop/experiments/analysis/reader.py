@@ -57,9 +57,15 @@ class Reader:
         found = self.sums.comoments(_names(columns.raw, columns.x), where)
         return found.moments(0, None if columns.x is None else 1)
 
-    def arms(self) -> Arms:
-        """All of them. Their moments are those of the metrics less what covariates explain."""
-        where = {name: self.sums.of(name) for name in self.plan.variants}
+    def arms(self, among: Where | None = None) -> Arms:
+        """All of them. Their moments are those of the metrics less what covariates explain.
+
+        Args:
+            among: (cells,) whose users count; None is everybody's.
+        """
+        where = {
+            name: self.sums.of(name) if among is None else self.sums.of(name) & among for name in self.plan.variants
+        }
         both = {(id_, name): self.comoments(id_, one) for id_ in self.plan.metrics for name, one in where.items()}
         capped = {id_: columns.y.name for id_, columns in self.layout.metrics.items() if columns.raw}
         return Arms(

@@ -89,8 +89,8 @@ def read_adaptive(
 
     Raises:
         MissingError: the control is no arm.
-        DataError: names and arms differ in number, or there are fewer than two rounds; with ``planned``, fewer than 100, or
-            all rewards are the same.
+        DataError: names and arms differ in number, or there are fewer than two rounds; with ``planned``, fewer than
+            100, or all rewards are the same.
 
     >>> log = AdaptiveLog.of([0, 1, 1, 0], [1.0, 0.0, 1.0, 0.0], [[0.5, 0.5]] * 4)
     >>> found = read_adaptive(log, ["a", "b"], "a")
