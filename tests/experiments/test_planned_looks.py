@@ -180,6 +180,6 @@ def test_futility_settings_are_checked() -> None:
         Experiment(name="t", variants=AB, futility="pocock")
     with pytest.raises(SettingError, match=r"spending is 'pococks'. Did you mean 'pocock'"):
         trial(futility="pococks")
-    with pytest.raises(SettingError, match="power is 0.3; it lies between 0.5 and 1"):
+    with pytest.raises(SettingError, match=r"power is 0.3; it lies between 0.5 and 1"):
         trial(power=0.3)
     assert Design.of(trial(futility="pocock")).inflation > Design.of(trial()).inflation

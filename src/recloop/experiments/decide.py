@@ -240,9 +240,10 @@ class _Case:
         yellow = [one.sentence for one in readout.checks if one.level == "yellow"]
         said += yellow or [f"All {len(readout.checks)} checks on validity passed."]
         if verdict == "keep_running" and self.outlook.users_left and self.outlook.detectable > 0:
+            least = change(self.metric, self.outlook.detectable).lstrip("+")
             said.append(
-                f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by "
-                f"{change(self.metric, self.outlook.detectable).lstrip('+')} is found with a chance of {self.experiment.power:.0%}."
+                f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by {least} "
+                f"is found with a chance of {self.experiment.power:.0%}."
             )
         return " ".join(said)
 

@@ -67,10 +67,13 @@ class Holdout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         share: of all users.
         salt: text that the choice hangs on; another one chooses other users.
+        policy: what they get; empty is the release's default policy, which changes with what is launched. Name the
+            policy from before, so that they go on without it.
     """
 
     share: float
     salt: str = ""
+    policy: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:

@@ -69,7 +69,7 @@ class Futility:
         def missing(drift: float) -> float:
             """What the last look would lose beyond its share, were the bounds made for this drift."""
             walk = _bounded(design, budget[:-1], drift)[1]
-            return walk.below(design.information[-1], design.boundary[-1]) - budget[-1]
+            return walk.below(design.information[-1], design.boundary[-1]) - float(budget[-1])
 
         drift = float(brentq(missing, 0.0, 30.0, xtol=1e-11))
         bounds, _ = _bounded(design, budget[:-1], drift)
