@@ -190,15 +190,30 @@ class Arms:
         t, c = self.comoments[metric, treatment], self.comoments[metric, control]
         return (t, c) if enough(t, c, ratio=self._ratio(metric)) else None
 
+    def shared_sums(
+        self, metric: str, treatment: str, control: str, frames: Mapping[str, pl.DataFrame], segment: str
+    ) -> dict[str, Comoments]:
+        """Value of a segment → what each of its users did in either arm; ``frames`` hold it as text."""
+        if not {treatment, control} <= frames.keys():
+            return {}
+        both = self._both(metric, treatment, control)
+        seen = pl.concat([frames[name].select("user", segment) for name in (treatment, control)]).unique(
+            "user", keep="first", maintain_order=True
+        )
+        parts = both.join(seen, on="user").sort(segment, "user").partition_by(segment, as_dict=True)
+        return {str(value): Comoments.of(part.drop("user", segment).to_numpy()) for (value,), part in parts.items()}
+
     def _sums(self, metric: str, *arms: str) -> Comoments:
+        return Comoments.of(self._both(metric, *arms).drop("user").to_numpy())
+
+    def _both(self, metric: str, *arms: str) -> pl.DataFrame:
         """What each user of either arm adds to numerator and denominator in each: zero where the user never was."""
         sides = []
         for arm in arms:
             y, x = self.metrics[metric].values(self.frames[arm])
             columns = {"user": self.frames[arm]["user"], f"y {arm}": y, f"x {arm}": np.ones(y.size) if x is None else x}
             sides.append(pl.DataFrame(columns))
-        both = sides[0].join(sides[1], on="user", how="full", coalesce=True).drop("user").fill_null(0.0)
-        return Comoments.of(both.to_numpy())
+        return sides[0].join(sides[1], on="user", how="full", coalesce=True).fill_null(0.0)
 
 
 def _stacked(

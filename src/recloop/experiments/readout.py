@@ -61,7 +61,7 @@ class Readout:
 
     ``users`` are counted without those seen in two variants (``crossovers``), and without those who got a variant by
     hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
-    lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
+    lifts over time. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
     was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
     the pace so far; None where it is not known. ``look`` is the last planned look that was reached.
 
@@ -185,7 +185,7 @@ def read_out(
 
     # while it is not known who is counted, nothing is computed of what they did
     arms = read(kept.clear() if reason(found) else kept)
-    cells = Cells.read(arms, () if crossed else segment_columns, experiment.metrics)
+    cells = Cells.read(arms, segment_columns, experiment.metrics, experiment.pairs)
     if not reason(found):
         found += _from_effects(experiment, arms, kept, cells, daily)
     if reason(found):
@@ -239,7 +239,7 @@ def _from_effects(
     found = [outliers(arms, metric.id, experiment.pairs)]
     if "first" in table.columns:
         found.append(interference(experiment, table, metric))
-    if cells.moments:
+    if cells.moments and not arms.crossed:
         found.append(simpson(cells, metric, experiment.pairs))
     if daily is not None and not metric.missing(daily):
         counted = daily.join(table.select("user"), on="user", how="semi")
