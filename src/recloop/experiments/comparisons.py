@@ -17,6 +17,7 @@ class Comparison:
     the experiment's rule allows now: one of both, or, under ``group-sequential``, that of the last planned look, on
     the primary metric at alpha over the number of pairs. ``p_adjusted`` is its p-value after Holm over the pairs of
     treatment and control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
+    ``users_needed``: of the smaller arm, before so skewed a primary metric can be read; 0 where it has them.
     ``futile``: at the last planned look, a win of the treatment on the primary metric had become unlikely.
     """
 
@@ -29,6 +30,7 @@ class Comparison:
     p_adjusted: float = math.nan
     reason: str = ""
     futile: bool = False
+    users_needed: int = 0
 
 
 def comparisons(experiment: Experiment, arms: Arms, basis: Basis, look: Look | None = None) -> tuple[Comparison, ...]:
@@ -55,6 +57,7 @@ def _compare(
         return Comparison(metric, treatment, control, reason=reason)
     planned = experiment.planned_for(treatment, control)
     both = arms.effects(metric, treatment, control, experiment.alpha, planned)
+    needed = arms.users_needed(metric, treatment, control) if metric == experiment.primary else 0
     effect: Effect | None = both.fixed if basis == "fixed" else both.sequential
     if look:
         if reason := look.arms.incomparable(metric, treatment, control):
@@ -64,5 +67,8 @@ def _compare(
         effect = look.effect(metric, treatment, control, alpha)
         if metric == experiment.primary:
             futile = look.futile(metric, treatment, control, alpha, arms.metrics[metric].sign)
-            return Comparison(metric, treatment, control, both.fixed, both.sequential, effect, futile=futile)
-    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)
+            needed = look.arms.users_needed(metric, treatment, control)
+            return Comparison(
+                metric, treatment, control, both.fixed, both.sequential, effect, futile=futile, users_needed=needed
+            )
+    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect, users_needed=needed)

@@ -1,8 +1,8 @@
 """The rule that turns a readout into a verdict. It is read before the data, and it is the same for everybody.
 
 1. A red check, or a primary metric that was never measured: **invalid**.
-2. An arm with fewer users than the minimum, or, under the group-sequential rule, no planned look reached: **keep
-   running**.
+2. An arm with fewer users than the minimum, or than a skewed primary metric needs in arms of unequal size, or, under
+   the group-sequential rule, no planned look reached: **keep running**.
 3. Every treatment does harm (worse than some control on the primary metric, or a guardrail breached): **roll back**.
 4. A treatment is better than *every* control on the primary metric and all its guardrails held: **ship** the one with
    the best primary value. Under the fixed rule only once the planned users are there.
@@ -99,6 +99,8 @@ class _Case:
             )
         if experiment.rule == "group-sequential" and readout.look is None:
             return self._say("inconclusive" if self.stopped else "keep_running", self._before_looks())
+        if not self.stopped and (needed := max((one.users_needed for one in self._all_primary()), default=0)):
+            return self._say("keep_running", self._skewed(needed))
         harms = {treatment: self._harm(treatment) for treatment in self.treatments}
         if all(harms.values()):
             return self._say("roll_back", " ".join(f"Roll back {name}. {why}" for name, why in harms.items()), *harms)
@@ -123,6 +125,9 @@ class _Case:
 
     def _primary(self, treatment: str) -> tuple[Comparison, ...]:
         return self.readout.of(self.experiment.primary, treatment)
+
+    def _all_primary(self) -> tuple[Comparison, ...]:
+        return self.readout.of(self.experiment.primary)
 
     def _rails(self, treatment: str) -> list[GuardrailResult]:
         return [one for one in self.readout.guardrails if one.treatment == treatment]
@@ -213,6 +218,13 @@ class _Case:
         if self.readout.look:
             return self.readout.look.next_users is not None
         return self.readout.total_users < self.experiment.planned_users
+
+    def _skewed(self, needed: int) -> str:
+        return (
+            f"Keep running. The {self.metric.title} of single users is skewed, and the variants differ in size: what "
+            f"is seen can be trusted once the smaller one has {needed:,} users. A cap (winsorise), or variants of one "
+            "size, need fewer."
+        )
 
     def _before_looks(self) -> str:
         first = f"The first planned look is at {users_at_looks(self.experiment)[0]:,} users"

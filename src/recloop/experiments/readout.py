@@ -21,6 +21,7 @@ from recloop.experiments.checks import (
     reason,
     require_users,
     simpson,
+    skew_check,
     split,
     traffic,
     traffic_by_slice,
@@ -236,7 +237,7 @@ def _from_effects(
     metric = arms.metrics[experiment.primary]
     if arms.missing[metric.id]:
         return []
-    found = [outliers(arms, metric.id, experiment.pairs)]
+    found = [outliers(arms, metric.id, experiment.pairs), *skew_check(arms, metric.id, experiment.pairs)]
     if "first" in table.columns:
         found.append(interference(experiment, table, metric))
     if cells.moments and not arms.crossed:

@@ -23,6 +23,7 @@ from recloop.experiments.checks import (
     crossover,
     reason,
     simpson,
+    skew_check,
     split_of,
     traffic,
     traffic_of_slices,
@@ -56,7 +57,7 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     users = {name: sums.users(sums.of(name)) for name in plan.variants}
     experiment = plan.experiment(sum(users.values()))
     over = sum(users.values()) >= experiment.planned_users
-    reader = Reader.of(plan, sums, layout)
+    reader = Reader.of(plan, sums, layout, scan.skews)
     at = None
     if experiment.rule == "group-sequential":
         at = reached(experiment, plan, reader, now, events=any(one.from_events for one in plan.defined.values()))
@@ -73,6 +74,8 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     cells = _cells(reader)
     if not reason(found) and cells.moments:
         found.append(simpson(cells, plan.catalogue[plan.primary], experiment.pairs))
+    if not reason(found):
+        found += skew_check(arms, plan.primary, experiment.pairs)
     hidden = reason(found)
     look = at.look if at else None
     # a segment is small by its own measure

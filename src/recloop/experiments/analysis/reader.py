@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,17 @@ class Reader:
         sums: of all users.
         layout: where each metric's columns are.
         adjustments: metric → how its covariates are taken out.
+        skews: metric → skewness, as a scan has it.
     """
 
     plan: AnalysisPlan
     sums: Sums
     layout: Layout
     adjustments: Mapping[str, PooledAdjustment]
+    skews: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: AnalysisPlan, sums: Sums, layout: Layout) -> "Reader":
+    def of(cls, plan: AnalysisPlan, sums: Sums, layout: Layout, skews: Mapping[str, float] = {}) -> "Reader":
         """With adjustments fitted over all users."""
         where = [sums.of(name) for name in plan.variants]
         found = {}
@@ -40,7 +42,7 @@ class Reader:
             names = _names(columns.y, columns.x, *columns.covariates)
             arms = [sums.comoments(names, one) for one in where]
             found[id_] = PooledAdjustment.of(arms, ratio=columns.x is not None)
-        return cls(plan, sums, layout, found)
+        return cls(plan, sums, layout, found, skews)
 
     def comoments(self, metric: str, where: Where) -> Comoments:
         """Numerator, denominator, covariates."""
@@ -76,6 +78,7 @@ class Reader:
             adjustments=self.adjustments,
             uncapped={(id_, name): self.uncapped(id_, one) for id_ in capped for name, one in where.items()},
             caps={id_: self.sums.caps[name] for id_, name in capped.items()},
+            skews=self.skews,
         )
 
 
