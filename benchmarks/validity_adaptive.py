@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
-from validity import ALPHA, Row
+from validity import ALPHA, HEAD, Row
 
 from recloop.stats import (
     Moments,
@@ -342,7 +342,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start, broken = time.process_time(), 0
-    print(f"{'population':<34} {'what':<44} {'found':>7}  {'nominal':<15} {'worlds':>6}")
+    print(HEAD)
     for row in rows(options.worlds, np.random.default_rng(options.seed)):
         broken += not row.holds
         print(row, flush=True)
