@@ -277,6 +277,16 @@ class ReadoutAnswer(Struct, frozen=True):
     ]
 
 
+class HoldoutAnswer(Struct, frozen=True):
+    """Held-out users against everybody else."""
+
+    sentence: Annotated[str, Meta(description="What all that was launched did together, in words.")]
+    facts: tuple[str, ...]
+    holdout: Annotated[
+        dict[str, Any], Meta(description="Who is held out (share, salt, policy), since when, and the whole readout.")
+    ]
+
+
 class LogAnswer(Struct, frozen=True):
     """The decisions on an experiment, oldest first."""
 

@@ -32,6 +32,7 @@ from recloop.wire import (
     FeedbackRequest,
     FoundItem,
     HealthAnswer,
+    HoldoutAnswer,
     ItemsAnswer,
     LogAnswer,
     LooseEvents,
@@ -240,6 +241,12 @@ async def read_out(call: Call) -> ReadoutAnswer:
     return ReadoutAnswer(*told, readout.to_dict())
 
 
+async def read_holdout(call: Call) -> HoldoutAnswer:
+    """What all that was launched did together: everybody against the users that an experiment holds out."""
+    found = await asyncio.to_thread(call.serving.experiments.read_holdout, call.path["name"])
+    return HoldoutAnswer(found.sentence, found.facts, found.to_dict())
+
+
 async def experiment_log(call: Call) -> LogAnswer:
     """Who or what decided on an experiment, when, and on which data."""
     entries = await asyncio.to_thread(call.serving.experiments.log, call.path["name"])
@@ -377,6 +384,7 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
+    Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404,)),
     Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
