@@ -149,7 +149,7 @@ def _mean(diagnostics: WeightDiagnostics, gate: Gate) -> Objection | None:
 
 
 def _few(have: float, need: float, rounds: int, kind: str, what: str) -> Objection | None:
-    if have >= need:
+    if have >= need * (1 - 1e-9):
         return None
     more = f"a log of about {need / have * rounds:,.0f} rounds of this kind" if have else "a log where it earns any"
     nearer = "one logged by a policy more like it"

@@ -89,8 +89,8 @@ def category_tables(codes: NDArray[np.integer], actions: NDArray[np.integer], n_
     tables = []
     for column in codes.T:
         width = int(column.max()) + 1
-        counts = np.bincount(actions * width + column, minlength=n_actions * width).reshape(n_actions, width)
-        counts = counts.astype(np.float64)
+        each = np.bincount(actions * width + column, minlength=n_actions * width)
+        counts = each.reshape(n_actions, width).astype(np.float64)
         pooled, seen = counts.sum(axis=0) / counts.sum(), counts.sum(axis=1, keepdims=True)
 
         def against(log_strength: float, *, c: Array = counts, p: Array = pooled, s: Array = seen) -> float:

@@ -153,4 +153,4 @@ def tail_shape(weights: Array) -> float:
     likelihood = m * (np.log(-b / k) - k - 1)
     share = np.exp(likelihood - likelihood.max())
     found = float(np.log1p(-(share @ b / share.sum()) * x).mean())
-    return (found * m + 0.5 * 10) / (m + 10)
+    return float((found * m + 0.5 * 10) / (m + 10))
