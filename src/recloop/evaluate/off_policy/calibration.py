@@ -59,9 +59,10 @@ def propensity_calibration(
     count = np.bincount(actions, minlength=n_actions).astype(np.float64)
     if behaviour is not None:
         expected, spread = behaviour.sum(axis=0), (behaviour * (1 - behaviour)).sum(axis=0)
-        observed, often = count, expected >= FEW
+        observed: Array = count
+        often = expected >= FEW
     else:
-        observed = np.bincount(actions, weights=1 / propensities, minlength=n_actions)
+        observed = np.bincount(actions, weights=1 / propensities, minlength=n_actions).astype(np.float64)
         spread = np.bincount(actions, weights=(1 - propensities) / np.square(propensities), minlength=n_actions)
         expected, often = np.full(n_actions, float(n)), count >= FEW
     tested = np.flatnonzero(often & (spread > 0))

@@ -48,20 +48,53 @@ def weighted_scores(weights: Array, rewards: Array, low: float = 0.0, high: floa
 
 
 def anytime(
-    weights: Array, rewards: Array, alpha: float = 0.05, *, low: float = 0.0, high: float = 1.0, grid: int = 1000
+    weights: Array,
+    rewards: Array,
+    alpha: float = 0.05,
+    *,
+    low: float = 0.0,
+    high: float = 1.0,
+    largest: float | None = None,
+    grid: int = 2000,
 ) -> Band:
     """After each round an interval for the value of the policy; all of them hold at once with a chance of 1 - alpha.
 
-    By betting (``stats.adaptive.betting``): exact, for every number of rounds. The ends lie on a grid; where they are
-    within two steps of the grid from 0 or 1, the closed form (``bernstein``) is as good.
+    By betting (``stats.adaptive.betting``): exact, for every number of rounds. The ends lie on a grid, rounded
+    outwards.
+
+    Args:
+        weights: (n,) in the order of time.
+        rewards: (n,).
+        alpha: chance that the sequence ever leaves out the truth.
+        low: no reward is below.
+        high: no reward is above.
+        largest: no weight can be above, by what is known of both policies before the log is seen. Then the bound from
+            above rests on weight times reward alone, and rare rewards give a narrow one.
+        grid: steps between low and high.
+
+    Raises:
+        DataError: a reward or a weight is out of bounds.
 
     >>> rng = np.random.default_rng(1)
     >>> done = rng.integers(0, 2, 3000)
-    >>> band = anytime(np.where(done == 1, 1.6, 0.4), (rng.random(3000) < 0.1 + 0.2 * done) * 1.0)
+    >>> band = anytime(np.where(done == 1, 1.6, 0.4), (rng.random(3000) < 0.1 + 0.2 * done) * 1.0, largest=1.6)
     >>> bool(band.low[-1] < 0.8 * 0.3 + 0.2 * 0.1 < band.high[-1])
     True
     """
-    return betting(weighted_scores(weights, rewards, low, high), alpha, grid=grid)
+    scores = weighted_scores(weights, rewards, low, high)
+    band = betting(scores, alpha, grid=grid)
+    if largest is None:
+        return band
+    return band._replace(high=betting(_rest_known(scores, weights, largest), alpha, grid=grid).high)
+
+
+def _rest_known(scores: BoundedScores, weights: Array, largest: float) -> BoundedScores:
+    """What is left of the value as 1 - weight * reward, which no weight pushes below 1 - largest."""
+    if weights.max() > largest * (1 + 1e-9):
+        raise DataError(
+            f"the largest weight is {weights.max():.6g}", allowed=f"it was said to be at most {largest:.6g}"
+        )
+    return BoundedScores(scores.of_value, 1 - scores.of_value, max(largest - 1, 0.0), scores.low, scores.high)
 
 
 def bernstein(weights: Array, rewards: Array, alpha: float = 0.05, *, low: float = 0.0, high: float = 1.0) -> Band:

@@ -38,6 +38,9 @@ TITLES: dict[str, str] = {
 }
 """Every estimator by name, in the order of tables."""
 
+BIASED = frozenset({"clipped", "mips", "direct", "switch", "switch-dr", "dros"})
+"""Those that trade noise for a bias that no interval of theirs tells."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:

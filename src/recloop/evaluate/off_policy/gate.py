@@ -37,7 +37,7 @@ class Objection:
     """Why an estimate is no conclusion, or should be read with care.
 
     Attributes:
-        kind: rewards, effective, support, one, tail, mean or propensities.
+        kind: rewards, effective, support, one, tail, mean, propensities or bias.
         said: what is wrong, with its number.
         help: what would mend it.
         refuses: whether nothing is concluded; else it is a warning.
@@ -87,8 +87,9 @@ def objections(
     diagnostics: WeightDiagnostics,
     calibration: Calibration,
     gate: Gate = Gate(),
+    biased: str = "",
 ) -> tuple[Objection, ...]:
-    """Everything that speaks against a conclusion, the gravest first.
+    """Everything that speaks against a conclusion, the gravest first; ``biased`` names the estimator where it is that.
 
     >>> from recloop.evaluate.off_policy.weights import diagnose
     >>> log = Logged.of(["a", "b"] * 50, [1, 0] * 50, [0.5] * 100, names=["a", "b", "c"])
@@ -106,6 +107,7 @@ def objections(
         _few(effective_rewards(weights, log.rewards), gate.rewards, log.n, "rewards", "rounds with a reward"),
         _one(diagnostics, gate),
         _tail(diagnostics, gate),
+        _bias(biased),
     ]
     return tuple(sorted((entry for entry in found if entry), key=lambda entry: not entry.refuses))
 
@@ -181,4 +183,15 @@ def _tail(diagnostics: WeightDiagnostics, gate: Gate) -> Objection | None:
         "change the estimate, and the interval does not know of them",
         "a log with larger propensities (a floor)",
         diagnostics.tail > 1,
+    )
+
+
+def _bias(estimator: str) -> Objection | None:
+    if not estimator:
+        return None
+    return Objection(
+        "bias",
+        f"the interval tells the noise of '{estimator}' and not its bias",
+        "compare it with snips or sndr, whose intervals hold",
+        refuses=False,
     )

@@ -12,7 +12,7 @@ from recloop.errors import DataError, SettingError
 from recloop.evaluate.off_policy.calibration import Calibration, propensity_calibration
 from recloop.evaluate.off_policy.choice import mean_squared_errors
 from recloop.evaluate.off_policy.confidence import anytime
-from recloop.evaluate.off_policy.estimators import Knowledge, check_estimator, estimates
+from recloop.evaluate.off_policy.estimators import BIASED, Knowledge, check_estimator, estimates
 from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support, objections
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.reward_model import cross_fitted
@@ -25,13 +25,22 @@ from recloop.stats.multiplicity import holm
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """One estimator's answer: the value with an interval by Student's t over users, and its standard error."""
+    """One estimator's answer.
+
+    Attributes:
+        estimator: its name.
+        value: of the policy.
+        low, high: by Student's t over users.
+        error: standard error.
+        biased: whether it may be off by more than its interval tells: what clips, shrinks or models.
+    """
 
     estimator: str
     value: float
     low: float
     high: float
     error: float
+    biased: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +211,7 @@ def _judge(
         low=low,
         high=high,
         bootstrap=(ends.low, ends.high),
-        anytime=_anytime(weights, log, alpha),
+        anytime=_anytime(weights, log, target, alpha),
         lift=(lift.value, lift_low, lift_high),
         p_value=_p_value(lift, log),
         p_best=math.nan,
@@ -210,10 +219,10 @@ def _judge(
         rewards=effective_rewards(weights, log.rewards),
         missing=missing_support(log, target),
         all=tuple(
-            Estimated(key, one.value, *one.interval(alpha, log.users)[:2], one.error(log.users))
+            Estimated(key, one.value, *one.interval(alpha, log.users)[:2], one.error(log.users), key in BIASED)
             for key, one in made.items()
         ),
-        objections=objections(log, target, weights, diagnostics, calibration, gate),
+        objections=objections(log, target, weights, diagnostics, calibration, gate, name if name in BIASED else ""),
     )
     return judged, terms
 
@@ -234,12 +243,16 @@ def _p_value(terms: Terms, log: Logged) -> float:
     return 2 * float(stdtr(groups - 1, -abs(terms.value) / error))
 
 
-def _anytime(weights: NDArray[np.float64], log: Logged, alpha: float) -> tuple[float, float] | None:
+def _anytime(weights: NDArray[np.float64], log: Logged, target: Target, alpha: float) -> tuple[float, float] | None:
     if log.users is not None and count_users(log.users, log.n) < log.n:
         return None
     if log.rewards.min() < 0 or log.rewards.max() > 1:
         return None
-    band = anytime(weights, log.rewards, alpha)
+    largest = None
+    if log.behaviour is not None and target.distribution is not None:
+        reached = log.behaviour > 0
+        largest = float((target.distribution[reached] / log.behaviour[reached]).max())
+    band = anytime(weights, log.rewards, alpha, largest=largest)
     return float(band.low[-1]), float(band.high[-1])
 
 
