@@ -1,7 +1,7 @@
 """Off-policy evaluation: what a policy would have earned, from a log that another one made."""
 
 from recloop.evaluate.off_policy.calibration import Calibration, propensity_calibration
-from recloop.evaluate.off_policy.choice import mean_squared_errors, slope
+from recloop.evaluate.off_policy.choice import error_bounds, slope
 from recloop.evaluate.off_policy.confidence import anytime, bernstein, empirical_bernstein_interval, weighted_scores
 from recloop.evaluate.off_policy.estimators import TITLES, Knowledge, estimates
 from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support
@@ -64,13 +64,13 @@ __all__ = [
     "effective_rewards",
     "effective_sample_size",
     "empirical_bernstein_interval",
+    "error_bounds",
     "estimates",
     "importance_weights",
     "independent",
     "ips",
     "judge_policies",
     "marginal_weights",
-    "mean_squared_errors",
     "missing_support",
     "propensity_calibration",
     "pseudo_inverse",

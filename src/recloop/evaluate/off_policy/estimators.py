@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.errors import SettingError, nearest
-from recloop.evaluate.off_policy.choice import slope
+from recloop.evaluate.off_policy.choice import error_bounds
 from recloop.evaluate.off_policy.inverse import clipped, ips, snips
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.marginal import blur, blurred_weights
@@ -56,7 +56,7 @@ class Knowledge:
 
 
 def estimates(log: Logged, target: Target, knowledge: Knowledge = Knowledge()) -> dict[str, Terms]:
-    """Every estimate that can be made, by name; what needs a tuning number is tuned by ``slope``.
+    """Every estimate that can be made, by name. Tuning numbers are those with the smallest ``error_bounds``.
 
     >>> log = Logged.of(["a", "b", "a", "b"], [1, 0, 1, 1], [0.5] * 4)
     >>> found = estimates(log, Target.of("a", log, [1.0, 0.0]))
@@ -104,7 +104,9 @@ def _with_model(log: Logged, target: Target, weights: Array, model: Array, ceili
         with np.errstate(divide="ignore", invalid="ignore"):
             each = np.where(target.distribution > 0, target.distribution / log.behaviour, 0.0)
         found["switch"] = _chosen(
-            [switch(weights, rewards, np.where(each > at, worth, 0.0).sum(axis=1), at) for at in ceilings], log
+            [ips(weights, rewards)]
+            + [switch(weights, rewards, np.where(each > at, worth, 0.0).sum(axis=1), at) for at in ceilings],
+            log,
         )
     return found
 
@@ -121,7 +123,9 @@ def _marginalised(log: Logged, target: Target, vectors: NDArray[np.floating]) ->
 
 
 def _chosen(candidates: list[Terms], log: Logged) -> Terms:
-    return candidates[slope(candidates, log.users)]
+    """Of candidates, the first of which has no bias to speak of, the one whose error is bound to be smallest."""
+    bounds = error_bounds(candidates, candidates[0], log.users)
+    return candidates[bounds.index(min(bounds))]
 
 
 def _distinct(ceilings: Array) -> Array:

@@ -10,7 +10,7 @@ from scipy.special import stdtr
 
 from recloop.errors import DataError, SettingError
 from recloop.evaluate.off_policy.calibration import Calibration, propensity_calibration
-from recloop.evaluate.off_policy.choice import mean_squared_errors
+from recloop.evaluate.off_policy.choice import error_bounds
 from recloop.evaluate.off_policy.confidence import anytime
 from recloop.evaluate.off_policy.estimators import BIASED, Knowledge, check_estimator, estimates
 from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support, objections
@@ -120,7 +120,7 @@ def judge_policies(
     targets: Sequence[Target],
     *,
     rng: np.random.Generator,
-    estimator: str = "snips",
+    estimator: str = "sndr",
     item_vectors: NDArray[np.floating] | None = None,
     alpha: float = 0.05,
     gate: Gate | None = None,
@@ -133,8 +133,8 @@ def judge_policies(
         log: what was done.
         targets: the policies.
         rng: draws folds of the reward model, and the bootstrap.
-        estimator: a name of ``TITLES``; ``auto`` takes the one with the smallest cross-validated bound of the mean
-            squared error. Where it cannot be had for a policy, ``snips`` is taken.
+        estimator: a name of ``TITLES``; ``auto`` takes the one with the smallest bound of its mean squared error
+            (``error_bounds``). Where it cannot be had for a policy, ``snips`` is taken.
         item_vectors: (A, d) of the actions: a language model's, for ``mips`` and the reward model.
         alpha: error rate of every interval.
         gate: from where on an estimate may be read as a conclusion; ``Gate()`` where None.
@@ -197,8 +197,8 @@ def _judge(
     made = estimates(log, target, knowledge)
     name = estimator if estimator in made else "snips"
     if estimator == "auto":
-        bounds = mean_squared_errors(made, "dr" if "dr" in made else "ips", log.users, rng=rng)
-        name = min(bounds, key=lambda key: bounds[key])
+        bounds = error_bounds(list(made.values()), made["dr" if "dr" in made else "ips"], log.users)
+        name = list(made)[bounds.index(min(bounds))]
     terms = made[name]
     low, high, _ = terms.interval(alpha, log.users)
     ends = terms.bootstrap(rng, alpha, log.users)
