@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "check",
     "finetune": "finetune",
     "run": "run",
+    "evaluate": "evaluate",
     "tune": "tune",
     "strategies": "strategies",
     "load": "load",

@@ -1,7 +1,7 @@
 """Logs and policies from tables: one row a round."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,12 @@ from recloop.data.open_bandit import read_open_bandit
 from recloop.errors import DataError, MissingError, SettingError, nearest
 from recloop.evaluate.off_policy.logged import Logged, Target
 
-FORMATS = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".ndjson": pl.read_ndjson}
+FORMATS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".parquet": pl.read_parquet,
+    ".csv": pl.read_csv,
+    ".jsonl": pl.read_ndjson,
+    ".ndjson": pl.read_ndjson,
+}
 NEEDED = ("action", "reward", "propensity")
 TARGET, FEATURE, CHANCES = "target_", "feature_", "propensities"
 
@@ -117,7 +122,8 @@ def targets_of(log: Logged, table: pl.DataFrame, wanted: Sequence[str] = ()) -> 
         SettingError: a word that names nothing; the nearest is offered.
         DataError: chances that are none; see ``Target.of``.
 
-    >>> table = pl.DataFrame({"action": ["a", "b"], "reward": [1, 0], "propensity": [0.5, 0.5], "target_new": [0.9, 0.1]})
+    >>> table = pl.DataFrame({"action": ["a", "b"], "reward": [1, 0], "propensity": [0.5, 0.5]})
+    >>> table = table.with_columns(target_new=pl.Series([0.9, 0.1]))
     >>> [target.name for target in targets_of(log_of(table), table, ["new", "uniform", "always:b"])]
     ['new', 'uniform', 'always:b']
     """
