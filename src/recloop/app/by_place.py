@@ -80,11 +80,7 @@ def _propensities(
     lengths = decisions["items"].list.len().to_list()
     told = [json.loads(text).get(PROPENSITIES, []) if text else [] for text in decisions["details"].to_list()]
     if [len(each) for each in told] == lengths:
-        flat = np.zeros(replay.items.shape)
-        flat[np.arange(flat.shape[1]) < np.array(lengths)[:, None]] = np.concatenate(
-            [np.asarray(each, dtype=np.float64) for each in told]
-        )
-        return flat[row, place], {}
+        return np.array([chance for each in told for chance in each], dtype=np.float64)[_known(replay, lengths)], {}
     name = str(decisions["policy"][0])
     if name not in release.policies:
         raise SettingError(
@@ -99,6 +95,13 @@ def _propensities(
     for arm, items in slates.items():
         found += chances[row, arms.index(arm)] * (items[row, place] == shown)
     return found, slates
+
+
+def _known(replay: Replay, lengths: list[int]) -> NDArray[np.bool_]:
+    """Of all places in their order, those whose item the release knows."""
+    filled = np.less(np.arange(replay.items.shape[1]), np.array(lengths)[:, None])
+    known: NDArray[np.bool_] = (replay.items >= 0)[filled]
+    return known
 
 
 def _clicked(

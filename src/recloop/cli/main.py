@@ -18,6 +18,7 @@ COMMANDS = {
     "finetune": "finetune",
     "run": "run",
     "evaluate": "evaluate",
+    "judges": "judges",
     "tune": "tune",
     "strategies": "strategies",
     "load": "load",

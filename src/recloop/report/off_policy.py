@@ -17,7 +17,7 @@ def off_policy_chart(found: Judgement) -> str:
     """Every policy with its interval and what its rounds are worth; dashed is what was logged."""
     rows = [
         Interval(
-            f"{one.policy}\n{one.weights.effective:,.0f} rounds, {one.rewards:,.0f} rewarded",
+            f"{one.policy}\n{one.weights.effective:,.0f} rounds, {one.rewards:,.0f} hits",
             one.value,
             one.low,
             one.high,
@@ -38,7 +38,7 @@ def off_policy_page(found: Judgement, now: float) -> str:
     names = [name for name in TITLES if any(name == entry.estimator for one in found.policies for entry in one.all)]
     values = {
         "title": "What the policies would have earned",
-        "tone": "good" if any(one.concludes for one in found.policies) else "warn",
+        "tone": _tone(found),
         "first": sentences(found)[0],
         "sentences": sentences(found)[1:],
         "source": found.source,
@@ -51,11 +51,16 @@ def off_policy_page(found: Judgement, now: float) -> str:
         "chart": Markup(off_policy_chart(found)),  # noqa: S704 -- ours
         "rows": [_row(one, found) for one in found.policies],
         "objections": [(one.policy, entry) for one in found.policies for entry in one.objections],
-        "estimators": [TITLES[name] for name in names],
-        "matrix": [(one.policy, [_cell(one, name) for name in names]) for one in found.policies],
+        "names": [one.policy for one in found.policies],
+        "matrix": [(TITLES[name], [_cell(one, name) for one in found.policies]) for name in names],
         "level": f"{1 - found.alpha:.0%}",
     }
     return render("off_policy.html", values, kind="off-policy evaluation", now=now, simulation=found.simulation)
+
+
+def _tone(found: Judgement) -> str:
+    said = {verdict(one, found.alpha) for one in found.policies}
+    return "good" if "better" in said else "warn" if said == {"refused"} else ""
 
 
 def _row(one: Judged, found: Judgement) -> dict[str, str]:
