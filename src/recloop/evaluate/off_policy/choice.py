@@ -27,6 +27,7 @@ def slope(estimates: Sequence[Terms], users: Codes | None = None, z: float = 2.0
     Raises:
         SettingError: there is no estimate.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> noisy, calm, biased = rng.normal(1, 9, 400), rng.normal(1, 1, 400), rng.normal(5, 1, 400)
     >>> slope([Terms.of(column) for column in (noisy, calm, biased)])
@@ -58,6 +59,7 @@ def error_bounds(estimates: Sequence[Terms], reference: Terms, users: Codes | No
     an unbiased estimate; Y. Su and others, "Doubly robust off-policy evaluation with shrinkage", ICML 2020, for an
     upper bound of the bias.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> sure, wrong = Terms.of(rng.normal(1, 1, 400)), Terms.of(rng.normal(3, 0.1, 400))
     >>> first, second = error_bounds([sure, wrong], sure)

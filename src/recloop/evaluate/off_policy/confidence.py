@@ -1,5 +1,7 @@
 """Intervals for the value of a policy that hold from the first round on, at every look, whatever the weights do."""
 
+from functools import partial
+
 import numpy as np
 
 from recloop.errors import DataError, SettingError
@@ -9,6 +11,8 @@ from recloop.stats.adaptive.band import Band
 from recloop.stats.adaptive.betting import betting
 from recloop.stats.adaptive.bounded import BoundedScores
 from recloop.stats.adaptive.empirical_bernstein import empirical_bernstein
+
+MANY = 50_000  # rounds beyond which the closed form serves
 
 
 def weighted_scores(weights: Array, rewards: Array, low: float = 0.0, high: float = 1.0) -> BoundedScores:
@@ -59,8 +63,8 @@ def anytime(
 ) -> Band:
     """After each round an interval for the value of the policy; all of them hold at once with a chance of 1 - alpha.
 
-    By betting (``stats.adaptive.betting``): exact, for every number of rounds. The ends lie on a grid, rounded
-    outwards.
+    By betting (``stats.adaptive.betting``), whose ends lie on a grid, rounded outwards; beyond 50,000 rounds, where it
+    takes long and little is gained, in closed form (``bernstein``). Exact for every number of rounds.
 
     Args:
         weights: (n,) in the order of time.
@@ -82,10 +86,11 @@ def anytime(
     True
     """
     scores = weighted_scores(weights, rewards, low, high)
-    band = betting(scores, alpha, grid=grid)
+    sequence = partial(betting, grid=grid) if weights.size <= MANY else empirical_bernstein
+    band = sequence(scores, alpha)
     if largest is None:
         return band
-    return band._replace(high=betting(_rest_known(scores, weights, largest), alpha, grid=grid).high)
+    return band._replace(high=sequence(_rest_known(scores, weights, largest), alpha).high)
 
 
 def _rest_known(scores: BoundedScores, weights: Array, largest: float) -> BoundedScores:

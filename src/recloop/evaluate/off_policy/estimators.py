@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.errors import SettingError, nearest
-from recloop.evaluate.off_policy.choice import error_bounds
+from recloop.evaluate.off_policy.choice import error_bounds, slope
 from recloop.evaluate.off_policy.inverse import clipped, ips, snips
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.marginal import blur, blurred_weights
@@ -56,7 +56,8 @@ class Knowledge:
 
 
 def estimates(log: Logged, target: Target, knowledge: Knowledge = Knowledge()) -> dict[str, Terms]:
-    """Every estimate that can be made, by name. Tuning numbers are those with the smallest ``error_bounds``.
+    """Every estimate that can be made, by name. Tuning numbers are those with the smallest ``error_bounds``,
+    the width of ``mips`` is that of ``slope``.
 
     >>> log = Logged.of(["a", "b", "a", "b"], [1, 0, 1, 1], [0.5] * 4)
     >>> found = estimates(log, Target.of("a", log, [1.0, 0.0]))
@@ -70,7 +71,9 @@ def estimates(log: Logged, target: Target, knowledge: Knowledge = Knowledge()) -
     if target.distribution is None:
         return found
     if knowledge.item_vectors is not None:
-        found["mips"] = _chosen([found["snips"], *_marginalised(log, target, knowledge.item_vectors)], log)
+        blurred = [found["snips"], *_marginalised(log, target, knowledge.item_vectors)]
+        # as its paper does: a bound by the distance from plain weights would never let go of their noise
+        found["mips"] = blurred[slope(blurred, log.users, z=1.0)]
     if knowledge.model is not None:
         found |= _with_model(log, target, weights, knowledge.model, ceilings)
     return {name: found[name] for name in TITLES if name in found}

@@ -143,7 +143,7 @@ def judge_policies(
 
     Raises:
         SettingError: there is no policy, two have one name, or there is no such estimator.
-        DataError: fewer than two users; a policy never does what was logged.
+        DataError: fewer than two users, or chances that are none.
 
     >>> rng = np.random.default_rng(1)
     >>> done = rng.integers(0, 2, 4000)
@@ -172,7 +172,8 @@ def judge_policies(
         for target in targets:
             judged, terms = _judge(log, target, knowledge, calibration, estimator, alpha, gate or Gate(), rng)
             found.append(judged)
-            chosen[target.name] = terms
+            if terms is not None:
+                chosen[target.name] = terms
             advance(1)
     mean = Terms.of(log.rewards)
     low, high, _ = mean.interval(alpha, log.users)
@@ -191,9 +192,12 @@ def judge_policies(
 def _judge(
     log: Logged, target: Target, knowledge: Knowledge, calibration: Calibration, estimator: str, alpha: float,
     gate: Gate, rng: np.random.Generator,
-) -> tuple[Judged, Terms]:  # fmt: skip
+) -> tuple[Judged, Terms | None]:  # fmt: skip
     weights = importance_weights(target.chances, log.propensities)
     diagnostics = diagnose(weights, log.users)
+    against = objections(log, target, weights, diagnostics, calibration, gate)
+    if not weights.any():
+        return _silent(target, diagnostics, missing_support(log, target), against), None
     made = estimates(log, target, knowledge)
     name = estimator if estimator in made else "snips"
     if estimator == "auto":
@@ -227,11 +231,35 @@ def _judge(
     return judged, terms
 
 
+def _silent(target: Target, diagnostics: WeightDiagnostics, missing: float, against: tuple[Objection, ...]) -> Judged:
+    """Of a policy that never does what was logged: no number at all."""
+    nothing = math.nan
+    return Judged(
+        policy=target.name,
+        estimator="snips",
+        value=nothing,
+        low=nothing,
+        high=nothing,
+        bootstrap=(nothing, nothing),
+        anytime=None,
+        lift=(nothing, nothing, nothing),
+        p_value=nothing,
+        p_best=nothing,
+        weights=diagnostics,
+        rewards=0.0,
+        missing=missing,
+        all=(),
+        objections=against,
+    )
+
+
 def _ranked(found: list[Judged], chosen: dict[str, Terms], log: Logged) -> tuple[Judged, ...]:
-    order = sorted(found, key=lambda one: (not one.concludes, -one.value))
+    order = sorted(found, key=lambda one: (not one.concludes, -np.nan_to_num(one.value, nan=-np.inf)))
     rest = [one for one in order[1:] if one.concludes] if order[0].concludes else []
-    leader = chosen[order[0].policy]
-    p = holm([_p_value(leader.minus(chosen[one.policy]), log) for one in rest]) if rest else np.zeros(0)
+    p = np.zeros(0)
+    if rest:
+        leader = chosen[order[0].policy]
+        p = holm([_p_value(leader.minus(chosen[one.policy]), log) for one in rest])
     apart = dict(zip([one.policy for one in rest], p.tolist(), strict=True))
     return tuple(replace(one, p_best=apart.get(one.policy, math.nan)) for one in order)
 
