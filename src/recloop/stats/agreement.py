@@ -101,6 +101,8 @@ def calibrate(x: ArrayLike, x_errors: ArrayLike, y: ArrayLike, y_errors: ArrayLi
     reach = least + widen * float(chdtri(1, alpha))
     low = _end(lambda value: _misfit(value, data)[0] - reach, slope, -1.0, data)
     high = _end(lambda value: _misfit(value, data)[0] - reach, slope, 1.0, data)
+    if not (math.isfinite(low) and math.isfinite(high)):  # slopes without end are allowed, and these have no sign
+        low, high = -math.inf, math.inf
     error = math.sqrt(widen / float((1 / (t**2 + slope**2 * s**2)).sum()))
     middle = float(np.average(a, weights=1 / (t**2 + slope**2 * s**2)))
     ends = [intercept - abs(middle) * abs(slope - end) if math.isfinite(end) else -math.inf for end in (low, high)]
@@ -115,24 +117,27 @@ _Data = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDA
 
 def _misfit(slope: float, data: _Data) -> tuple[float, float]:
     """The smallest sum at a slope, and its intercept."""
+    sums, intercepts = _misfits(np.array([slope]), data)
+    return float(sums[0]), float(intercepts[0])
+
+
+def _misfits(slopes: NDArray[np.float64], data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, s, y, t = data
-    weights = 1 / (t**2 + slope**2 * s**2)
-    rest = y - slope * x
-    intercept = float(np.average(rest, weights=weights))
-    return float((weights * (rest - intercept) ** 2).sum()), intercept
+    weights = 1 / (t**2 + np.square(slopes[:, None] * s))
+    rest = y - slopes[:, None] * x
+    intercepts = (weights * rest).sum(axis=1) / weights.sum(axis=1)
+    return (weights * np.square(rest - intercepts[:, None])).sum(axis=1), intercepts
 
 
 def _best_slope(data: _Data) -> float:
-    x, _, y, _ = data
-    scale = float(np.std(y)) / (float(np.std(x)) or 1.0) or 1.0
-    angles = np.linspace(-math.pi / 2, math.pi / 2, 2001)[1:-1]
-    sums = [_misfit(scale * math.tan(angle), data)[0] for angle in angles]
-    best = int(np.argmin(sums))
-    for _ in range(60):  # halve the step around the best of the grid
-        step = (angles[1] - angles[0]) / 2
-        angles = np.array([angles[best] - step, angles[best], angles[best] + step])
-        best = int(np.argmin([_misfit(scale * math.tan(angle), data)[0] for angle in angles]))
-    return scale * math.tan(float(angles[best]))
+    """By a grid of angles, which may have several valleys, made finer around the best."""
+    scale = float(np.std(data[2])) / (float(np.std(data[0])) or 1.0) or 1.0
+    middle, half = 0.0, math.pi / 2 - 1e-4
+    for _ in range(12):
+        angles = np.linspace(middle - half, middle + half, 401)
+        middle = float(angles[np.argmin(_misfits(scale * np.tan(angles), data)[0])])
+        half = min(half / 50, math.pi / 2 - 1e-4 - abs(middle))
+    return scale * math.tan(middle)
 
 
 def _end(above: Callable[[float], float], slope: float, way: float, data: _Data) -> float:
