@@ -167,6 +167,7 @@ def test_intervals_cover_and_self_normalised_ones_err_least() -> None:
     assert np.mean((table["direct"][:, 1] <= truth) & (truth <= table["direct"][:, 2])) < 0.5  # too sure of itself
 
 
+@pytest.mark.data
 def test_the_open_bandit_logs_say_too_little(data_dir: Path) -> None:
     random, bts = (data_dir / "obd" / name / "men" for name in ("random", "bts"))
     (there,) = judge_file(random, (f"bts={bts}",)).policies
