@@ -101,7 +101,7 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "ease / popular" in out
     assert "simulated: a lift of 10% there" in out
-    assert "simulation: made-up" in (place / "judges.html").read_text()
+    assert "simulated beside live users" in (place / "judges.html").read_text()
     with pytest.raises(SystemExit):
         main([*words[:-1], "--json"])
     told = json.loads(capsys.readouterr().out)

@@ -28,9 +28,7 @@ def judges_page(
                  if one.pair == pair and one.judge == judge],
         "left_out": left_out,
     }  # fmt: skip
-    return render(
-        "judges.html", values, kind="judges", now=now, simulation=any(one.judge == "simulated" for one in opinions)
-    )
+    return render("judges.html", values, kind="held-out, off-policy, simulated and live", now=now)
 
 
 def forest(opinions: tuple[Opinion, ...], pairs: list[tuple[str, str]]) -> str:
@@ -68,7 +66,7 @@ def _sentence(one: Agreement) -> str:
             words += f" ({one.ordering.low:.2f} to {one.ordering.high:.2f})"
     if not math.isnan(one.same_sign):
         words += (
-            f"{'; ' if words[-2:] != ': ' else ''}of the clear live effects it foretold the sign of {one.same_sign:.0%}"
+            f"{'; ' if words[-2:] != ': ' else ''}it foretold the sign of {one.same_sign:.0%} of the clear live effects"
         )
     few = caution(one)
     return (words if words[-2:] != ": " else words[:-2]) + (f". {few}" if few else ".")
@@ -91,7 +89,9 @@ def _judge(one: Agreement) -> dict[str, object]:
                    [s.slope_high for s in slopes], tone="second")
         )  # fmt: skip
     dots = scatter(points, f"{one.judge} beside live", x_label=f"lift, {one.judge}", y_label="live lift")
-    course = lines(growth, "Agreement as experiments came in", x_label="experiments", reference=1.0) if growth else ""
+    ticks = [(float(step.pairs), str(step.pairs)) for step in one.grown[:: max(1, len(one.grown) // 8)]]
+    heard = "Agreement as experiments came in"
+    course = lines(growth, heard, x_label="experiments", reference=1.0, x_ticks=ticks) if growth else ""
     return {"name": one.judge, "scatter": Markup(dots), "growth": Markup(course)}  # noqa: S704 -- ours
 
 
