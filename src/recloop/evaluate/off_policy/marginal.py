@@ -64,11 +64,13 @@ def category_weights(codes: NDArray[np.integer], tables: Sequence[Array], chance
     """
     n, actions = chances.shape
     step, weights = max(1, ROWS // actions), np.empty(n)
-    logs = [np.log(np.maximum(table, 1e-300)).T for table in tables]
+    by_code = [np.ascontiguousarray(np.asarray(table).T) for table in tables]
     for start in range(0, n, step):
         rows = slice(start, start + step)
-        total = sum(log[codes[rows, d]] for d, log in enumerate(logs))
-        likelihood = np.exp(total - np.max(total, axis=1, keepdims=True))  # a factor per row falls out of the ratio
+        likelihood = by_code[0][codes[rows, 0]]
+        for d, table in enumerate(by_code[1:], start=1):
+            likelihood *= table[codes[rows, d]]
+            likelihood /= likelihood.max(axis=1, keepdims=True)  # a factor per row falls out of the ratio
         weights[rows] = marginal_weights(chances[rows], behaviour[rows], likelihood)
     return weights
 
