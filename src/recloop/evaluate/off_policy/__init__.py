@@ -6,7 +6,8 @@ from recloop.evaluate.off_policy.confidence import anytime, bernstein, empirical
 from recloop.evaluate.off_policy.estimators import TITLES, Knowledge, estimates
 from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support
 from recloop.evaluate.off_policy.inverse import clipped, ips, snips
-from recloop.evaluate.off_policy.judge import Estimated, Judged, Judgement, judge_policies
+from recloop.evaluate.off_policy.judge import judge_policies
+from recloop.evaluate.off_policy.judgement import Estimated, Judged, Judgement
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.marginal import (
     blur,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from recloop.evaluate.off_policy.choice import error_bounds
 from recloop.evaluate.off_policy.confidence import anytime
 from recloop.evaluate.off_policy.estimators import BIASED, Knowledge, check_estimator, estimates
 from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support, objections
+from recloop.evaluate.off_policy.judgement import Estimated, Judged, Judgement
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.reward_model import cross_fitted
 from recloop.evaluate.off_policy.terms import Terms, count_users
@@ -21,98 +22,6 @@ from recloop.evaluate.off_policy.weights import WeightDiagnostics, diagnose, imp
 from recloop.progress import SILENT, Progress
 from recloop.stats.effect import check_alpha
 from recloop.stats.multiplicity import holm
-
-
-@dataclass(frozen=True, slots=True)
-class Estimated:
-    """One estimator's answer.
-
-    Attributes:
-        estimator: its name.
-        value: of the policy.
-        low, high: by Student's t over users.
-        error: standard error.
-        biased: whether it may be off by more than its interval tells: what clips, shrinks or models.
-    """
-
-    estimator: str
-    value: float
-    low: float
-    high: float
-    error: float
-    biased: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What one log says of one policy.
-
-    Attributes:
-        policy: its name.
-        estimator: the one that was taken.
-        value: the mean reward of a round under the policy.
-        low, high: its interval, by Student's t over users.
-        bootstrap: both ends by drawing users with replacement.
-        anytime: both ends that hold at every look and for any number of rounds; None where rewards leave [0, 1], or
-            users return.
-        lift: value less the mean reward that was logged, with both ends.
-        p_value: of a lift of zero.
-        p_best: of being no different from the policy with the highest value among those that conclude, after Holm;
-            NaN for that one.
-        weights: what the weights are worth.
-        rewards: rounds with a reward that the weighted ones are worth.
-        missing: share of its actions that the log never tries; NaN where it is not known.
-        all: every estimator that could be had.
-        objections: what speaks against a conclusion.
-    """
-
-    policy: str
-    estimator: str
-    value: float
-    low: float
-    high: float
-    bootstrap: tuple[float, float]
-    anytime: tuple[float, float] | None
-    lift: tuple[float, float, float]
-    p_value: float
-    p_best: float
-    weights: WeightDiagnostics
-    rewards: float
-    missing: float
-    all: tuple[Estimated, ...]
-    objections: tuple[Objection, ...]
-
-    @property
-    def concludes(self) -> bool:
-        """Whether nothing forbids a conclusion."""
-        return not any(objection.refuses for objection in self.objections)
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Policies judged by one log, the highest value first, those of which nothing is concluded last.
-
-    Attributes:
-        policies: one entry each.
-        rounds: of the log.
-        users: behind them.
-        logged: the mean reward that was logged, with both ends.
-        rewarded: rounds with a reward.
-        calibration: the test of the written propensities.
-        alpha: error rate of the intervals.
-        source: where the log came from.
-        simulation: whether users were simulated.
-    """
-
-    policies: tuple[Judged, ...]
-    rounds: int
-    users: int
-    logged: tuple[float, float, float]
-    rewarded: int
-    calibration: Calibration
-    alpha: float
-    source: str = ""
-    simulation: bool = False
 
 
 def judge_policies(

@@ -2,7 +2,7 @@
 
 import math
 
-from recloop.evaluate.off_policy.judge import Judged, Judgement
+from recloop.evaluate.off_policy.judgement import Judged, Judgement
 
 
 def sentences(found: Judgement) -> list[str]:
