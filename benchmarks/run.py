@@ -37,6 +37,7 @@ SHORT = {
     "ingest": ("--seconds", "1"),
     "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
+    "off_policy": ("--worlds", "20", "--sets", "3", "--actions", "10", "200"),
     "ratings": ("--data", "ml-100k"),
     "retrieval": ("--items", "100000"),
     "serving": ("--seconds", "2"),

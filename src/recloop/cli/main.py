@@ -17,6 +17,8 @@ COMMANDS = {
     "check": "check",
     "finetune": "finetune",
     "run": "run",
+    "evaluate": "evaluate",
+    "judges": "judges",
     "tune": "tune",
     "strategies": "strategies",
     "load": "load",
