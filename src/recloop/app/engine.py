@@ -28,6 +28,7 @@ from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
+from recloop.experiments.targeting import attributes
 from recloop.language.steer import parse as parse_steer
 from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
@@ -378,6 +379,7 @@ class Engine:
             surface=request.surface,
             session=request.session or "",
             forced=assigned.forced if assigned else False,
+            context=attributes(request.profile, request.context),
         )
         rules = self._rules(loaded.release, request)
         if decision.policy != NONE:
@@ -417,14 +419,16 @@ class Engine:
                 propensity=float(propensity),
                 allocation=allocation,
                 fallback=name if name != wanted else fallback,
+                details=details,
             )
-            for asked, slate, arm, propensity, allocation, fallback in zip(
+            for asked, slate, arm, propensity, allocation, fallback, details in zip(
                 group,
                 slates,
                 choices.arms,
                 choices.propensities,
                 _allocations(loaded.release.policies.get(name), choices),
                 choices.fallbacks,
+                choices.details or [{}] * len(choices),
                 strict=True,
             )
         ]

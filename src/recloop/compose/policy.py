@@ -38,6 +38,7 @@ class Choices:
         failures: strategy → why it failed, for the log; empty where all did their work.
         allocation: (n, n_arms) float64, the chance of every arm in the order of the policy's ``arms``; None where it
             has none. It is kept, so that the arms' values can be told although rewards moved the chances.
+        details: for each request what else a late reward or an estimator needs, as JSON values; None where nothing.
     """
 
     rankings: Rankings
@@ -47,6 +48,7 @@ class Choices:
     fallbacks: NDArray[np.object_]
     failures: Mapping[str, str] = field(default_factory=dict)
     allocation: NDArray[np.float64] | None = None
+    details: Sequence[Mapping[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.rankings)
