@@ -26,7 +26,7 @@ from recloop.errors import SettingError
                 "weighted-score."
             ),
         ),
-        ({"kind": "tompson"}, "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: slate, thompson."),
+        ({"kind": "tompson"}, "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: bandit, slate, thompson."),
         ({"kind": "thompson"}, "[policy] needs the setting 'arms'."),
         (
             {"kind": "thompson", "arms": {"a": {"divesity": 1}}},

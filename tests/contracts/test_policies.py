@@ -83,3 +83,23 @@ class TestThompson(Contract):
             "popular": {"sources": ["popular"]},
         },
     }
+
+
+ARMS = {
+    "accurate": {"sources": ["ease"]},
+    "diverse": {"sources": ["ease", "transitions"], "diversity": 0.5},
+    "popular": {"sources": ["popular"]},
+}
+
+
+class TestUpperBounds(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": {"name": "ucb1", "floor": 0.05}, "arms": ARMS}
+
+
+class TestTopTwo(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "top-two", "arms": ARMS}
+
+
+class TestLinearThompson(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "lin-ts", "features": {"history": 3}, "arms": ARMS}
+    order_free = False  # the moments at which the ridge is learned count outcomes

@@ -7,9 +7,13 @@ from recloop.bandits.linear import LinTS, LinUCB
 from recloop.bandits.state import State
 from recloop.bandits.thompson import BetaThompson, GaussianThompson, TopTwo
 
+Algorithm = EpsilonGreedy | UCB1 | KLUCB | BetaThompson | GaussianThompson | TopTwo | LinUCB | LinTS | Exp3
+"""Every bandit over single arms, as configurations may name it."""
+
 __all__ = [
     "KLUCB",
     "UCB1",
+    "Algorithm",
     "Bandit",
     "BetaThompson",
     "EpsilonGreedy",

@@ -209,7 +209,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         if self.floor * arms > 1:
             raise SettingError(f"the floor is {self.floor} for {arms} arms", allowed=f"at most 1/{arms}")
 
-    def _width(self, state: State) -> int:  # noqa: ARG002
+    def n_features(self, state: State) -> int:  # noqa: ARG002
         """How many features the state was made for."""
         return 0
 
@@ -218,7 +218,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         self._mine(state)
         if not self.contextual:
             return None, 1 if features is None else len(np.asarray(features))
-        width = self._width(state)
+        width = self.n_features(state)
         if features is None:
             raise SettingError(f"the bandit '{self.name}' needs features", allowed=f"(n, {width}) numbers")
         seen = np.asarray(features, dtype=np.float64)
@@ -246,7 +246,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         new = [name for name in dict.fromkeys(map(str, arms)) if name not in known]
         if not new:
             return state
-        fresh = self._fresh(self._width(state))
+        fresh = self._fresh(self.n_features(state))
         per_arm: Mapping[str, Value] = {
             name: np.concatenate([np.asarray(value), np.repeat(fresh[name][None], len(new), axis=0)])
             for name, value in state.per_arm.items()

@@ -106,7 +106,7 @@ def kl_ucb_index(pulls: Array, total: Array, outcomes: float, *, slack: float = 
         plus: whether n is divided by n_a.
 
     >>> kl_ucb_index(np.array([10.0, 40.0]), np.array([5.0, 24.0]), 50.0).round(4).tolist()
-    [0.8684, 0.7979]
+    [0.8683, 0.7944]
     """
     tried = np.maximum(pulls, 1e-300)
     mean = np.clip(total / tried, 0.0, 1.0)

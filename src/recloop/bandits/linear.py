@@ -45,7 +45,8 @@ class Linear(Bandit, frozen=True, kw_only=True):
     def _common(self, features: int) -> dict[str, Array]:  # noqa: ARG002
         return {"prior": np.array([self.ridge or 1.0, self.noise**2]), "seen": np.zeros(1)}
 
-    def _width(self, state: State) -> int:
+    def n_features(self, state: State) -> int:
+        """How many features the state was made for."""
         return len(state.per_arm["moment"][0])
 
     def posterior(self, state: State) -> Posterior:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from recloop.bandits import Algorithm, BetaThompson
+from recloop.compose.features import FeaturesConfig
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
 
@@ -91,8 +93,50 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
             )
 
 
-PolicyConfig = SlateConfig | ThompsonConfig
-_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig]] = {"slate": SlateConfig, "thompson": ThompsonConfig}
+    @property
+    def algorithm(self) -> BetaThompson:
+        """The bandit that this is another name for."""
+        return BetaThompson(
+            prior_successes=self.prior_successes,
+            prior_failures=self.prior_failures,
+            floor=self.floor,
+            mixture=self.mixture,
+        )
+
+    @property
+    def features(self) -> FeaturesConfig:
+        """None: every request is alike."""
+        return FeaturesConfig()
+
+
+class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_field="kind"):
+    """A bandit over arms, each a slate policy: learns which composition earns rewards, for whom and when.
+
+    Attributes:
+        arms: name → slate policy: a strategy, a blend, or a vector of weights.
+        algorithm: a bandit of ``recloop.bandits`` with its settings; its name alone stands for its defaults.
+        features: what of a request its choice depends on, for algorithms with ``lin`` or ``logistic`` in their name.
+        reward_kinds: kinds of the events that reward the decision that they name; any where empty.
+        reward_hours: how long after the decision; without such an event it counts as a failure then.
+
+    >>> arms = {"a": {"sources": ["ease"]}, "b": {"sources": ["popular"]}}
+    >>> policy_config({"kind": "bandit", "algorithm": "ucb1", "arms": arms}).algorithm
+    UCB1(floor=0.0, mixture=0.0, discount=1.0, window=0, width=2.0)
+    """
+
+    arms: dict[str, SlateConfig]
+    algorithm: Algorithm = BetaThompson()
+    features: FeaturesConfig = FeaturesConfig()
+    reward_kinds: list[str] = []
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+
+
+PolicyConfig = SlateConfig | ThompsonConfig | BanditConfig
+_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig] | type[BanditConfig]] = {
+    "slate": SlateConfig,
+    "thompson": ThompsonConfig,
+    "bandit": BanditConfig,
+}
 
 
 def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConfig:
@@ -110,4 +154,6 @@ def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConf
     kind = table.get("kind", "slate")
     if kind not in _KINDS:
         raise SettingError(f"[{where}] kind is {kind!r}", advice=nearest(str(kind), _KINDS))
+    if isinstance(table.get("algorithm"), str):
+        table = {**table, "algorithm": {"name": table["algorithm"]}}
     return typed(_KINDS[kind], {**table, "kind": kind}, where)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
+from recloop.bandits import Outcomes
+from recloop.compose.config import PolicyConfig, SlateConfig, policy_config
 from recloop.compose.rules import Items, Rules
 from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
@@ -68,25 +69,6 @@ class Choices:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What came of earlier choices, from their decisions.
-
-    Attributes:
-        arms: the arm of each decision.
-        rewards: the reward of each, in [0, 1].
-
-    >>> len(Outcomes(["a", "b"], [1.0, 0.0]))
-    2
-    """
-
-    arms: Sequence[str]
-    rewards: Sequence[float] | NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.arms)
-
-
 class Policy(ABC):
     """Turns strategies into one slate, and knows the propensity of what it showed.
 
@@ -106,6 +88,11 @@ class Policy(ABC):
     def asks_outside(self) -> bool:
         """Whether a slate costs calls to somebody else, so that none is made merely to explain."""
         return False
+
+    @property
+    def learns_from(self) -> tuple[tuple[str, ...], float] | None:
+        """The kinds of events that reward a decision (any where empty), and within how many seconds; None: it does not learn."""
+        return None
 
     def arm(self, name: str) -> "Policy":  # noqa: ARG002
         """What makes the slates of an arm: the policy itself where it has none."""
@@ -229,13 +216,13 @@ def build(
     >>> choices.slates(policy.items)[0].ids, choices.sources[0].tolist()
     (('y',), ['random', '', ''])
     """
+    from recloop.compose.bandit import BanditPolicy
     from recloop.compose.slate import SlatePolicy
-    from recloop.compose.thompson import ThompsonPolicy
 
-    if isinstance(config, ThompsonConfig):
-        arms = {name: SlatePolicy(arm, strategies, vectors) for name, arm in config.arms.items()}
-        return ThompsonPolicy(config, arms)
-    return SlatePolicy(config, strategies, vectors)
+    if isinstance(config, SlateConfig):
+        return SlatePolicy(config, strategies, vectors)
+    arms = {name: SlatePolicy(arm, strategies, vectors) for name, arm in config.arms.items()}
+    return BanditPolicy(config, arms, vectors)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

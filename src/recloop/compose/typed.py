@@ -69,10 +69,24 @@ def _refuse(shape: inspect.Type, table: Any, where: str) -> None:
             parent, _, key = where.rpartition(".")
             raise SettingError(f"[{parent}] {key} is {table!r}", advice=nearest(str(table), map(str, shape.values)))
         case inspect.UnionType():
-            for option in shape.types:
+            for option in _options(shape, table, where):
                 _refuse(option, table, where)
         case _:
             return
+
+
+def _options(shape: inspect.UnionType, table: Any, where: str) -> list[inspect.Type]:
+    """What a union may be here: of structs with tags the one that the table names, else all."""
+    tagged = {
+        option.tag: option for option in shape.types if isinstance(option, inspect.StructType) and option.tag is not None
+    }
+    if len(tagged) < 2 or not isinstance(table, Mapping):
+        return list(shape.types)
+    field = next(iter(tagged.values())).tag_field
+    name = table.get(field)
+    if name not in tagged:
+        raise SettingError(f"[{where}] {field} is {name!r}", advice=nearest(str(name), map(str, tagged)))
+    return [tagged[name]]
 
 
 def _sentence(message: str, table: Any, where: str) -> SettingError:

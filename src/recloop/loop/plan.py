@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from recloop.compose.config import PolicyConfig, SlateConfig, ThompsonConfig, policy_config
+from recloop.compose.config import PolicyConfig, SlateConfig, policy_config
 from recloop.compose.typed import typed
 from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
@@ -341,7 +341,7 @@ def _split(table: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 def _check_policy(policy: PolicyConfig, strategies: Mapping[str, StrategyConfig]) -> None:
     slates = {"policy": policy} if isinstance(policy, SlateConfig) else {}
-    if isinstance(policy, ThompsonConfig):
+    if not isinstance(policy, SlateConfig):
         slates = {f"policy.arms.{name}": arm for name, arm in policy.arms.items()}
         if not slates:
             raise SettingError(
