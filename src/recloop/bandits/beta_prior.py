@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-_GRID = 33
-_ROUNDS = 3
+_GRID = 13
+_ROUNDS = 4
 
 
 @lru_cache(maxsize=1024)  # a pure function that a service asks the same of again and again

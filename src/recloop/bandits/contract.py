@@ -1,5 +1,6 @@
 """The contract of a bandit: settings that read a state, say how probable each arm is, and make the next state."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -67,6 +68,8 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
     """Whether its choices depend on features."""
     rates: ClassVar[bool] = False
     """Whether rewards must lie in [0, 1]."""
+    ties: ClassVar[bool] = False
+    """Whether arms may tie, so that one of them is drawn."""
     needs_propensities: ClassVar[bool] = False
     """Whether outcomes must tell the chance that their arm had."""
 
@@ -83,6 +86,10 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
     def _share(self, state: State, features: Array | None) -> Array:
         """(n, n_offered), or (1, n_offered) where the features do not matter."""
         raise NotImplementedError
+
+    def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
+        """(n, n_offered) numbers of which the greatest is chosen, such that each arm is with its share; None: draw from it."""
+        return None
 
     def _learn(
         self, state: State, places: Places, rewards: Array, features: Array | None, propensities: Array | None
@@ -161,8 +168,14 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
 
     def choose(self, state: State, features: ArrayLike | None, rng: np.random.Generator) -> Places:
         """(n,) the arm that each choice gets, as places in ``state.arms``, drawn with its propensity."""
-        share = self.propensities(state, features)
-        chosen = draw(share, rng.random(len(share)))
+        chosen = None
+        if not (self.floor or self.mixture):
+            seen, n = self._seen(state, features)
+            scores = self._draws(state, seen, n, rng)
+            chosen = None if scores is None else self._greatest(scores)
+        if chosen is None:
+            share = self.propensities(state, features)
+            chosen = draw(share, rng.random(len(share)))
         return chosen if state.all_offered else np.array(state.offered, dtype=np.intp)[chosen]
 
     def update(self, state: State, outcomes: Outcomes) -> State:
@@ -172,25 +185,34 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
             SettingError: the state is of another algorithm, numbers do not fit, are not finite, or out of range, or
                 what the algorithm needs is missing.
         """
-        self._mine(state)
         if not isinstance(outcomes.arms, np.ndarray) or outcomes.arms.dtype.kind not in "iu":
+            self._mine(state)
             state = self._known(state, outcomes.arms)
         places = state.places(outcomes.arms)
         rewards = np.asarray(outcomes.rewards, dtype=np.float64)
+        n = len(places)
         if rewards.shape != places.shape:
-            raise SettingError(f"{len(places)} arms came with {rewards.size} rewards", allowed="one each")
-        if not len(places):
+            raise SettingError(f"{n} arms came with {rewards.size} rewards", allowed="one each")
+        if not n:
             return state
-        low, high = float(rewards.min()), float(rewards.max())
+        # one at a time is what a service does most: no reductions over one number
+        low, high = (rewards.item(),) * 2 if n == 1 else (float(rewards.min()), float(rewards.max()))
         if not (low > -np.inf and high < np.inf) or (self.rates and not (low >= 0 and high <= 1)):
             allowed = "rewards are numbers between 0 and 1" if self.rates else "rewards are finite numbers"
             wrong = low if not low >= 0 else high
             raise SettingError(f"a reward is {wrong}", allowed=allowed)
-        seen = self._seen(state, outcomes.features, len(places))[0] if self.contextual else None
-        chances = None
-        if self.needs_propensities:
-            chances = self._chances(outcomes, len(places))
+        seen = self._seen(state, outcomes.features, n)[0]
+        chances = self._chances(outcomes, n) if self.needs_propensities else None
         return self._learn(state, places, rewards, seen, chances)
+
+    def _greatest(self, scores: Array) -> Places | None:
+        """(n,) the column of the greatest of each row; None where arms may tie and do."""
+        best = scores.argmax(axis=1)
+        if self.ties:
+            tops = scores[0, best[0]] if len(scores) == 1 else scores.max(axis=1, keepdims=True)
+            if np.count_nonzero(scores == tops) > len(scores):
+                return None
+        return best
 
     # ---- checks
 
@@ -217,7 +239,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         """The features as (n, d) where they count, and n."""
         self._mine(state)
         if not self.contextual:
-            return None, 1 if features is None else len(np.asarray(features))
+            return None, 1 if features is None else rows or len(np.asarray(features))
         width = self.n_features(state)
         if features is None:
             raise SettingError(f"the bandit '{self.name}' needs features", allowed=f"(n, {width}) numbers")
@@ -226,7 +248,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
             raise SettingError(
                 f"features have the shape {seen.shape}", allowed=f"({'n' if rows is None else rows}, {width})"
             )
-        if not np.isfinite(seen.sum()) and not np.isfinite(seen).all():
+        if not math.isfinite(np.vdot(seen, seen)) and not np.isfinite(seen).all():
             raise SettingError("a feature is not a finite number", advice="give 0 and a flag for what is unknown")
         return seen, len(seen)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ FORMAT = 2
 Array = NDArray[np.float64]
 Value = Array | tuple[Array, ...]
 """An array, or the rows of one: rows let an update share what it does not touch."""
+
+
+@lru_cache(maxsize=256)
+def _every(arms: int) -> tuple[int, ...]:
+    return tuple(range(arms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class State:
     @property
     def all_offered(self) -> bool:
         """Whether every arm may be chosen, in the order of ``arms``."""
-        return len(self.offered) == len(self.arms) and self.offered == tuple(range(len(self.arms)))
+        return self.offered is _every(len(self.arms)) or self.offered == _every(len(self.arms))
 
     def array(self, name: str) -> Array:
         """(n_offered, …) what is kept of each arm that may be chosen."""
@@ -62,6 +68,8 @@ class State:
             SettingError: an arm is unknown.
         """
         if isinstance(arms, np.ndarray) and arms.dtype.kind in "iu":
+            if len(arms) == 1 and 0 <= arms[0] < len(self.arms):
+                return arms.astype(np.intp, copy=False)
             if len(arms) and not 0 <= int(arms.min()) <= int(arms.max()) < len(self.arms):
                 raise SettingError(
                     f"an outcome is of arm number {int(arms.max())}", allowed=f"0 to {len(self.arms) - 1}"

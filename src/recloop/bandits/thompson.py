@@ -37,13 +37,21 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
     prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
 
-    def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
+    def posterior(self, state: State) -> tuple[Array, Array]:
+        """(n_offered,) a and b of what is believed of each arm's rate."""
         won, pulls = state.array("total"), state.array("pulls")
         lost = np.maximum(pulls - won, 0.0)
         a, b = self.prior_successes, self.prior_failures
         if self.prior == "learned":
             a, b = learned_prior(tuple(won.tolist()), tuple(lost.tolist()))
-        return probability_best(won + a, lost + b)[None]
+        return won + a, lost + b
+
+    def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
+        return probability_best(*self.posterior(state))[None]
+
+    def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
+        a, b = self.posterior(state)
+        return rng.beta(a, b, (n, len(a)))
 
 
 class GaussianThompson(Counted, frozen=True, kw_only=True, tag="gaussian"):
@@ -75,6 +83,10 @@ class GaussianThompson(Counted, frozen=True, kw_only=True, tag="gaussian"):
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
         return probability_best_mean(*self.posterior(state))[None]
 
+    def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
+        mean, deviation = self.posterior(state)
+        return rng.normal(mean, deviation, (n, len(mean)))
+
 
 class TopTwo(BetaThompson, frozen=True, kw_only=True, tag="top-two"):
     """Top-two Thompson sampling: for finding the best arm soon, rather than for earning while at it.
@@ -91,6 +103,9 @@ class TopTwo(BetaThompson, frozen=True, kw_only=True, tag="top-two"):
 
     def _share(self, state: State, features: Array | None) -> Array:
         return top_two(BetaThompson._share(self, state, features), self.leader)  # noqa: SLF001
+
+    def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
+        return None
 
 
 def top_two(best: Array, leader: float) -> Array:
