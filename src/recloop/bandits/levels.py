@@ -23,7 +23,7 @@ class TwoLevel:
         arms: distinct names.
         bandit: of both levels.
 
-    >>> two = TwoLevel(["new", "new", "old"], ["a", "b", "c"])
+    >>> two = TwoLevel(["new", "new", "old"], ["a", "b", "c"], BetaThompson(prior="fixed"))
     >>> state = two.update(two.initial(), Outcomes(["a", "c"], [1.0, 0.0]))
     >>> two.propensities(state).round(4).tolist()  # 5/6 for the group, then 2/3 against 1/3
     [0.5556, 0.2778, 0.1667]

@@ -21,11 +21,11 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
     (NeurIPS 2011), algorithm 2.
 
     Attributes:
-        prior: ``fixed``, or ``learned`` from all arms by marginal likelihood (``learned_prior``).
+        prior: ``learned`` from all arms by marginal likelihood (``learned_prior``), or ``fixed``.
         prior_successes, prior_failures: of the Beta prior of every arm, where it is fixed.
 
     >>> from recloop.bandits import Outcomes
-    >>> bandit = BetaThompson()
+    >>> bandit = BetaThompson(prior="fixed")
     >>> state = bandit.update(bandit.initial(["a", "b"]), Outcomes(["a", "b"], [1.0, 0.0]))
     >>> bandit.propensities(state).round(6).tolist()  # P(Beta(2, 1) > Beta(1, 2)) = 5/6
     [[0.833333, 0.166667]]
@@ -33,7 +33,7 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
 
     rates = True
 
-    prior: Literal["fixed", "learned"] = "fixed"
+    prior: Literal["fixed", "learned"] = "learned"
     prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
 

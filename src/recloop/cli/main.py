@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "export",
     "import": "export",
     "store": "store",
+    "bandits": "bandits",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

@@ -97,6 +97,7 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     def algorithm(self) -> BetaThompson:
         """The bandit that this is another name for."""
         return BetaThompson(
+            prior="fixed",
             prior_successes=self.prior_successes,
             prior_failures=self.prior_failures,
             floor=self.floor,
