@@ -110,7 +110,7 @@ OURS = {  # the first is what the documentation advises
 
 
 class MABWiser:
-    def __init__(self, words, arms, d, seed):
+    def __init__(self, words, arms, d, seed):  # noqa: ARG002
         from mabwiser.mab import MAB, LearningPolicy
 
         name, settings = words
@@ -125,14 +125,14 @@ class MABWiser:
         found = self.mab.predict(features)
         return np.atleast_1d(found), 1.0
 
-    def learn(self, arms, rewards, features, chances):
+    def learn(self, arms, rewards, features, chances):  # noqa: ARG002
         fit = self.mab.partial_fit if self.begun else self.mab.fit
         fit(arms.tolist(), rewards.tolist(), features)
         self.begun = True
 
 
 class River:
-    def __init__(self, words, arms, d, seed):
+    def __init__(self, words, arms, d, seed):  # noqa: ARG002
         from river import bandit, proba, stats
 
         name, settings = words
@@ -143,16 +143,20 @@ class River:
             settings["reward_obj"] = proba.Beta()
         if name != "UCB":
             settings["seed"] = seed
-        self.policy, self.arms, self.rng = getattr(bandit, name)(**settings), list(range(arms)), np.random.default_rng(seed)
+        self.policy, self.arms, self.rng = (
+            getattr(bandit, name)(**settings),
+            list(range(arms)),
+            np.random.default_rng(seed),
+        )
 
     def choose(self, n, features):
         if features is None:
             return np.array([self.policy.pull(self.arms) for _ in range(n)]), 1.0
         return np.array([self.policy.pull(self.arms, context=dict(enumerate(row))) for row in features.tolist()]), 1.0
 
-    def learn(self, arms, rewards, features, chances):
+    def learn(self, arms, rewards, features, chances):  # noqa: ARG002
         rows = [None] * len(arms) if features is None else features.tolist()
-        for arm, reward, row in zip(arms.tolist(), rewards.tolist(), rows):
+        for arm, reward, row in zip(arms.tolist(), rewards.tolist(), rows, strict=True):
             if row is None:
                 self.policy.update(arm, bool(reward) if "Thompson" in type(self.policy).__name__ else reward)
             else:
@@ -160,7 +164,7 @@ class River:
 
 
 class VowpalWabbit:
-    def __init__(self, words, arms, d, seed):
+    def __init__(self, words, arms, d, seed):  # noqa: ARG002
         from vowpalwabbit import Workspace
 
         self.vw = Workspace(f"--cb_explore {arms} --quiet --random_seed {seed + 1} {words}")
@@ -180,7 +184,7 @@ class VowpalWabbit:
 
     def learn(self, arms, rewards, features, chances):
         rows = [None] * len(arms) if features is None else features.tolist()
-        for arm, reward, row, chance in zip(arms.tolist(), rewards.tolist(), rows, chances.tolist()):
+        for arm, reward, row, chance in zip(arms.tolist(), rewards.tolist(), rows, chances.tolist(), strict=True):
             self.vw.learn(f"{arm + 1}:{-reward}:{max(chance, 1e-6)} {self.text(row)}")
 
 
@@ -288,7 +292,9 @@ def speed(n: int) -> dict[str, float]:
         mean[arm] = inverse[arm] @ moment[arm]
 
     bandit = LinUCB()
-    state = bandit.update(bandit.initial([str(arm) for arm in range(SPEED_ARMS)], features=SPEED_D), Outcomes(arms, y, x))
+    state = bandit.update(
+        bandit.initial([str(arm) for arm in range(SPEED_ARMS)], features=SPEED_D), Outcomes(arms, y, x)
+    )
     bandit.posterior(state)
 
     def learn(place):

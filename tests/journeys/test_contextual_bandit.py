@@ -30,7 +30,10 @@ def folder(tmp_path: Path) -> Path:
     log = pl.DataFrame({"user": [f"u{n}" for n in range(40)], "item": [f"i{n % 8}" for n in range(40)],
                         "time": np.arange(40.0)})  # fmt: skip
     shop = Dataset.of(log)
-    arms = {"left": SlateConfig(sources=["popular"], fallback=""), "right": SlateConfig(sources=["random"], fallback="")}
+    arms = {
+        "left": SlateConfig(sources=["popular"], fallback=""),
+        "right": SlateConfig(sources=["random"], fallback=""),
+    }
     learns = BanditConfig(
         arms=arms,
         algorithm=LinTS(floor=0.05),
@@ -74,7 +77,7 @@ def test_it_learns_for_whom_each_arm_is(folder: Path, tmp_path: Path, monkeypatc
                 ]  # fmt: skip
                 for event in (*clicks, *clicks[:3]):  # some are sent twice
                     assert client.post("/v1/events", json={"events": [event]}).status_code == 202
-                running._serving.follow_outcomes()  # noqa: SLF001
+                running._serving.follow_outcomes()
 
         outcomes = store.outcomes.read("one", "learns")
         assert len(outcomes) == ROUNDS * EACH

@@ -13,7 +13,6 @@ from recloop.store import Store
 from recloop.store.outcomes import Outcome, Rewarded
 
 
-
 class Learning:
     """Lets the policies of the active release learn from what came of their decisions.
 

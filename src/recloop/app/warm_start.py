@@ -31,8 +31,8 @@ def warm_start(store: Store, source: str, target: str, *, release: str = "", for
     """Let a policy of the active release learn from the outcomes of another policy, before its own.
 
     Arms are the same where they are called the same. Each outcome brings the features and the chance of its decision. A
-    contextual policy learns nothing from a decision without features, or with others than its own. The log stays as it is, and
-    what comes of the policy's own decisions is added to this start.
+    contextual policy learns nothing from a decision without features, or with others than its own. The log stays as it
+    is, and what comes of the policy's own decisions is added to this start.
 
     Args:
         store: where releases and outcomes are.

@@ -1,12 +1,13 @@
 """Bandits: algorithms as settings, what they learn as values, and pure functions between the two."""
 
 from recloop.bandits.cascade import CascadeKLUCB, CascadeThompson
-from recloop.bandits.contract import Bandit, Outcomes, draw
+from recloop.bandits.contract import Bandit
 from recloop.bandits.exp3 import Exp3
 from recloop.bandits.indices import KLUCB, UCB1, EpsilonGreedy
 from recloop.bandits.levels import TwoLevel
 from recloop.bandits.linear import LinTS, LinUCB
 from recloop.bandits.logistic import LogisticThompson
+from recloop.bandits.outcomes import Outcomes, draw
 from recloop.bandits.pacing import Pacing
 from recloop.bandits.state import State
 from recloop.bandits.thompson import BetaThompson, GaussianThompson, TopTwo

@@ -13,9 +13,9 @@ _ROUNDS = 4
 def learned_prior(successes: tuple[float, ...], failures: tuple[float, ...]) -> tuple[float, float]:
     """The Beta prior under which these outcomes are the most likely, with the size of the prior held back.
 
-    The marginal likelihood is the product of ``B(a + s, b + f) / B(a, b)``; beside it stands ``(a + b) ** -5/2``, without
-    which a few alike arms would make the prior infinitely sure. The greatest is found on grids of the logit of a / (a + b)
-    and of ln(a + b) that close in. Source: A. Gelman et al., "Bayesian Data Analysis" (2013), section 5.3.
+    The marginal likelihood is the product of ``B(a + s, b + f) / B(a, b)``; beside it stands ``(a + b) ** -5/2``,
+    without which a few alike arms would make the prior infinitely sure. The greatest is found on grids of the logit of
+    a / (a + b) and of ln(a + b) that close in. Source: A. Gelman et al., "Bayesian Data Analysis" (2013), section 5.3.
 
     Args:
         successes: of each arm.
@@ -37,7 +37,9 @@ def learned_prior(successes: tuple[float, ...], failures: tuple[float, ...]) -> 
     reach, span = 2.0, 3.5
     for _ in range(_ROUNDS):
         rate = special.expit(np.linspace(middle - reach, middle + reach, _GRID))[:, None, None]
-        size = np.exp(np.clip(np.linspace(centre - span, centre + span, _GRID), np.log(0.1), np.log(1e4)))[None, :, None]
+        size = np.exp(np.clip(np.linspace(centre - span, centre + span, _GRID), np.log(0.1), np.log(1e4)))[
+            None, :, None
+        ]
         a, b = rate * size, (1 - rate) * size
         # uniform in the logit of the rate and (a + b)^-5/2 in (a, b) is rate (1 - rate) size^-1/2 on this grid
         fit = (special.betaln(a + won, b + lost) - special.betaln(a, b)).sum(axis=2)

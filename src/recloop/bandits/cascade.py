@@ -5,9 +5,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Places
 from recloop.bandits.counted import Counted
 from recloop.bandits.indices import kl_ucb_index
+from recloop.bandits.outcomes import Places
 from recloop.bandits.state import Array, State
 from recloop.bandits.thompson import BetaThompson
 from recloop.errors import SettingError
@@ -16,8 +16,8 @@ from recloop.errors import SettingError
 class CascadeThompson(BetaThompson, frozen=True, kw_only=True, tag="cascade-beta"):
     """The k items whose drawn rates are the greatest, in that order.
 
-    Source: W. C. Cheung, V. Tan, Z. Zhong, "A Thompson sampling algorithm for cascading bandits" (AISTATS 2019), with Beta
-    beliefs. Learn with ``read_from_the_top`` from what was clicked.
+    Source: W. C. Cheung, V. Tan, Z. Zhong, "A Thompson sampling algorithm for cascading bandits" (AISTATS 2019), with
+    Beta beliefs. Learn with ``read_from_the_top`` from what was clicked.
     """
 
     def slates(self, state: State, n: int, k: int, rng: np.random.Generator) -> Places:
@@ -29,7 +29,8 @@ class CascadeThompson(BetaThompson, frozen=True, kw_only=True, tag="cascade-beta
     def place_propensities(self, state: State, k: int, rng: np.random.Generator, draws: int = 4096) -> Array:
         """(k, n_offered) the estimated chance of each item at each place.
 
-        They are shares of ``draws`` slates: the standard error of a chance p is ``sqrt(p (1 - p) / draws)``, at most .008.
+        They are shares of ``draws`` slates: the standard error of a chance p is ``sqrt(p (1 - p) / draws)``, at most
+        .008.
         """
         shown = self.slates(state, draws, k, rng)
         column = np.full(len(state.arms), -1)
@@ -71,8 +72,9 @@ def top(scores: Array, k: int, state: State) -> Places:
 def read_from_the_top(slates: Places, clicked: Places) -> tuple[Places, Array]:
     """What slates that are read from the top tell of items: (items, rewards), as ``Outcomes`` wants them.
 
-    Those above the click were seen and not wanted, the clicked one was; of those below nothing is known. Without a click
-    all were seen. Source: N. Craswell et al., "An experimental comparison of click position-bias models" (WSDM 2008).
+    Those above the click were seen and not wanted, the clicked one was; of those below nothing is known. Without a
+    click all were seen. Source: N. Craswell et al., "An experimental comparison of click position-bias models" (WSDM
+    2008).
 
     Args:
         slates: (n, k) items.

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -10,45 +9,11 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
+from recloop.bandits.outcomes import Outcomes, Places, draw
 from recloop.bandits.state import Array, State, Value
 from recloop.errors import SettingError
 from recloop.stats.adaptive.best_arm import with_floor
 from recloop.stats.adaptive.mixture_design import mixture
-
-Places = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What came of earlier choices, from their decisions.
-
-    Attributes:
-        arms: (n) the arm of each decision by name, or places in the arms of a state.
-        rewards: (n,) the reward of each; in [0, 1] for bandits of rates.
-        features: (n, d) what was seen when each was chosen; None for bandits that see nothing.
-        propensities: (n,) the chance that each had; None where the bandit needs none.
-
-    >>> len(Outcomes(["a", "b"], [1.0, 0.0]))
-    2
-    """
-
-    arms: Sequence[str] | NDArray[Any]
-    rewards: Sequence[float] | NDArray[np.float64]
-    features: NDArray[np.float64] | None = None
-    propensities: NDArray[np.float64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.arms)
-
-
-def draw(share: Array, uniform: Array) -> Places:
-    """(n,) the column that each uniform number falls on where every row of ``share`` is laid end to end.
-
-    >>> draw(np.array([[0.25, 0.75], [0.25, 0.75]]), np.array([0.2, 0.3])).tolist()
-    [0, 1]
-    """
-    bounds = np.cumsum(share, axis=1)
-    return (uniform[:, None] * bounds[:, -1:] >= bounds[:, :-1]).sum(axis=1)
 
 
 class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid_unknown_fields=True):
@@ -88,7 +53,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         raise NotImplementedError
 
     def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
-        """(n, n_offered) numbers of which the greatest is chosen, such that each arm is with its share; None: draw from it."""
+        """(n, n_offered) numbers of which the greatest is chosen, each with its share; None draws from the shares."""
         return None
 
     def _learn(
@@ -207,7 +172,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
 
     def _greatest(self, scores: Array) -> Places | None:
         """(n,) the column of the greatest of each row; None where arms may tie and do."""
-        best = scores.argmax(axis=1)
+        best: Places = scores.argmax(axis=1)
         if self.ties:
             tops = scores[0, best[0]] if len(scores) == 1 else scores.max(axis=1, keepdims=True)
             if np.count_nonzero(scores == tops) > len(scores):
@@ -255,7 +220,8 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
     def _chances(self, outcomes: Outcomes, n: int) -> Array:
         if outcomes.propensities is None:
             raise SettingError(
-                f"the bandit '{self.name}' learns from the chance that each arm had", advice="give Outcomes.propensities"
+                f"the bandit '{self.name}' learns from the chance that each arm had",
+                advice="give Outcomes.propensities",
             )
         chances = np.asarray(outcomes.propensities, dtype=np.float64)
         if chances.shape != (n,) or not ((chances > 0) & (chances <= 1)).all():

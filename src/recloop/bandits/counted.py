@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Bandit, Places
+from recloop.bandits.contract import Bandit
+from recloop.bandits.outcomes import Places
 from recloop.bandits.state import Array, State
 from recloop.errors import SettingError
 
@@ -55,7 +56,7 @@ class Counted(Bandit, frozen=True, kw_only=True):
         return State(state.bandit, state.arms, state.offered, per_arm, state.common)
 
     def _slide(self, state: State, places: Places, rewards: Array) -> State:
-        """Only the last outcomes count: their sums are made anew, so nothing of the others is left, not even rounding."""
+        """Only the last outcomes count. Their sums are made anew, so that not even rounding is left of the others."""
         arms = np.concatenate([state.common["recent_arms"], places])[-self.window :]
         kept = np.concatenate([state.common["recent_rewards"], rewards])[-self.window :]
         per_arm = _sums(arms.astype(np.intp), kept, len(state.arms), None)
@@ -87,6 +88,6 @@ def _sums(places: Places, rewards: Array, arms: int, weights: Array | None) -> d
     of = rewards if weights is None else rewards * weights
     return {
         "pulls": np.bincount(places, weights=weights, minlength=arms).astype(np.float64),
-        "total": np.bincount(places, weights=of, minlength=arms),
-        "squares": np.bincount(places, weights=of * rewards, minlength=arms),
+        "total": np.bincount(places, weights=of, minlength=arms).astype(np.float64),
+        "squares": np.bincount(places, weights=of * rewards, minlength=arms).astype(np.float64),
     }

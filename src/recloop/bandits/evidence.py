@@ -44,8 +44,8 @@ def ridge_and_noise(spectrum: Spectrum, pulls: Array, squares: Array, noise: flo
     With weights ~ N(0, noise² / ridge) the marginal likelihood is a function of the ridge alone once the noise is
     integrated out; it is taken on a grid of 57 ridges from 0.001 to 10,000. ln(ridge) has a wide normal prior around
     0, and the noise counts as two outcomes in advance: without them a few rewards that are all alike would end all
-    exploration. Source: D. MacKay, "Bayesian interpolation", Neural Computation 4 (1992), section 4; C. Bishop, "Pattern
-    Recognition and Machine Learning" (2006), section 3.5.
+    exploration. Source: D. MacKay, "Bayesian interpolation", Neural Computation 4 (1992), section 4; C. Bishop,
+    "Pattern Recognition and Machine Learning" (2006), section 3.5.
 
     Args:
         spectrum: of all arms.

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Bandit, Places
+from recloop.bandits.contract import Bandit
+from recloop.bandits.outcomes import Places
 from recloop.bandits.state import Array, State
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.bandits.contract import Outcomes, Places
+from recloop.bandits.outcomes import Outcomes, Places
 from recloop.bandits.state import Array, State
 from recloop.bandits.thompson import BetaThompson
 from recloop.errors import SettingError
@@ -21,9 +21,9 @@ class TwoLevel:
     Args:
         groups: group of each arm, in the order of ``arms``.
         arms: distinct names.
-        bandit: of both levels.
+        bandit: of both levels; Beta Thompson sampling from even priors where None.
 
-    >>> two = TwoLevel(["new", "new", "old"], ["a", "b", "c"], BetaThompson(prior="fixed"))
+    >>> two = TwoLevel(["new", "new", "old"], ["a", "b", "c"])
     >>> state = two.update(two.initial(), Outcomes(["a", "c"], [1.0, 0.0]))
     >>> two.propensities(state).round(4).tolist()  # 5/6 for the group, then 2/3 against 1/3
     [0.5556, 0.2778, 0.1667]
@@ -32,7 +32,7 @@ class TwoLevel:
     def __init__(self, groups: Sequence[str], arms: Sequence[str], bandit: BetaThompson | None = None) -> None:
         if len(groups) != len(arms):
             raise SettingError(f"{len(groups)} groups came with {len(arms)} arms", allowed="one each")
-        self.bandit = bandit or BetaThompson()
+        self.bandit = bandit or BetaThompson(prior="fixed")
         self.arms = tuple(arms)
         self.groups = tuple(dict.fromkeys(groups))
         place = {name: at for at, name in enumerate(self.groups)}

@@ -6,10 +6,11 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Bandit, Places
+from recloop.bandits.contract import Bandit
 from recloop.bandits.counted import greatest
 from recloop.bandits.evidence import Spectrum, ridge_and_noise
 from recloop.bandits.normal_best import chance_of_greatest
+from recloop.bandits.outcomes import Places
 from recloop.bandits.posterior import Posterior
 from recloop.bandits.state import Array, State
 
@@ -45,7 +46,7 @@ class Linear(Bandit, frozen=True, kw_only=True):
 
     def n_features(self, state: State) -> int:
         """How many features the state was made for."""
-        return state.per_arm["sums"][0].shape[0] - 2
+        return len(state.per_arm["sums"][0]) - 2
 
     def _outcomes(self, state: State) -> float:
         return float(state.common["prior"][_SEEN])
@@ -59,7 +60,7 @@ class Linear(Bandit, frozen=True, kw_only=True):
             inverse = np.linalg.inv(sums[:, :-2, :-2] + ridge * np.eye(sums.shape[1] - 2))
             mean = (inverse @ sums[:, :-2, -2, None])[:, :, 0]
             found = state.derived["posterior"] = Posterior.of(mean, inverse, noise)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _learn(
         self,
@@ -165,7 +166,8 @@ class LinTS(Linear, frozen=True, kw_only=True, tag="lin-ts"):
 
     The arms' weights are independent, so the probability is one integral, and is computed by quadrature for each
     choice (``chance_of_greatest``); ``choose`` draws from the beliefs, which is the same. Source: S. Agrawal, N. Goyal,
-    "Thompson sampling for contextual bandits with linear payoffs" (ICML 2013), algorithm 1; their v is ``width * noise``.
+    "Thompson sampling for contextual bandits with linear payoffs" (ICML 2013), algorithm 1; their v is ``width *
+    noise``.
 
     Attributes:
         width: what the standard deviations of the beliefs are multiplied by; below 1 explores less.

@@ -6,9 +6,10 @@ import numpy as np
 from msgspec import Meta
 from scipy import special
 
-from recloop.bandits.contract import Bandit, Places
+from recloop.bandits.contract import Bandit
 from recloop.bandits.normal_best import chance_of_greatest
-from recloop.bandits.state import Array, State
+from recloop.bandits.outcomes import Places
+from recloop.bandits.state import Array, State, Value
 
 _STEPS, _ENOUGH = 25, 1e-9
 
@@ -81,8 +82,8 @@ class LogisticThompson(Bandit, frozen=True, kw_only=True, tag="logistic"):
         for arm in np.unique(places).tolist():
             rows = places == arm
             means[arm], precisions[arm] = laplace(means[arm], precisions[arm], features[rows], rewards[rows])
-        pulls = state.per_arm["pulls"] + np.bincount(places, minlength=len(state.arms))
-        per_arm = {"pulls": pulls, "mean": tuple(means), "precision": tuple(precisions)}
+        pulls = np.asarray(state.per_arm["pulls"]) + np.bincount(places, minlength=len(state.arms))
+        per_arm: dict[str, Value] = {"pulls": pulls, "mean": tuple(means), "precision": tuple(precisions)}
         return State(state.bandit, state.arms, state.offered, per_arm, state.common)
 
 

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Places
+from recloop.bandits.outcomes import Places
 from recloop.bandits.state import Array
 
 
@@ -34,9 +34,9 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     """Primal-dual pacing: the option whose reward, less the price of what it costs, is the greatest.
 
     After each choice the price of a budget moves by ``step * (spent - what may be spent per choice from now on)``: dear
-    where one spends too fast, cheap where too slowly. What does not fit into what is left is never chosen. Source: S. Balseiro,
-    Y. Gur, "Learning in repeated auctions with budgets", Management Science 65 (2019), adaptive pacing; S. Agrawal,
-    N. Devanur, "Bandits with concave rewards and convex knapsacks" (EC 2014).
+    where one spends too fast, cheap where too slowly. What does not fit into what is left is never chosen. Source: S.
+    Balseiro, Y. Gur, "Learning in repeated auctions with budgets", Management Science 65 (2019), adaptive pacing; S.
+    Agrawal, N. Devanur, "Bandits with concave rewards and convex knapsacks" (EC 2014).
 
     Attributes:
         step: of the price, per choice.

@@ -15,7 +15,8 @@ class Posterior:
     """The weights of arm a are believed to be normal with mean ``means[a]`` and covariance ``noise * inverses[a]``.
 
     Attributes:
-        blocks: arrays (arms, d + 1, d) of some arms each: the inverse of the arm's Gram matrix plus the ridge, and below
+        blocks: arrays (arms, d + 1, d) of some arms each: the inverse of the arm's Gram matrix plus the ridge, and
+            below
             it the mean. One product with features gives both what is expected and how sure that is, and an update
             copies one block only.
         noise: variance of a reward around its line.

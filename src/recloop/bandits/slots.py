@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.bandits.contract import Places
+from recloop.bandits.outcomes import Places
 from recloop.bandits.state import Array
 from recloop.errors import SettingError
 
@@ -13,8 +13,8 @@ from recloop.errors import SettingError
 def draw_distinct(share: Array, uniform: Array) -> tuple[Places, Array]:
     """One item for each place, none twice, and the chance that each had when its place was filled.
 
-    Places are filled from the first to the last, each by its own chances over what is left. The chance of the whole slate
-    is the product of the row, exactly. With the same chances at every place this is the Plackett-Luce model.
+    Places are filled from the first to the last, each by its own chances over what is left. The chance of the whole
+    slate is the product of the row, exactly. With the same chances at every place this is the Plackett-Luce model.
 
     Args:
         share: (n, places, items) the chances of each place.
@@ -71,8 +71,8 @@ def explore_places(
     """Slates in which a few places may show an item from below the slate: never a whole page at random.
 
     Of the places from ``first`` on, one after the other, each is explored with chance ``share`` until ``most`` were. An
-    explored place gets one of the items below the slate that are not shown yet, each with the same chance; the item that
-    would have stood there is left out. Where there is none below, nothing is explored.
+    explored place gets one of the items below the slate that are not shown yet, each with the same chance; the item
+    that would have stood there is left out. Where there is none below, nothing is explored.
 
     Args:
         ranked: (n, k + pool) items, best first; -1 where there are no more.

@@ -129,7 +129,9 @@ class State:
                 {name: np.array(value, dtype=np.float64) for name, value in stored["common"].items()},
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise SettingError(f"the state of the policy cannot be read ({error})", advice="replay the outcomes") from None
+            raise SettingError(
+                f"the state of the policy cannot be read ({error})", advice="replay the outcomes"
+            ) from None
 
     def save(self, file: Path) -> None:
         """Write it as an ``.npz``, exactly."""

@@ -93,7 +93,8 @@ class TopTwo(BetaThompson, frozen=True, kw_only=True, tag="top-two"):
 
     With chance ``leader`` the arm that Thompson sampling draws, else the first other one that it draws. In closed form
     of the probabilities p of Thompson sampling: ``p_i (β + (1 - β) Σ_{j≠i} p_j / (1 - p_j))``.
-    Source: D. Russo, "Simple Bayesian algorithms for best-arm identification", Operations Research 68 (2020), section 3.
+    Source: D. Russo, "Simple Bayesian algorithms for best-arm identification", Operations Research 68 (2020), section
+        3.
 
     Attributes:
         leader: β; a half is nearly the best whatever the rates are.

@@ -5,8 +5,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.contract import Bandit, Outcomes, Places
+from recloop.bandits.contract import Bandit
 from recloop.bandits.indices import KLUCB, UCB1, EpsilonGreedy, bernoulli_divergence
+from recloop.bandits.outcomes import Outcomes, Places
 from recloop.bandits.state import Array, State
 from recloop.bandits.thompson import BetaThompson, GaussianThompson
 
@@ -17,11 +18,11 @@ BLOCKS = 64  # of outcomes that are kept of each arm, for looking back
 class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
     """A bandit that remembers everything, until a change is found; one that forgets from then on.
 
-    The monitor cuts the outcomes of each arm into blocks and asks of every cut between two blocks whether the rates before
-    and after it differ: the generalised likelihood ratio of two Bernoulli rates against one, ``n₁ kl(μ₁, μ) + n₂ kl(μ₂, μ)``,
-    above ``ln(3 n sqrt(n) / risk)``. Source: L. Besson, E. Kaufmann, O. Maillard, J. Seznec, "Efficient change-point detection
-    for tackling piecewise-stationary bandits", JMLR 23 (2022), equation 5. Forgetting costs regret while nothing changes,
-    which is why it does not begin by itself.
+    The monitor cuts the outcomes of each arm into blocks and asks of every cut between two blocks whether the rates
+    before and after it differ: the generalised likelihood ratio of two Bernoulli rates against one, ``n₁ kl(μ₁, μ) + n₂
+    kl(μ₂, μ)``, above ``ln(3 n sqrt(n) / risk)``. Source: L. Besson, E. Kaufmann, O. Maillard, J. Seznec, "Efficient
+    change-point detection for tackling piecewise-stationary bandits", JMLR 23 (2022), equation 5. Forgetting costs
+    regret while nothing changes, which is why it does not begin by itself.
 
     Attributes:
         steady: the bandit as long as no change was found; of those that see no features.
@@ -48,7 +49,13 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
             for name, value in bandit._fresh(features).items()  # noqa: SLF001
         }
         # of each block: how many, their rewards; the width of the arm's blocks
-        return {**inner, "pulls": np.zeros(()), "count": np.zeros(BLOCKS), "sum": np.zeros(BLOCKS), "size": np.array(float(self.block))}
+        return {
+            **inner,
+            "pulls": np.zeros(()),
+            "count": np.zeros(BLOCKS),
+            "sum": np.zeros(BLOCKS),
+            "size": np.array(float(self.block)),
+        }
 
     def _common(self, features: int) -> dict[str, Array]:
         inner = {
@@ -89,7 +96,9 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
         counts, sums, sizes = (np.array(per_arm[name]) for name in ("count", "sum", "size"))
         alarm = bool(common["alarm"][0])
         for arm in np.unique(places).tolist():
-            counts[arm], sums[arm], sizes[arm] = _filled(counts[arm], sums[arm], float(sizes[arm]), rewards[places == arm])
+            counts[arm], sums[arm], sizes[arm] = _filled(
+                counts[arm], sums[arm], float(sizes[arm]), rewards[places == arm]
+            )
             alarm = alarm or changed(counts[arm], sums[arm], self.risk)
         pulls = per_arm["pulls"] + np.bincount(places, minlength=len(state.arms))
         per_arm |= {"pulls": pulls, "count": counts, "sum": sums, "size": sizes}
@@ -98,15 +107,16 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
 
 
 def changed(counts: Array, sums: Array, risk: float) -> bool:
-    """Whether the rate of an arm differs before and after some cut between blocks, at all times together with this risk.
+    """Whether the rate of an arm differs before and after some cut between blocks, at all times together with this
+    risk.
 
     Args:
         counts: (blocks,) outcomes of each.
         sums: (blocks,) their rewards, each in [0, 1].
         risk: of a false alarm.
 
-    >>> changed(np.array([50.0, 50.0]), np.array([5.0, 45.0]), 0.01), changed(np.array([50.0, 50.0]), np.array([5.0, 7.0]), 0.01)
-    (True, False)
+    >>> [changed(np.array([50.0, 50.0]), np.array([5.0, later]), 0.01) for later in (45.0, 7.0)]
+    [True, False]
     """
     before, won = np.cumsum(counts), np.cumsum(sums)
     n, total = before[-1], won[-1]

@@ -142,7 +142,7 @@ class BanditPolicy(Policy):
             return outcomes
         return replace(
             outcomes,
-            arms=[outcomes.arms[row] for row in rows],
+            arms=[outcomes.arms[row] for row in rows.tolist()],
             rewards=np.asarray(outcomes.rewards)[rows],
             features=features[rows],
             propensities=None if outcomes.propensities is None else outcomes.propensities[rows],

@@ -92,7 +92,6 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
                 f"the floor is {self.floor} for {len(self.arms)} arms", allowed=f"at most 1/{len(self.arms)}"
             )
 
-
     @property
     def algorithm(self) -> BetaThompson:
         """The bandit that this is another name for."""

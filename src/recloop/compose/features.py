@@ -1,6 +1,5 @@
 """What of a request a bandit's choice depends on: attributes, the moment's context, and what the history is like."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -137,6 +136,4 @@ def _number(text: str) -> float:
 
 
 def _weights(histories: Histories) -> Array:
-    return np.bincount(histories.rows, weights=histories.weights, minlength=len(histories))
-
-
+    return np.bincount(histories.rows, weights=histories.weights, minlength=len(histories)).astype(np.float64)

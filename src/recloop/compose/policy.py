@@ -91,7 +91,7 @@ class Policy(ABC):
 
     @property
     def learns_from(self) -> tuple[tuple[str, ...], float] | None:
-        """The kinds of events that reward a decision (any where empty), and within how many seconds; None: it does not learn."""
+        """The kinds of events that reward a decision, any where empty, and within how many seconds; None learns not."""
         return None
 
     def arm(self, name: str) -> "Policy":  # noqa: ARG002

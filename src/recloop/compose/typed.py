@@ -78,7 +78,9 @@ def _refuse(shape: inspect.Type, table: Any, where: str) -> None:
 def _options(shape: inspect.UnionType, table: Any, where: str) -> list[inspect.Type]:
     """What a union may be here: of structs with tags the one that the table names, else all."""
     tagged = {
-        option.tag: option for option in shape.types if isinstance(option, inspect.StructType) and option.tag is not None
+        option.tag: option
+        for option in shape.types
+        if isinstance(option, inspect.StructType) and option.tag is not None
     }
     if len(tagged) < 2 or not isinstance(table, Mapping):
         return list(shape.types)
