@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,7 @@ class BanditPolicy(Policy):
         items, scores = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
         sources, fallbacks = np.full((n, k), "", dtype=object), np.full(n, "", dtype=object)
         failures: dict[str, str] = {}
+        details: list[dict[str, Any]] = [{} if row is None else {"features": row} for row in _rows(features, n)]
         for arm, policy in enumerate(self.policies):
             rows = np.flatnonzero(drawn == arm)
             if len(rows):
@@ -94,6 +96,8 @@ class BanditPolicy(Policy):
                 items[rows], scores[rows] = part.rankings.items, part.rankings.scores
                 sources[rows], fallbacks[rows] = part.sources, part.fallbacks
                 failures |= part.failures
+                for row, told in zip(rows.tolist(), part.details or (), strict=False):
+                    details[row] |= told
         return Choices(
             rankings=Rankings(items, scores),
             sources=sources,
@@ -102,7 +106,7 @@ class BanditPolicy(Policy):
             allocation=share,
             fallbacks=fallbacks,
             failures=failures,
-            details=None if features is None else [{"features": row} for row in features.tolist()],
+            details=details if any(details) else None,
         )
 
     def _seen(self, histories: Histories) -> NDArray[np.float64] | None:
@@ -147,3 +151,7 @@ class BanditPolicy(Policy):
             features=features[rows],
             propensities=None if outcomes.propensities is None else outcomes.propensities[rows],
         )
+
+
+def _rows(features: NDArray[np.float64] | None, n: int) -> list[list[float] | None]:
+    return [None] * n if features is None else list(features.tolist())
