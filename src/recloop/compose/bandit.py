@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recloop.bandits import Bandit, Outcomes, draw
 from recloop.bandits import State as Learned
+from recloop.bandits.slots import explore_places
 from recloop.compose.config import BanditConfig, ThompsonConfig
 from recloop.compose.features import Features
 from recloop.compose.policy import Choices, Policy, State
@@ -16,6 +17,7 @@ from recloop.compose.rules import Rules
 from recloop.compose.slate import SlatePolicy
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
+from recloop.data.splitmix import STEP, mixed, unit
 from recloop.errors import SettingError
 
 HOUR = 3600.0
@@ -85,19 +87,33 @@ class BanditPolicy(Policy):
         features = self._seen(histories)
         share = self._chances(state, features, n)
         drawn = draw(share, uniform)
-        items, scores = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
-        sources, fallbacks = np.full((n, k), "", dtype=object), np.full(n, "", dtype=object)
+        explore = self.config.explore
+        depth = min(k + explore.pool, len(self.items)) if explore.most and k < len(self.items) else k
+        items, scores = np.full((n, depth), -1, np.int32), np.full((n, depth), -np.inf, np.float32)
+        sources, fallbacks = np.full((n, depth), "", dtype=object), np.full(n, "", dtype=object)
         failures: dict[str, str] = {}
         details: list[dict[str, Any]] = [{} if row is None else {"features": row} for row in _rows(features, n)]
         for arm, policy in enumerate(self.policies):
             rows = np.flatnonzero(drawn == arm)
             if len(rows):
-                part = policy._choose({}, histories.take(rows), k, uniform[rows], rules.take(rows))  # noqa: SLF001
+                part = policy._choose({}, histories.take(rows), depth, uniform[rows], rules.take(rows))  # noqa: SLF001
                 items[rows], scores[rows] = part.rankings.items, part.rankings.scores
                 sources[rows], fallbacks[rows] = part.sources, part.fallbacks
                 failures |= part.failures
                 for row, told in zip(rows.tolist(), part.details or (), strict=False):
                     details[row] |= told
+        if depth > k:
+            chance = np.stack([_chance(uniform, number) for number in range(2 * k)], axis=1).reshape(n, k, 2)
+            places = np.where(items >= 0, np.arange(depth), -1)
+            found = explore_places(
+                places, k, share=explore.share, most=min(explore.most, k), uniform=chance, first=min(explore.first, k)
+            )
+            shown, at = found.items >= 0, np.maximum(found.items, 0)
+            items = np.where(shown, np.take_along_axis(items, at, axis=1), -1).astype(np.int32)
+            scores = np.where(shown, np.take_along_axis(scores, at, axis=1), -np.inf).astype(np.float32)
+            sources = np.where(shown, np.take_along_axis(sources, at, axis=1), "").astype(object)
+            for told, row in zip(details, found.propensities.tolist(), strict=True):
+                told["propensities"] = row
         return Choices(
             rankings=Rankings(items, scores),
             sources=sources,
@@ -151,6 +167,11 @@ class BanditPolicy(Policy):
             features=features[rows],
             propensities=None if outcomes.propensities is None else outcomes.propensities[rows],
         )
+
+
+def _chance(uniform: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1) that are independent of each other, made of one for each request."""
+    return unit(mixed(uniform.view(np.uint64) + np.uint64((number + 1) * int(STEP) % 2**64)))
 
 
 def _rows(features: NDArray[np.float64] | None, n: int) -> list[list[float] | None]:

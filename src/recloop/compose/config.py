@@ -130,6 +130,22 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         return weights
 
 
+class ExploreConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A few places of each slate that may show an item from below it: see ``recloop.bandits.slots.explore_places``.
+
+    Attributes:
+        most: places of a slate that are explored, at most; 0 explores none.
+        share: chance of each place.
+        first: places at the top that are never explored.
+        pool: items below the slate that may be shown.
+    """
+
+    most: Annotated[int, Meta(ge=0, le=1000)] = 0
+    share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    first: Annotated[int, Meta(ge=0)] = 1
+    pool: Annotated[int, Meta(ge=1, le=1000)] = 20
+
+
 class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", tag_field="kind"):
     """Thompson sampling over arms, each a slate policy: learns which composition earns rewards.
 
@@ -173,6 +189,11 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
         """None: every request is alike."""
         return FeaturesConfig()
 
+    @property
+    def explore(self) -> ExploreConfig:
+        """None: slates are those of the arms."""
+        return ExploreConfig()
+
 
 class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_field="kind"):
     """A bandit over arms, each a slate policy: learns which composition earns rewards, for whom and when.
@@ -181,6 +202,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
         arms: name → slate policy: a strategy, a blend, or a vector of weights.
         algorithm: a bandit of ``recloop.bandits`` with its settings; its name alone stands for its defaults.
         features: what of a request its choice depends on, for algorithms with ``lin`` or ``logistic`` in their name.
+        explore: places of the arm's slate that may show an item from below it.
         reward_kinds: kinds of the events that reward the decision that they name; any where empty.
         reward_hours: how long after the decision; without such an event it counts as a failure then.
 
@@ -192,6 +214,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
     arms: dict[str, SlateConfig]
     algorithm: Algorithm = BetaThompson()
     features: FeaturesConfig = FeaturesConfig()
+    explore: ExploreConfig = ExploreConfig()
     reward_kinds: list[str] = []
     reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
 
