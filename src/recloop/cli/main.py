@@ -35,6 +35,7 @@ COMMANDS = {
     "export": "export",
     "import": "export",
     "store": "store",
+    "bandits": "bandits",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 
