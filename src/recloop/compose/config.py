@@ -6,8 +6,21 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from recloop.compose.objectives.config import ObjectivesConfig
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
+
+
+class SoftmaxConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Slates drawn by the Plackett-Luce model instead of sorted: every decision holds the chance of each place.
+
+    Attributes:
+        temperature: near 0 the order of the scores, great: any order alike; in spreads of a request's scores.
+        depth: only so many best candidates can be drawn; 0 for all.
+    """
+
+    temperature: Annotated[float, Meta(gt=0.0)] = 0.2
+    depth: Annotated[int, Meta(ge=0)] = 50
 
 
 class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_field="kind"):
@@ -23,6 +36,8 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
         budget: seconds that a source may take before the fallback stands in for it; None for any time. It holds where a
             service answers, not in evaluations.
+        objectives: what else a slate is to be good for, weighed after fusion and before diversity; None for relevance.
+        softmax: draw the slate at random with exact chances instead of sorting it; None for none.
 
     >>> SlateConfig(sources=["ease", "popular"]).weights
     {'ease': 1.0, 'popular': 1.0}
@@ -36,6 +51,16 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
     diversity: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
     fallback: str = "popular"
     budget: Annotated[float, Meta(gt=0.0)] | None = None
+    objectives: ObjectivesConfig | None = None
+    softmax: SoftmaxConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.softmax is not None and self.diversity > 0:
+            raise SettingError(
+                f"diversity is {self.diversity} beside softmax",
+                allowed="a slate that is drawn is not reordered: its chances would no longer be exact",
+                advice="weigh the objective 'diversity' instead, or leave one out",
+            )
 
     @property
     def weights(self) -> dict[str, float]:

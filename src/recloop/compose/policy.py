@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
+from recloop.compose.objectives.fitted import Objectives
 from recloop.compose.rules import Items, Rules
 from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
@@ -204,7 +205,10 @@ class Policy(ABC):
 
 
 def build(
-    config: PolicyConfig, strategies: Mapping[str, Strategy], vectors: NDArray[np.float32] | None = None
+    config: PolicyConfig,
+    strategies: Mapping[str, Strategy],
+    vectors: NDArray[np.float32] | None = None,
+    objectives: Objectives | None = None,
 ) -> Policy:
     """The policy that a configuration describes.
 
@@ -212,10 +216,11 @@ def build(
         config: what it is made of.
         strategies: fitted strategies by name, all over the same items.
         vectors: (n_items, d) for diversity; may be None where no slate is diversified.
+        objectives: what was learned of objectives; may be None where no slate weighs any.
 
     Raises:
         SettingError: a source or the fallback is not among the strategies (the nearest is offered), or diversity is
-            wanted and there are no vectors.
+            wanted and there are no vectors, or objectives and nothing was learned of them.
         ConflictError: a strategy is not fitted, or strategies know different items.
 
     >>> import polars as pl
@@ -233,9 +238,9 @@ def build(
     from recloop.compose.thompson import ThompsonPolicy
 
     if isinstance(config, ThompsonConfig):
-        arms = {name: SlatePolicy(arm, strategies, vectors) for name, arm in config.arms.items()}
+        arms = {name: SlatePolicy(arm, strategies, vectors, objectives) for name, arm in config.arms.items()}
         return ThompsonPolicy(config, arms)
-    return SlatePolicy(config, strategies, vectors)
+    return SlatePolicy(config, strategies, vectors, objectives)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

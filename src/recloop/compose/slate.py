@@ -9,6 +9,10 @@ from recloop.compose.candidates import Candidates, retrieve
 from recloop.compose.config import SlateConfig
 from recloop.compose.diversity import maximal_marginal_relevance, unit
 from recloop.compose.fusion import Fused, reciprocal_rank, weighted_score
+from recloop.compose.objectives.fitted import Objectives
+from recloop.compose.objectives.offered import Offered
+from recloop.compose.objectives.weigher import Weigher
+from recloop.compose.plackett_luce import draw
 from recloop.compose.policy import Choices, Policy, State, strategy_of
 from recloop.compose.rules import Rules
 from recloop.data.histories import Histories
@@ -26,10 +30,15 @@ class SlatePolicy(Policy):
     config: SlateConfig
 
     def __init__(
-        self, config: SlateConfig, strategies: Mapping[str, Strategy], vectors: NDArray[np.float32] | None = None
+        self,
+        config: SlateConfig,
+        strategies: Mapping[str, Strategy],
+        vectors: NDArray[np.float32] | None = None,
+        objectives: Objectives | None = None,
     ) -> None:
         weights = {name: weight for name, weight in config.weights.items() if weight > 0}
         self.config = config
+        self.weigher = Weigher.of(config.objectives, objectives)
         self.names = tuple(weights)
         self.weights = tuple(weights.values())
         self.sources = [strategy_of(name, "a source", strategies) for name in weights]
@@ -72,13 +81,16 @@ class SlatePolicy(Policy):
         state: State,  # noqa: ARG002
         histories: Histories,
         k: int,
-        uniform: NDArray[np.float64],  # noqa: ARG002
+        uniform: NDArray[np.float64],
         rules: Rules,
     ) -> Choices:
         n = len(histories)
         step = max(1, BLOCK_BYTES // (4 * max(1, histories.n_items)))
         starts = range(0, max(n, 1), step)
-        blocks = [self._block(histories.block(at, at + step), k, rules.block(at, at + step)) for at in starts]
+        blocks = [
+            self._block(histories.block(at, at + step), k, uniform[at : at + step], rules.block(at, at + step))
+            for at in starts
+        ]
         return Choices(
             rankings=Rankings(
                 np.concatenate([b.rankings.items for b in blocks]), np.concatenate([b.rankings.scores for b in blocks])
@@ -88,9 +100,10 @@ class SlatePolicy(Policy):
             propensities=np.ones(n),
             fallbacks=np.concatenate([b.fallbacks for b in blocks]),
             failures={name: why for block in blocks for name, why in block.failures.items()},
+            details=None if self.config.softmax is None else [one for block in blocks for one in block.details or ()],
         )
 
-    def _block(self, histories: Histories, k: int, rules: Rules) -> Choices:
+    def _block(self, histories: Histories, k: int, uniform: NDArray[np.float64], rules: Rules) -> Choices:
         depth = max(k, self.config.candidates)
         found = [
             retrieve(source, self.fallback, histories, depth, rules, budget)
@@ -99,7 +112,24 @@ class SlatePolicy(Policy):
         fused = self._fuse([candidates.rankings for candidates in found], depth)
         names = self._owners(found, fused)
         rankings = fused.rankings
-        if self.config.diversity > 0 and self.vectors is not None:
+        if self.weigher is not None:
+            order, scores = self.weigher.order(
+                Offered(
+                    histories,
+                    rankings.items,
+                    rankings.scores,
+                    {name: candidates.rankings for name, candidates in zip(self.names, found, strict=True)},
+                    k,
+                )
+            )
+            rankings = Rankings(np.take_along_axis(rankings.items, order, axis=1), scores)
+            names = np.take_along_axis(names, order, axis=1)
+        chances = None
+        if (softmax := self.config.softmax) is not None:
+            deep = max(k, softmax.depth) if softmax.depth else None
+            drawn = draw(rankings.scores[:, :deep], k, uniform, temperature=softmax.temperature)
+            places, chances = drawn.places, drawn.chances
+        elif self.config.diversity > 0 and self.vectors is not None:
             places = maximal_marginal_relevance(rankings, self.vectors, k, diversity=self.config.diversity)
         else:
             places = np.where(rankings.items[:, :k] >= 0, np.arange(k), -1)
@@ -118,6 +148,7 @@ class SlatePolicy(Policy):
             propensities=np.ones(n),
             fallbacks=np.where(stood_in, stand_in, "").astype(object),
             failures={name: c.failure for name, c in zip(self.names, found, strict=True) if c.failure},
+            details=None if chances is None else _propensities(chances, items),
         )
 
     def _fuse(self, rankings: list[Rankings], depth: int) -> Fused:
@@ -166,3 +197,10 @@ class SlatePolicy(Policy):
             replaced = np.take_along_axis(stood_in, np.maximum(fused.sources, 0).astype(np.int64), axis=1)
             owners[replaced] = self.config.fallback
         return owners
+
+
+def _propensities(chances: NDArray[np.float64], items: NDArray[np.int32]) -> list[dict[str, list[float]]]:
+    """The chance of each place given those above it; what the fallback fills in at the end is certain."""
+    certain = np.where(np.isnan(chances), 1.0, chances)
+    lengths = (items >= 0).sum(axis=1).tolist()
+    return [{"propensities": row[:length]} for row, length in zip(certain.tolist(), lengths, strict=True)]

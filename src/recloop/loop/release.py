@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recloop.compose import Policy, PolicyConfig, build, policy_config
 from recloop.compose.facets import Facets
 from recloop.compose.filters import Filters
+from recloop.compose.objectives.fitted import Objectives
 from recloop.compose.search import lengths_of
 from recloop.compose.steering import Steerer
 from recloop.data.dataset import Dataset
@@ -32,12 +33,13 @@ from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
 
 FORMAT = 1
-RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES = (
+RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES, OBJECTIVES = (
     "release.json",
     "checksums.json",
     "items.parquet",
     "vectors.npz",
     "strategies",
+    "objectives",
 )
 AGAIN = "run the plan again, or roll back to another release"
 
@@ -59,6 +61,7 @@ class Release:
             (null where unknown), and ``category`` and ``brand`` where the catalogue has them.
         kinds: what each kind of event is worth.
         vectors: (n_items, d) float32, or None.
+        objectives: what was learned of objectives, or None.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
         metrics: the leaderboard at release: strategy, metric, value, low, high.
@@ -78,6 +81,7 @@ class Release:
     catalogue: pl.DataFrame
     kinds: Kinds
     vectors: NDArray[np.float32] | None
+    objectives: Objectives | None = None
     encoder: str = ""
     fingerprint: str = ""
     metrics: Sequence[Mapping[str, Any]] = ()
@@ -144,6 +148,7 @@ def build_release(
     policies: Mapping[str, PolicyConfig],
     default_policy: str,
     vectors: NDArray[np.float32] | None = None,
+    objectives: Objectives | None = None,
     encoder: str = "",
     fingerprint: str = "",
     metrics: Sequence[Mapping[str, Any]] = (),
@@ -162,6 +167,7 @@ def build_release(
         policies: by name, over these strategies.
         default_policy: one of ``policies``.
         vectors: (n_items, d) for diversity and steering.
+        objectives: what was learned of the objectives that policies weigh; None where none does.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
         metrics: the leaderboard, as plain rows.
@@ -177,7 +183,7 @@ def build_release(
     if default_policy not in policies:
         raise SettingError(f"the default policy is '{default_policy}'", advice=nearest(default_policy, policies))
     for config in policies.values():
-        build(config, strategies, vectors)
+        build(config, strategies, vectors, objectives)
     header = {
         "format": FORMAT,
         "name": name,
@@ -199,6 +205,8 @@ def build_release(
         _catalogue(dataset).write_parquet(draft / ITEMS)
         if vectors is not None:
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
+        if objectives is not None:
+            objectives.save(draft / OBJECTIVES)
         _seal(draft, header)
     return folder
 
@@ -332,8 +340,9 @@ def load(folder: Path) -> Release:
         if (folder / VECTORS).exists():
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
+        objectives = Objectives.load(folder / OBJECTIVES) if (folder / OBJECTIVES).exists() else None
         policies = {
-            name: build(policy_config(config, f"policies.{name}"), strategies, vectors)
+            name: build(policy_config(config, f"policies.{name}"), strategies, vectors, objectives)
             for name, config in header["policies"].items()
         }
         return Release(
@@ -348,6 +357,7 @@ def load(folder: Path) -> Release:
             catalogue=catalogue,
             kinds=Kinds(**header["kinds"]),
             vectors=vectors,
+            objectives=objectives,
             encoder=header["encoder"]["source"],
             fingerprint=header["encoder"]["fingerprint"],
             metrics=header["metrics"],

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from recloop.compose import PolicyConfig, SlateConfig, build, policy_config
+from recloop.compose.objectives.fitted import Objectives
 from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
@@ -18,7 +19,8 @@ from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, 
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
-from recloop.loop.plan import COMPOSED, Plan, read_plan
+from recloop.loop.objectives import learned_for, weighs
+from recloop.loop.plan import COMPOSED, Plan, child_seed, read_plan
 from recloop.loop.release import build_release, versions
 from recloop.loop.selection import select
 from recloop.loop.vectors import item_vectors
@@ -154,10 +156,12 @@ def _make(
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
     vectors = item_vectors(strategies.values(), split.train)
-    policy = _policy(plan, split.train, left_out, progress)
+    policy, objectives = _policy(plan, split.train, left_out, progress)
+    if objectives is not None:
+        objectives = objectives.refreshed(split.train, vectors.values)
     evaluation = evaluate(
         split,
-        {**strategies, COMPOSED: build(policy, strategies, vectors.values)},
+        {**strategies, COMPOSED: build(policy, strategies, vectors.values, objectives)},
         plan.metrics.metrics,
         vectors=vectors.values,
         ratings=HeldOutRatings.of(dataset, split),
@@ -172,6 +176,7 @@ def _make(
         progress.note("The strategies of the release are trained again, on the whole log")
         strategies, _, _ = _fit(plan, dataset, left_out, progress)
         vectors = item_vectors(strategies.values(), dataset)
+        objectives = None if objectives is None else objectives.refreshed(dataset, vectors.values)
 
     version, parent = _next(plan.out)
     release = f"{version}-{made.id}"
@@ -184,6 +189,7 @@ def _make(
         policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
         default_policy=COMPOSED,
         vectors=vectors.values,
+        objectives=objectives,
         encoder=vectors.encoder,
         fingerprint=vectors.fingerprint,
         metrics=results["leaderboard"],
@@ -208,6 +214,7 @@ def _make(
             "left_out": dict(left_out),
             "vectors": vectors.origin,
             "notes": list(made.reading.notes),
+            "constraints": [] if objectives is None else list(objectives.statements),
         },
     )
     if write_report is not None:
@@ -283,22 +290,40 @@ def _fit(
     return fitted, seconds, left_out
 
 
-def _policy(plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress) -> PolicyConfig:
-    """The plan's policy; where it names no sources, those that do best on a part of the training events."""
+def _policy(
+    plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress
+) -> tuple[PolicyConfig, Objectives | None]:
+    """The plan's policy with what its objectives need; both learned on a part of the training events.
+
+    Where it names no sources, those that do best.
+    """
     policy = plan.policy
-    if not isinstance(policy, SlateConfig) or policy.sources:
-        return policy
+    chosen = not isinstance(policy, SlateConfig) or bool(policy.sources)
+    if chosen and not weighs(policy):
+        return policy, None
     trained = [name for name in plan.strategies if name not in left_out]
     sources = [name for name in trained if plan.strategies[name].strategy != "random"] or trained
     try:
         validation = plan.splitter(train)
     except DataError:  # too few events to put some aside
-        return msgspec.structs.replace(policy, sources=sources)
-    progress.note("What to fuse is learned on a part of the training events")
+        if weighs(policy):
+            raise
+        return msgspec.structs.replace(policy, sources=sources), None
+    progress.note("What to fuse and how to weigh it is learned on a part of the training events")
     strategies, _, _ = _fit(plan, validation.train, left_out, progress)
-    vectors = item_vectors(strategies.values(), validation.train).values if policy.diversity else None
-    metric = plan.metrics.metrics[0]
-    return select(policy, strategies, sources, validation, metric, vectors=vectors, progress=progress)
+    vectors = None
+    if weighs(policy) or (isinstance(policy, SlateConfig) and policy.diversity):
+        vectors = item_vectors(strategies.values(), validation.train).values
+    if not chosen:
+        assert isinstance(policy, SlateConfig)
+        plain = msgspec.structs.replace(policy, objectives=None, softmax=None)
+        metric = plan.metrics.metrics[0]
+        found = select(plain, strategies, sources, validation, metric, vectors=vectors, progress=progress)
+        policy = msgspec.structs.replace(policy, sources=found.sources)
+    if not weighs(policy):
+        return policy, None
+    seed = child_seed(plan.run.seed, "objectives")
+    return learned_for(policy, strategies, train, validation, vectors, seed=seed, progress=progress)
 
 
 def _alone(name: str) -> SlateConfig:
