@@ -154,7 +154,7 @@ def _make(
     clock: Callable[[], float],
 ) -> Run:
     plan, dataset = made.plan, made.reading.dataset
-    strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
+    strategies, seconds, left_out = fit_strategies(plan, split.train, made.left_out, progress)
     vectors = item_vectors(strategies.values(), split.train)
     policy, objectives = _policy(plan, split.train, left_out, progress)
     if objectives is not None:
@@ -174,7 +174,7 @@ def _make(
     )
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
-        strategies, _, _ = _fit(plan, dataset, left_out, progress)
+        strategies, _, _ = fit_strategies(plan, dataset, left_out, progress)
         vectors = item_vectors(strategies.values(), dataset)
         objectives = None if objectives is None else objectives.refreshed(dataset, vectors.values)
 
@@ -269,7 +269,7 @@ def not_fed(plan: Plan, dataset: Dataset) -> dict[str, str]:
     return left_out
 
 
-def _fit(
+def fit_strategies(
     plan: Plan, dataset: Dataset, skip: Mapping[str, str], progress: Progress
 ) -> tuple[dict[str, Strategy], dict[str, float], dict[str, str]]:
     """The fitted strategies, the CPU seconds of each, and those that were left out with the reason."""
@@ -310,7 +310,7 @@ def _policy(
             raise
         return msgspec.structs.replace(policy, sources=sources), None
     progress.note("What to fuse and how to weigh it is learned on a part of the training events")
-    strategies, _, _ = _fit(plan, validation.train, left_out, progress)
+    strategies, _, _ = fit_strategies(plan, validation.train, left_out, progress)
     vectors = None
     if weighs(policy) or (isinstance(policy, SlateConfig) and policy.diversity):
         vectors = item_vectors(strategies.values(), validation.train).values

@@ -61,7 +61,7 @@ class Experts:
         spread = np.where(spread > 0, spread, 1.0)
         scale: dict[str, NDArray[np.float32]] = {
             "mean": mean.astype(np.float32),
-            "spread": spread,
+            "spread": spread.astype(np.float32),
             "stars": _stars(lesson),
         }
         with torch.random.fork_rng():

@@ -97,7 +97,8 @@ class ItemTable:
 
 
 def _counts(items: pl.Series, n_items: int) -> NDArray[np.float64]:
-    return np.bincount(items.to_numpy(), minlength=n_items).astype(np.float64)
+    counts: NDArray[np.float64] = np.bincount(items.to_numpy(), minlength=n_items).astype(np.float64)
+    return counts
 
 
 def _drawn(events: pl.DataFrame, n_items: int, *, log: bool) -> NDArray[np.float64]:
@@ -108,7 +109,9 @@ def _drawn(events: pl.DataFrame, n_items: int, *, log: bool) -> NDArray[np.float
     at, value = values["item"].to_numpy(), values["value"].to_numpy().astype(np.float64)
     value = np.log1p(np.maximum(value, 0.0)) if log else value
     count = np.bincount(at, minlength=n_items)
-    return (np.bincount(at, weights=value, minlength=n_items) + DRAWN * value.mean()) / (count + DRAWN)
+    sums = np.bincount(at, weights=value, minlength=n_items)
+    mean: NDArray[np.float64] = (sums + DRAWN * value.mean()) / (count + DRAWN)
+    return mean
 
 
 def _age(dataset: Dataset, facets: Facets) -> NDArray[np.float64]:

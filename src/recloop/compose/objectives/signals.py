@@ -126,7 +126,7 @@ def _calibration(offered: Offered, table: ItemTable, _told: Predictions) -> NDAr
         raise SettingError("the objective 'calibration' needs categories", advice="give the catalogue 'category'")
     wanted = tastes(offered, table)
     top = offered.items[:, : offered.k]
-    shown = np.sum([_rows(table, column) for column in top.T], axis=0)  # place after place: slates are short
+    shown: NDArray[np.float64] = np.sum([_rows(table, column) for column in top.T], axis=0)  # slates are short
     shown /= np.maximum(shown.sum(axis=1, keepdims=True), 1e-12)
     pull = wanted / np.maximum((1 - SMOOTH) * shown + SMOOTH * wanted, 1e-12)
     return np.where(offered.held, _affinity(offered, table, np.where(wanted > 0, pull, 0.0)), np.nan)
@@ -135,7 +135,8 @@ def _calibration(offered: Offered, table: ItemTable, _told: Predictions) -> NDAr
 def tastes(offered: Offered, table: ItemTable) -> NDArray[np.float64]:
     """(n, g) the share of each category in each history; rows add to 1, or are 0 where it says nothing."""
     sums = np.asarray((offered.histories.matrix() @ table.taste).todense(), dtype=np.float64)
-    return sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-12)
+    shares: NDArray[np.float64] = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-12)
+    return shares
 
 
 def affinity(offered: Offered, table: ItemTable) -> NDArray[np.float64]:
@@ -158,13 +159,12 @@ def mean_vectors(
     vectors: NDArray[np.float32], items: NDArray[np.int32], weights: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """(n, d) the direction of the weighted sum of the vectors of items (n, w); 0 where there is none."""
-    sums = np.zeros((len(items), vectors.shape[1]), np.float32)
+    sums: NDArray[np.float32] = np.zeros((len(items), vectors.shape[1]), np.float32)
     for column, weight in zip(items.T, weights.T, strict=True):
         share = np.where(column >= 0, weight, 0.0).astype(np.float32)
         sums += vectors[np.maximum(column, 0)] * share[:, None]
     length = np.linalg.norm(sums, axis=1, keepdims=True)
-    found: NDArray[np.float32] = sums / np.where(length > 0, length, 1.0)
-    return found
+    return (sums / np.where(length > 0, length, 1.0)).astype(np.float32)
 
 
 def cosines(

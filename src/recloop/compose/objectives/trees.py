@@ -118,7 +118,7 @@ class _Entire:
 
         LightGBM leaves weights to the loss.
         """
-        z, w, given = data.get_label(), data.get_weight(), expit(raw)
+        z, w, given = data.get_label(), _weights(data), expit(raw)
         p = np.clip(self.click * given, FLOOR, 1 - FLOOR)
         first = (p - z) / (1 - p) * (1 - given)
         second = p * (1 - given) ** 2 / (1 - p)
@@ -126,13 +126,19 @@ class _Entire:
 
     def value(self, raw: NDArray[np.float64], data: Any) -> tuple[str, float, bool]:
         """The loss on the lesson held out."""
-        z, w = data.get_label(), data.get_weight()
+        z, w = data.get_label(), _weights(data)
         p = np.clip(self.held * expit(raw), FLOOR, 1 - FLOOR)
         loss = -(z * np.log(p) + (1 - z) * np.log1p(-p))
         return "entire space", float(np.average(loss, weights=w)), False
 
 
 _QUIET = {"verbosity": -1, "num_threads": 1}
+
+
+def _weights(data: Any) -> NDArray[np.float64]:
+    """The weights of rows; LightGBM forgets them where all are 1."""
+    weights = data.get_weight()
+    return np.ones(len(data.get_label())) if weights is None else weights
 
 
 def _shared(seed: int) -> dict[str, Any]:
