@@ -23,7 +23,7 @@ from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
 
 SEARCHED = 1000  # users that each trial is judged on, at most
-LEAST = 30  # users in each part
+LEAST = 20  # users in each part
 LEARNED = 0.4  # share of the validation users that objectives are learned from, at most
 
 
