@@ -53,6 +53,7 @@ def real(options: argparse.Namespace) -> dict:
     from recloop.loop.plan import child_seed, read_plan
     from recloop.loop.run import fit_strategies
     from recloop.loop.vectors import item_vectors
+    from recloop.progress import SILENT
     from recloop.stats import paired
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -72,8 +73,8 @@ def real(options: argparse.Namespace) -> dict:
         split = plan.splitter(dataset)
         validation = plan.splitter(split.train)
         start = time.process_time()
-        early, _, _ = fit_strategies(plan, validation.train, {})
-        late, _, _ = fit_strategies(plan, split.train, {})
+        early, _, _ = fit_strategies(plan, validation.train, {}, SILENT)
+        late, _, _ = fit_strategies(plan, split.train, {}, SILENT)
         early_vectors = item_vectors(early.values(), validation.train).values
         vectors = item_vectors(late.values(), split.train).values
         policies = {}
@@ -134,6 +135,22 @@ def dtlz2(x):
 PROBLEMS = {"ZDT1": (zdt(1), 10, 2, 1.1), "ZDT2": (zdt(2), 10, 2, 1.1), "DTLZ2": (dtlz2, 7, 3, 1.1)}
 
 
+def pymoo_problem(function, wide: int, axes: int):
+    """The function as pymoo takes it; ``seen`` holds all that was evaluated."""
+    from pymoo.core.problem import ElementwiseProblem
+
+    class Problem(ElementwiseProblem):
+        def __init__(self):
+            super().__init__(n_var=wide, n_obj=axes, xl=0.0, xu=1.0)
+            self.seen = []
+
+        def _evaluate(self, x, out, *_, **__):
+            out["F"] = function(x)
+            self.seen.append(out["F"])
+
+    return Problem()
+
+
 def problems(options: argparse.Namespace) -> dict:
     import numpy as np
 
@@ -143,7 +160,6 @@ def problems(options: argparse.Namespace) -> dict:
 
     try:
         from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.core.problem import ElementwiseProblem
         from pymoo.indicators.hv import HV
         from pymoo.optimize import minimize
     except ImportError:
@@ -167,17 +183,7 @@ def problems(options: argparse.Namespace) -> dict:
             points, low = np.array(tried), np.full(axes, -corner)
             ours.append(hypervolume(points, low))
             if HV is not None:
-
-                class Problem(ElementwiseProblem):
-                    def __init__(self):
-                        super().__init__(n_var=wide, n_obj=axes, xl=0.0, xu=1.0)
-                        self.seen = []
-
-                    def _evaluate(self, x, out, *_, **__):
-                        out["F"] = function(x)
-                        self.seen.append(out["F"])
-
-                problem = Problem()
+                problem = pymoo_problem(function, wide, axes)
                 minimize(problem, NSGA2(pop_size=20), ("n_eval", options.evaluations), seed=seed)
                 theirs.append(hypervolume(-np.array(problem.seen), low))
                 for seen in (points, -np.array(problem.seen)):

@@ -29,6 +29,7 @@ SHORT = {
     "accuracy/warm": (),
     "accuracy/zero_shot": ("--others", "200"),
     "analysis": ("--rows", "1000000", "--rounds", "1"),
+    "compose_pareto": ("--data", "ml-100k", "--trials", "15"),
     "classic": ("--repeat", "1"),
     "cupac": ("--salts", "100"),
     "demo": ("--seeds", "1", "--quick"),

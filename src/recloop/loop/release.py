@@ -340,7 +340,7 @@ def load(folder: Path) -> Release:
         if (folder / VECTORS).exists():
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
-        objectives = Objectives.load(folder / OBJECTIVES) if (folder / OBJECTIVES).exists() else None
+        objectives = Objectives.load(folder / OBJECTIVES, vectors) if (folder / OBJECTIVES).exists() else None
         policies = {
             name: build(policy_config(config, f"policies.{name}"), strategies, vectors, objectives)
             for name, config in header["policies"].items()

@@ -82,7 +82,9 @@ def test_it_holds_in_expectation_not_on_every_slate() -> None:
 def test_what_cannot_be_reached_is_named_with_what_can() -> None:
     scores, new, money = world(n=50)
     top = of_slates(new, best(new, 3)).mean()
-    with pytest.raises(SettingError, match=rf"'new at least 99%' cannot be met; among these candidates {top:.4g} is the"):
+    with pytest.raises(
+        SettingError, match=rf"'new at least 99%' cannot be met; among these candidates {top:.4g} is the"
+    ):
         multipliers(scores, [Bound("new at least 99%", new, top + 0.01)], 3)
     rich = of_slates(money, best(money, 3)).mean()
     either = [Bound("old", 1 - new, 0.95), Bound("money", money, 0.98 * rich)]

@@ -198,13 +198,13 @@ def test_ties_stand_in_the_middle_of_their_quantiles() -> None:
 
 
 def test_settings_name_the_nearest() -> None:
-    with pytest.raises(SettingError, match="there is no objective 'novlty'. Did you mean 'novelty'"):
+    with pytest.raises(SettingError, match=r"there is no objective 'novlty'\. Did you mean 'novelty'"):
         ObjectivesConfig(weights={"novlty": 1.0})
     with pytest.raises(SettingError, match="'click' weighs -1"):
         ObjectivesConfig(weights={"click": -1.0})
     with pytest.raises(SettingError, match="at least one must be above 0"):
         ObjectivesConfig(weights={"relevance": 0.0})
-    with pytest.raises(SettingError, match="a constraint is of 'revenu'.*Did you mean 'revenue'"):
+    with pytest.raises(SettingError, match=r"a constraint is of 'revenu'.*Did you mean 'revenue'"):
         ConstraintConfig(of="revenu", at_least=1.0)
     with pytest.raises(SettingError, match="two constraints on 'new'"):
         ObjectivesConfig(

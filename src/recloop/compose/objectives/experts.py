@@ -68,7 +68,8 @@ class Experts:
             torch.manual_seed(seed % 2**31)
             network = _network(2 * lesson.x.shape[1], len(tasks))
         given, other = _tensors(lesson, scale), _tensors(held, scale)
-        recipe = Recipe(epochs=20, batch=2048, learning_rate=3e-3, weight_decay=1e-3, precision="f32", patience=3,
+        batch = min(2048, max(128, len(lesson.x) // 50))  # few rows still make a thousand steps
+        recipe = Recipe(epochs=20, batch=batch, learning_rate=3e-3, weight_decay=1e-3, precision="f32", patience=3,
                         seed=seed % 2**31)  # fmt: skip
         steps = max(1, len(lesson.x) // recipe.batch)
 

@@ -74,7 +74,7 @@ class Objectives:
         return replace(self, table=ItemTable.of(dataset, vectors, self.provider))
 
     def save(self, folder: Path) -> None:
-        """Write ``objectives.json`` and ``objectives.npz`` into a folder, which is made."""
+        """Write ``objectives.json`` and ``objectives.npz`` into a folder, which is made; vectors are kept elsewhere."""
         folder.mkdir(parents=True, exist_ok=True)
         header = {
             "format": FORMAT,
@@ -95,13 +95,15 @@ class Objectives:
             "provider": self.table.provider,
             **{f"column_{name}": column for name, column in self.table.columns.items()},
         }
-        if self.table.vectors is not None:
-            arrays["vectors"] = self.table.vectors.astype(np.float16)
         np.savez(folder / ARRAYS, allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, vectors: NDArray[np.float32] | None = None) -> Self:
         """What ``save`` wrote.
+
+        Args:
+            folder: that was saved into.
+            vectors: (n_items, d) item vectors, which a release keeps once for all; None where there were none.
 
         Raises:
             ArtifactError: it is missing, damaged, or of another version.
@@ -121,9 +123,8 @@ class Objectives:
                 shape=tuple(arrays["taste_shape"].tolist()),
             )
             columns = {name.removeprefix("column_"): a for name, a in arrays.items() if name.startswith("column_")}
-            vectors = arrays["vectors"].astype(np.float32) if "vectors" in arrays else None
             return cls(
-                table=ItemTable(columns, taste, arrays["provider"], tuple(header["providers"]), vectors),
+                table=ItemTable.restored(columns, taste, arrays["provider"], header["providers"], vectors),
                 scales={name: Scale.from_dict(scale) for name, scale in header["scales"].items()},
                 ranker=None if header["ranker"] is None else MultiTask.from_dict(header["ranker"]),
                 terms=Terms(**header["terms"]),

@@ -1,6 +1,7 @@
 """What the log and the catalogue say of each item, whoever asks."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,18 @@ class ItemTable:
         share = np.asarray(facets.held.sum(axis=1)).ravel()
         taste = sparse.csr_array(sparse.diags_array(1.0 / np.maximum(share, 1.0)) @ facets.held)
         return cls(columns, taste, whose, names, None if vectors is None else _unit(vectors))
+
+    @classmethod
+    def restored(
+        cls,
+        columns: dict[str, NDArray[np.float64]],
+        taste: sparse.csr_array,
+        provider: NDArray[np.int64],
+        providers: Iterable[str],
+        vectors: NDArray[np.float32] | None,
+    ) -> "ItemTable":
+        """A table from its parts; vectors of any length."""
+        return cls(columns, taste, provider, tuple(providers), None if vectors is None else _unit(vectors))
 
     def exposure_gap(self) -> NDArray[np.float64]:
         """(n_items,) log of a provider's share of the items over its share of the exposure; 0 where unknown."""
