@@ -1,7 +1,7 @@
 """Composed policies against every single strategy on several aims, and the search itself against pymoo's.
 
     python benchmarks/compose_pareto.py --data ml-1m|beauty|ml-100k [--trials 60]   # real users
-    python benchmarks/compose_pareto.py --problems [--evaluations 400]              # ZDT1, ZDT2, DTLZ2
+    python benchmarks/compose_pareto.py --problems [--evaluations 300]              # ZDT1, ZDT2, DTLZ2
 
 Real users: leave-last-out, full ranking, seen items hidden. ``recloop compose tune`` searches on validation users. Then
 all is trained anew on the training events, objectives are learned on users of the validation split, and the points found
@@ -46,7 +46,7 @@ def real(options: argparse.Namespace) -> dict:
         sys.exit(print(f"not measured: no real data at {data}; set RECLOOP_TEST_DATA"))
 
     from recloop.app.compose import tune_policies
-    from recloop.compose import build
+    from recloop.compose import Catalogue, build
     from recloop.data.source import read
     from recloop.evaluate import evaluate
     from recloop.loop.objectives import learned_for
@@ -84,7 +84,9 @@ def real(options: argparse.Namespace) -> dict:
                 seed = child_seed(0, "objectives")
                 policy, objectives = learned_for(policy, early, split.train, validation, early_vectors, seed=seed)
                 objectives = objectives.refreshed(split.train, vectors)
-            policies[pick.name] = build(policy, late, vectors, objectives)
+            policies[pick.name] = build(
+                policy, late, vectors, catalogue=Catalogue(dataset.items, objectives=objectives)
+            )
         alone = {name: late[name] for name in SOURCES}
         judged = evaluate(split, {**alone, **policies}, [*AIMS, "coverage@10", "recall@10"], vectors=vectors)
         taken = time.process_time() - start
@@ -132,7 +134,7 @@ def dtlz2(x):
     return (1 + g) * np.array([np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)])
 
 
-PROBLEMS = {"ZDT1": (zdt(1), 10, 2, 1.1), "ZDT2": (zdt(2), 10, 2, 1.1), "DTLZ2": (dtlz2, 7, 3, 1.1)}
+PROBLEMS = {"ZDT1": (zdt(1), 10, 2, 6.0), "ZDT2": (zdt(2), 10, 2, 6.0), "DTLZ2": (dtlz2, 7, 3, 2.0)}
 
 
 def pymoo_problem(function, wide: int, axes: int):
@@ -202,7 +204,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--keep", type=Path, help="write plan and search into this folder, and leave them there")
     parser.add_argument("--problems", action="store_true", help="standard problems instead of real users")
-    parser.add_argument("--evaluations", type=int, default=400)
+    parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sampler", choices=("nsga2", "gp"), default="nsga2")
     parser.add_argument("--json", action="store_true", help="one JSON document after the table")

@@ -166,7 +166,7 @@ def _base(plan: Plan) -> SlateConfig:
     usual = SlateConfig()
     if policy.candidates == usual.candidates:
         policy = msgspec.structs.replace(policy, candidates=SHALLOW)
-    return msgspec.structs.replace(policy, sources={}, diversity=0.0, softmax=None, budget=None)
+    return msgspec.structs.replace(policy, sources={}, diversity=0.0, diversifier=None, softmax=None, budget=None)
 
 
 def _weighed(plan: Plan, names: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Slates drawn at random, better candidates more often, with the exact chance of each place and of the whole."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,3 +107,21 @@ def place_chances(value: NDArray[np.float64], order: NDArray[np.int64]) -> NDArr
     left = np.logaddexp.accumulate(ranked[:, ::-1], axis=1)[:, ::-1]
     there = np.isfinite(ranked)
     return np.where(there, np.exp(np.where(there, ranked, 0.0) - np.where(there, left, 0.0)), np.nan)
+
+
+def with_propensities(
+    details: Sequence[Mapping[str, Any]] | None, items: NDArray[np.int32], chances: NDArray[np.float64]
+) -> list[Mapping[str, Any]]:
+    """Details of decisions with the chance of each filled place, given the places above; the product is the slate's.
+
+    What a rule pinned and what the fallback filled in is certain: 1.
+
+    >>> with_propensities(None, np.array([[4, 7, -1]], np.int32), np.array([[0.5, 0.25, np.nan]]))
+    [{'propensities': [0.5, 0.25]}]
+    """
+    certain = np.where(np.isnan(chances), 1.0, chances)
+    rows = [
+        {"propensities": row[:length]}
+        for row, length in zip(certain.tolist(), (items >= 0).sum(axis=1).tolist(), strict=True)
+    ]
+    return [{**told, **row} for told, row in zip(details or [{}] * len(rows), rows, strict=True)]

@@ -77,8 +77,8 @@ class ThompsonPolicy(Policy):
                 items[rows], scores[rows] = part.rankings.items, part.rankings.scores
                 sources[rows], fallbacks[rows] = part.sources, part.fallbacks
                 failures |= part.failures
-                for row, said in zip(rows.tolist(), part.details or (), strict=False):
-                    details[row] = said
+                for row, told in zip(rows.tolist(), part.details or (), strict=False):
+                    details[row] = told
         return Choices(
             rankings=Rankings(items, scores),
             sources=sources,

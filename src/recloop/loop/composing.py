@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose import SlateConfig, build
-from recloop.compose.objectives.fitted import Objectives
+from recloop.compose import Catalogue, SlateConfig, build
 from recloop.compose.objectives.learn import learn
 from recloop.data.dataset import Dataset
 from recloop.data.split import Split
@@ -38,7 +37,7 @@ class Composing:
         confirm: users that only the chosen points are judged on.
         strategies: fitted on the training part of the validation split.
         kept: the same, as they answered for the users to search on.
-        objectives: what was learned of objectives, on users of neither part; None where none is weighed.
+        catalogue: the items, and what was learned of objectives on users of neither part.
         vectors: (n_items, d).
     """
 
@@ -48,7 +47,7 @@ class Composing:
     confirm: Split
     strategies: Mapping[str, Strategy]
     kept: Mapping[str, Strategy]
-    objectives: Objectives | None
+    catalogue: Catalogue
     vectors: NDArray[np.float32] | None
 
     @classmethod
@@ -109,7 +108,7 @@ class Composing:
             confirm=part_of(split, rows[learned + searched :]),
             strategies=strategies,
             kept=kept,
-            objectives=objectives,
+            catalogue=Catalogue(dataset.items, objectives=objectives),
             vectors=vectors,
         )
 
@@ -133,14 +132,15 @@ class Composing:
 
     def judge(self, policy: SlateConfig) -> dict[str, float]:
         """The aims of a policy on the users to search on."""
-        tried = {"tried": build(policy, self.kept, self.vectors, self.objectives)}
+        tried = {"tried": build(policy, self.kept, self.vectors, catalogue=self.catalogue)}
         found = evaluate(self.search, tried, self.metrics, vectors=self.vectors)
         return {metric.name: found.value("tried", metric) for metric in self.metrics}
 
     def confirmed(self, policies: Mapping[str, SlateConfig]) -> Evaluation:
         """Policies, and each source alone, on the users that nothing was chosen by."""
         rankers = {
-            name: build(policy, self.strategies, self.vectors, self.objectives) for name, policy in policies.items()
+            name: build(policy, self.strategies, self.vectors, catalogue=self.catalogue)
+            for name, policy in policies.items()
         }
         alone = {name: self.strategies[name] for name in self.knobs.sources}
         return evaluate(self.confirm, {**alone, **rankers}, self.metrics, vectors=self.vectors)

@@ -3,8 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -16,7 +16,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recloop.compose import Policy, PolicyConfig, build, policy_config
+from recloop.compose import Catalogue, Policy, PolicyConfig, build, policy_config
+from recloop.compose.business.settings import STANDARD
+from recloop.compose.config import columns_of
 from recloop.compose.facets import Facets
 from recloop.compose.filters import Filters
 from recloop.compose.objectives.fitted import Objectives
@@ -33,13 +35,13 @@ from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
 
 FORMAT = 1
-RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES, OBJECTIVES = (
+MODELS, MODEL, OBJECTIVES = "models", ".lightgbm", "objectives"
+RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES = (
     "release.json",
     "checksums.json",
     "items.parquet",
     "vectors.npz",
     "strategies",
-    "objectives",
 )
 AGAIN = "run the plan again, or roll back to another release"
 
@@ -61,13 +63,14 @@ class Release:
             (null where unknown), and ``category`` and ``brand`` where the catalogue has them.
         kinds: what each kind of event is worth.
         vectors: (n_items, d) float32, or None.
-        objectives: what was learned of objectives, or None.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
         metrics: the leaderboard at release: strategy, metric, value, low, high.
         parent: the release before, "" for the first.
         plan_hash: of the run that made it.
         data_fingerprint: of the data that it was trained on.
+        models: name → text of what the fusion of its policies learned.
+        objectives: what was learned of the objectives that they weigh; None where none does.
     """
 
     folder: Path
@@ -81,13 +84,19 @@ class Release:
     catalogue: pl.DataFrame
     kinds: Kinds
     vectors: NDArray[np.float32] | None
-    objectives: Objectives | None = None
     encoder: str = ""
     fingerprint: str = ""
     metrics: Sequence[Mapping[str, Any]] = ()
     parent: str = ""
     plan_hash: str = ""
     data_fingerprint: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+    objectives: Objectives | None = None
+
+    @property
+    def known(self) -> Catalogue:
+        """What its policies know of the items, and what their fusion learned."""
+        return Catalogue(self.catalogue, self.models, self.objectives)
 
     @cached_property
     def titles(self) -> tuple[str, ...]:
@@ -147,8 +156,9 @@ def build_release(
     strategies: Mapping[str, Strategy],
     policies: Mapping[str, PolicyConfig],
     default_policy: str,
-    vectors: NDArray[np.float32] | None = None,
+    models: Mapping[str, str] | None = None,
     objectives: Objectives | None = None,
+    vectors: NDArray[np.float32] | None = None,
     encoder: str = "",
     fingerprint: str = "",
     metrics: Sequence[Mapping[str, Any]] = (),
@@ -166,8 +176,9 @@ def build_release(
         strategies: fitted, by name.
         policies: by name, over these strategies.
         default_policy: one of ``policies``.
-        vectors: (n_items, d) for diversity and steering.
+        models: name → text of what their fusion learned.
         objectives: what was learned of the objectives that policies weigh; None where none does.
+        vectors: (n_items, d) for diversity and steering.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
         metrics: the leaderboard, as plain rows.
@@ -182,8 +193,9 @@ def build_release(
     """
     if default_policy not in policies:
         raise SettingError(f"the default policy is '{default_policy}'", advice=nearest(default_policy, policies))
+    catalogue = _catalogue(dataset, set().union(*map(columns_of, policies.values())))
     for config in policies.values():
-        build(config, strategies, vectors, objectives)
+        build(config, strategies, vectors, catalogue=Catalogue(catalogue, models or {}, objectives))
     header = {
         "format": FORMAT,
         "name": name,
@@ -202,7 +214,10 @@ def build_release(
     with whole_folder(folder) as draft:
         for key, strategy in strategies.items():
             strategy.save(draft / STRATEGIES / key)
-        _catalogue(dataset).write_parquet(draft / ITEMS)
+        catalogue.write_parquet(draft / ITEMS)
+        for key, text in (models or {}).items():
+            (draft / MODELS).mkdir(exist_ok=True)
+            (draft / MODELS / f"{key}{MODEL}").write_text(text, encoding="utf-8")
         if vectors is not None:
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
         if objectives is not None:
@@ -340,9 +355,11 @@ def load(folder: Path) -> Release:
         if (folder / VECTORS).exists():
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
+        models = {path.stem: path.read_text("utf-8") for path in (folder / MODELS).glob(f"*{MODEL}")}
         objectives = Objectives.load(folder / OBJECTIVES, vectors) if (folder / OBJECTIVES).exists() else None
+        known = Catalogue(catalogue, models, objectives)
         policies = {
-            name: build(policy_config(config, f"policies.{name}"), strategies, vectors, objectives)
+            name: build(policy_config(config, f"policies.{name}"), strategies, vectors, catalogue=known)
             for name, config in header["policies"].items()
         }
         return Release(
@@ -357,13 +374,14 @@ def load(folder: Path) -> Release:
             catalogue=catalogue,
             kinds=Kinds(**header["kinds"]),
             vectors=vectors,
-            objectives=objectives,
             encoder=header["encoder"]["source"],
             fingerprint=header["encoder"]["fingerprint"],
             metrics=header["metrics"],
             parent=header["parent"],
             plan_hash=header["plan_hash"],
             data_fingerprint=header["data_fingerprint"],
+            models=models,
+            objectives=objectives,
         )
     except ArtifactError:
         raise
@@ -387,7 +405,8 @@ def _seal(draft: Path, header: Mapping[str, Any]) -> None:
     (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft), indent=2), encoding="utf-8")
 
 
-def _catalogue(dataset: Dataset) -> pl.DataFrame:
+def _catalogue(dataset: Dataset, more: Collection[str] = ()) -> pl.DataFrame:
+    """What a release keeps of the catalogue: what everybody needs, and the columns that its policies read."""
     items, columns = dataset.items, dataset.items.columns
     title = pl.col("title").cast(pl.String).fill_null(pl.col("item")) if "title" in columns else pl.col("item")
     there = (
@@ -398,7 +417,8 @@ def _catalogue(dataset: Dataset) -> pl.DataFrame:
     facets = Facets.of(items)
     known = {name: pl.Series(getattr(facets, name)).fill_nan(None) for name in ("year", "price")}
     kept = [pl.col(name).cast(pl.String) for name in ("category", "brand") if name in columns]
-    return items.select("item", title.alias("title"), there.alias("available"), *kept).with_columns(**known)
+    own = [name for name in columns if name in more and name not in STANDARD]
+    return items.select("item", title.alias("title"), there.alias("available"), *kept, *own).with_columns(**known)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

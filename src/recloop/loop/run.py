@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from recloop.compose import PolicyConfig, SlateConfig, build, policy_config
+from recloop.compose import Catalogue, PolicyConfig, SlateConfig, build, policy_config
 from recloop.compose.objectives.fitted import Objectives
 from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
@@ -17,11 +17,13 @@ from recloop.data.source import Reading, read
 from recloop.data.split import Split
 from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, MissingError
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
+from recloop.loop.blending import blended, is_learned
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
 from recloop.loop.objectives import learned_for, weighs
 from recloop.loop.plan import COMPOSED, Plan, child_seed, read_plan
 from recloop.loop.release import build_release, versions
+from recloop.loop.rule_effects import rules_measured
 from recloop.loop.selection import select
 from recloop.loop.vectors import item_vectors
 from recloop.progress import SILENT, Progress
@@ -156,19 +158,20 @@ def _make(
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = fit_strategies(plan, split.train, made.left_out, progress)
     vectors = item_vectors(strategies.values(), split.train)
-    policy, objectives = _policy(plan, split.train, left_out, progress)
-    if objectives is not None:
-        objectives = objectives.refreshed(split.train, vectors.values)
+    policy, models, objectives = _policy(plan, split.train, left_out, progress)
+    objectives = None if objectives is None else objectives.refreshed(split.train, vectors.values)
+    catalogue = Catalogue(dataset.items, models, objectives)
+    composed = build(policy, strategies, vectors.values, catalogue=catalogue)
     evaluation = evaluate(
         split,
-        {**strategies, COMPOSED: build(policy, strategies, vectors.values, objectives)},
+        {**strategies, COMPOSED: composed},
         plan.metrics.metrics,
         vectors=vectors.values,
         ratings=HeldOutRatings.of(dataset, split),
         fit_seconds=seconds,
         progress=progress,
     )
-    results = evaluation.to_dict()
+    results = evaluation.to_dict() | {"rules": rules_measured(composed, split, max(plan.metrics.k))}
     made = replace(
         made, policy=policy, left_out=left_out, vectors=vectors.origin, evaluation=evaluation, results=results
     )
@@ -188,8 +191,9 @@ def _make(
         strategies=strategies,
         policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
         default_policy=COMPOSED,
-        vectors=vectors.values,
+        models=models,
         objectives=objectives,
+        vectors=vectors.values,
         encoder=vectors.encoder,
         fingerprint=vectors.fingerprint,
         metrics=results["leaderboard"],
@@ -292,38 +296,47 @@ def fit_strategies(
 
 def _policy(
     plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress
-) -> tuple[PolicyConfig, Objectives | None]:
-    """The plan's policy with what its objectives need; both learned on a part of the training events.
+) -> tuple[PolicyConfig, dict[str, str], Objectives | None]:
+    """The plan's policy, with what is learned of it on a part of the training events: models and objectives.
 
-    Where it names no sources, those that do best.
+    Where it names no sources, those that do best are taken; where it is to learn how to fuse, it learns.
     """
     policy = plan.policy
     chosen = not isinstance(policy, SlateConfig) or bool(policy.sources)
-    if chosen and not weighs(policy):
-        return policy, None
+    if chosen and not is_learned(policy) and not weighs(policy):
+        return policy, {}, None
     trained = [name for name in plan.strategies if name not in left_out]
     sources = [name for name in trained if plan.strategies[name].strategy != "random"] or trained
     try:
         validation = plan.splitter(train)
     except DataError:  # too few events to put some aside
-        if weighs(policy):
+        if chosen or not isinstance(policy, SlateConfig) or is_learned(policy) or weighs(policy):
             raise
-        return msgspec.structs.replace(policy, sources=sources), None
-    progress.note("What to fuse and how to weigh it is learned on a part of the training events")
+        return msgspec.structs.replace(policy, sources=sources), {}, None
     strategies, _, _ = fit_strategies(plan, validation.train, left_out, progress)
-    vectors = None
-    if weighs(policy) or (isinstance(policy, SlateConfig) and policy.diversity):
-        vectors = item_vectors(strategies.values(), validation.train).values
-    if not chosen:
-        assert isinstance(policy, SlateConfig)
-        plain = msgspec.structs.replace(policy, objectives=None, softmax=None)
-        metric = plan.metrics.metrics[0]
-        found = select(plain, strategies, sources, validation, metric, vectors=vectors, progress=progress)
-        policy = msgspec.structs.replace(policy, sources=found.sources)
+    if not chosen and isinstance(policy, SlateConfig):
+        progress.note("What to fuse is learned on a part of the training events")
+        vectors = item_vectors(strategies.values(), validation.train).values if policy.diversified else None
+        policy = select(
+            policy,
+            strategies,
+            sources,
+            validation,
+            plan.metrics.metrics[0],
+            vectors=vectors,
+            catalogue=Catalogue(train.items),
+            progress=progress,
+        )
+    policy, models = blended(policy, strategies, validation, seed=plan.run.seed, progress=progress)
     if not weighs(policy):
-        return policy, None
+        return policy, models, None
+    progress.note("What objectives need is learned on a part of the training events")
+    vectors = item_vectors(strategies.values(), validation.train).values
     seed = child_seed(plan.run.seed, "objectives")
-    return learned_for(policy, strategies, train, validation, vectors, seed=seed, progress=progress)
+    policy, objectives = learned_for(
+        policy, strategies, train, validation, vectors, models=models, seed=seed, progress=progress
+    )
+    return policy, models, objectives
 
 
 def _alone(name: str) -> SlateConfig:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recloop.compose import SlateConfig, build, policy_config
+from recloop.compose import Catalogue, Policy, SlateConfig, build, policy_config
 from recloop.compose.objectives.exposure import of_slates
 from recloop.compose.objectives.fitted import HEADER, Objectives
 from recloop.compose.objectives.labels import Labels
@@ -70,6 +70,11 @@ def policy(**objectives: object) -> SlateConfig:
     return made
 
 
+def served(config: SlateConfig, fitted: dict[str, Strategy], learned: Objectives) -> Policy:
+    items = pl.DataFrame({"item": [f"i{one:02d}" for one in range(ITEMS)]})
+    return build(config, fitted, VECTORS, catalogue=Catalogue(items, objectives=learned))
+
+
 def test_labels_are_what_came_after(log: Dataset, made: Split) -> None:
     rows = np.arange(len(made))
     items = np.tile(np.arange(ITEMS, dtype=np.int32), (len(made), 1))
@@ -88,16 +93,16 @@ def test_labels_are_what_came_after(log: Dataset, made: Split) -> None:
 def test_weights_move_what_they_name(log: Dataset, made: Split, fitted: dict[str, Strategy]) -> None:
     every = policy(weights={"novelty": 1.0, "freshness": 1.0, "diversity": 1.0, "calibration": 1.0, "fairness": 1.0})
     _, learned = learn(every, fitted, log, made, VECTORS)
-    plain = build(policy(weights={"relevance": 1.0}), fitted, VECTORS, learned)
+    plain = served(policy(weights={"relevance": 1.0}), fitted, learned)
     without = build(SlateConfig(sources=["ease", "popular"], candidates=20), fitted, VECTORS)
     histories = made.histories
     assert (plain.rank(histories, 5).items == without.rank(histories, 5).items).all()
     for name, metric, gain in (("novelty", "novelty@5", 0.1), ("diversity", "diversity@5", 0.005)):
-        heavy = build(policy(weights={name: 2.0}), fitted, VECTORS, learned)
+        heavy = served(policy(weights={name: 2.0}), fitted, learned)
         judged = evaluate(made, {"plain": plain, "heavy": heavy}, [metric], vectors=VECTORS)
         assert judged.value("heavy", metric) > judged.value("plain", metric) + gain
         assert parse_metric(metric).direction == "higher"
-    scores = build(every, fitted, VECTORS, learned).rank(histories, 10).scores
+    scores = served(every, fitted, learned).rank(histories, 10).scores
     shown = scores[np.isfinite(scores).all(axis=1)]
     assert (np.diff(shown, axis=1) <= 0).all()
     assert (shown >= 0).all()
@@ -118,7 +123,7 @@ def test_a_constraint_is_met_and_said(log: Dataset, made: Split, fitted: dict[st
     assert ", today 4" in first
     assert second.startswith("novelty at least 50% of today's: met")
     assert second.endswith("It holds without a multiplier.")
-    shown = build(priced, fitted, VECTORS, learned).rank(made.histories, 10).items
+    shown = served(priced, fitted, learned).rank(made.histories, 10).items
     share = of_slates((shown % 3 == 0).astype(float), np.where(shown >= 0, np.arange(10), -1))
     assert share.mean() == pytest.approx(0.6, abs=0.03)
     with pytest.raises(
@@ -135,8 +140,8 @@ def test_saved_objectives_serve_the_same_slates(
     )
     learned.save(tmp_path / "objectives")
     back = Objectives.load(tmp_path / "objectives", VECTORS)
-    before = build(weighed, fitted, VECTORS, learned).rank(made.histories, 10)
-    after = build(weighed, fitted, VECTORS, back).rank(made.histories, 10)
+    before = served(weighed, fitted, learned).rank(made.histories, 10)
+    after = served(weighed, fitted, back).rank(made.histories, 10)
     assert (before.items == after.items).all()
     (tmp_path / "objectives" / HEADER).write_text("{}")
     with pytest.raises(ArtifactError, match="holds no readable objectives"):
@@ -160,9 +165,9 @@ def test_clicks_and_sales_by_trees(log: Dataset, made: Split, fitted: dict[str, 
     assert again.ranker.predict(offered, again.table)["click"][offered.held] == pytest.approx(
         told["click"][offered.held], abs=1e-3
     )
-    whole = build(weighed, fitted, VECTORS, learned).rank(made.histories, 5).items
+    whole = served(weighed, fitted, learned).rank(made.histories, 5).items
     one = np.concatenate(
-        [build(weighed, fitted, VECTORS, learned).rank(made.histories.block(row, row + 1), 5).items for row in range(8)]
+        [served(weighed, fitted, learned).rank(made.histories.block(row, row + 1), 5).items for row in range(8)]
     )
     assert (whole[:8] == one).all()
 
@@ -170,7 +175,7 @@ def test_clicks_and_sales_by_trees(log: Dataset, made: Split, fitted: dict[str, 
 def test_what_was_not_learned_is_refused(log: Dataset, made: Split, fitted: dict[str, Strategy]) -> None:
     _, learned = learn(policy(weights={"novelty": 1.0}), fitted, log, made, VECTORS)
     with pytest.raises(SettingError, match="the objective 'freshness' was not learned with this release"):
-        build(policy(weights={"freshness": 1.0}), fitted, VECTORS, learned)
+        served(policy(weights={"freshness": 1.0}), fitted, learned)
     with pytest.raises(SettingError, match="weighs objectives, and nothing was learned of them"):
         build(policy(weights={"novelty": 1.0}), fitted, VECTORS)
     with pytest.raises(SettingError, match="the policy has no objectives"):
@@ -194,8 +199,15 @@ def test_softmax_slates_carry_their_chances(made: Split, fitted: dict[str, Strat
     assert (other.rankings.items != choices.rankings.items).any()
     sorted_ = build(policy_config({"sources": ["ease", "popular"]}), fitted)
     assert sorted_.choose({}, made.histories, 4, np.random.default_rng(0)).details is None
-    with pytest.raises(SettingError, match=r"diversity is 0\.2 beside softmax"):
-        policy_config(table | {"diversity": 0.2})
+    for other, message in (
+        ({"diversity": 0.2}, r"diversity is 0\.2 beside softmax"),
+        (
+            {"rules": [{"name": "few", "do": "cap", "most": 1}]},
+            "a rule that caps stands beside softmax",
+        ),
+    ):
+        with pytest.raises(SettingError, match=message):
+            policy_config(table | other)
     arms = policy_config({"kind": "thompson", "arms": {"a": table, "b": {"sources": ["ease"]}}})
     mixed = build(arms, fitted).choose({"format": 1, "arms": {}}, made.histories, 4, np.random.default_rng(0))
     assert mixed.details is not None

@@ -101,6 +101,9 @@ def multipliers(scores: NDArray[np.float64], bounds: Sequence[Bound], k: int, sh
         reached = np.array([_mean(gain, places) for gain in gains])
         return _mean(np.where(held, scores, 0.0), places) + float(at @ (reached - least)), reached
 
+    free = try_out(np.zeros(len(bounds)), make)[1]
+    if (free >= least).all():
+        return Multipliers((0.0,) * len(bounds), tuple(free.tolist()), 0)
     at, rounds = _cutting_planes(lambda tried: try_out(tried, lambda s: best(s, k)), least, dear)
     _, reached = try_out(at, make)
     for step in range(STEPS):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.candidates import retrieve
 from recloop.compose.config import SlateConfig
-from recloop.compose.fusion import reciprocal_rank, weighted_score
+from recloop.compose.fusion.fuser import Fuser
 from recloop.compose.objectives.catalogue import MODELLED, NEW, PROVIDER
 from recloop.compose.objectives.config import ConstraintConfig, ObjectivesConfig
 from recloop.compose.objectives.dual import Bound, best, multipliers
@@ -36,7 +36,12 @@ BLOCK = 512  # requests that are asked for candidates at a time
 
 
 def offer(
-    config: SlateConfig, strategies: Mapping[str, Strategy], split: Split, rows: NDArray[np.integer], k: int = PLACES
+    config: SlateConfig,
+    strategies: Mapping[str, Strategy],
+    split: Split,
+    rows: NDArray[np.integer],
+    k: int = PLACES,
+    models: Mapping[str, str] | None = None,
 ) -> Offered:
     """The candidates that a policy's sources bring for requests of a split, fused by its settings.
 
@@ -46,25 +51,27 @@ def offer(
         split: the requests.
         rows: which of them, in which order.
         k: places of a slate.
+        models: name → text of a trained fusion.
     """
     weights = {name: weight for name, weight in config.weights.items() if weight > 0}
-    histories = split.histories.take(rows)
+    fuser = Fuser(config, tuple(weights), tuple(weights.values()), models or {})
+    histories, depth = split.histories.take(rows), max(config.candidates, k)
     rules = Rules(hide_seen=split.hide_seen, allowed=split.allowed)
-    found = {}
-    for name in weights:
-        parts = [
-            retrieve(strategies[name], None, histories.block(at, at + BLOCK), config.candidates, rules).rankings
-            for at in range(0, len(histories), BLOCK)
-        ]
-        found[name] = Rankings(
-            np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts])
-        )
-    depth, shares = max(config.candidates, k), tuple(weights.values())
-    if config.fusion == "weighted-score":
-        fused = weighted_score(list(found.values()), depth, weights=shares, scale=config.scale).rankings
-    else:
-        fused = reciprocal_rank(list(found.values()), depth, weights=shares, constant=config.constant).rankings
-    return Offered(histories, fused.items, fused.scores, found, k)
+    lists: dict[str, list[Rankings]] = {name: [] for name in weights}
+    fused = []
+    for at in range(0, len(histories), BLOCK):
+        block = histories.block(at, at + BLOCK)
+        found = [retrieve(strategies[name], None, block, config.candidates, rules).rankings for name in weights]
+        ranker = strategies[config.ranker].score(block) if config.ranker else None
+        fused.append(fuser.fuse(found, depth, block, ranker).rankings)
+        for name, one in zip(weights, found, strict=True):
+            lists[name].append(one)
+    whole = _joined(fused)
+    return Offered(histories, whole.items, whole.scores, {name: _joined(parts) for name, parts in lists.items()}, k)
+
+
+def _joined(parts: list[Rankings]) -> Rankings:
+    return Rankings(np.concatenate([p.items for p in parts]), np.concatenate([p.scores for p in parts]))
 
 
 def learn(
@@ -74,6 +81,7 @@ def learn(
     split: Split,
     vectors: NDArray[np.float32] | None = None,
     *,
+    models: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> tuple[SlateConfig, Objectives]:
@@ -85,6 +93,7 @@ def learn(
         dataset: the log that was split; its events after the split are what came of the requests.
         split: requests to learn from; what the policy is judged by must not be in it.
         vectors: (n_items, d) item vectors, or None.
+        models: name → text of a trained fusion.
         seed: of all chance.
         progress: told what is done.
 
@@ -100,7 +109,7 @@ def learn(
     wanted = _wanted(config)
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(split))[: wanted.users]
-    offered = offer(config, strategies, split, rows)
+    offered = offer(config, strategies, split, rows, models=models)
     table = ItemTable.of(split.train, vectors, wanted.provider)
     ranker = None
     if any(name in MODELLED for name in wanted.names):
@@ -164,7 +173,7 @@ def constrain(
     Raises:
         SettingError: a constraint cannot be met.
     """
-    weigher = Weigher(msgspec.structs.replace(config, prices={}), learned)
+    weigher = Weigher(msgspec.structs.replace(config, prices={}), tuple(offered.sources), learned)
     scores, k = weigher.combined(values, offered.held), offered.k
     today = best(np.where(offered.held, offered.scores, -np.inf).astype(np.float64), k)
     even, odd = slice(0, None, 2), slice(1, None, 2)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from recloop.compose.fusion.learned import blend
 from recloop.compose.objectives.lesson import Lesson
-from recloop.errors import ArtifactError, ExtraError
+from recloop.errors import ArtifactError
 
 ROUNDS = 300
 PATIENCE = 20  # rounds without a better validation
@@ -38,7 +39,7 @@ class Trees:
         Raises:
             ExtraError: LightGBM is not installed.
         """
-        lightgbm = need_lightgbm()
+        lightgbm = blend("the objectives' model 'trees'")
         shared = _shared(seed)
         found: dict[str, str] = {}
 
@@ -91,7 +92,7 @@ class Trees:
 
     @cached_property
     def _boosters(self) -> dict[str, Any]:
-        lightgbm = need_lightgbm()
+        lightgbm = blend("the objectives' model 'trees'")
         try:
             return {task: lightgbm.Booster(model_str=text) for task, text in self.texts.items()}
         except lightgbm.basic.LightGBMError as error:
@@ -151,16 +152,3 @@ def _shared(seed: int) -> dict[str, Any]:
         "force_col_wise": True,
         "seed": seed % 2**31,
     }
-
-
-def need_lightgbm() -> Any:
-    """LightGBM.
-
-    Raises:
-        ExtraError: it is not installed.
-    """
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise ExtraError.of("the objectives' model 'trees'", "blend") from error
-    return lightgbm

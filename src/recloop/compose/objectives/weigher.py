@@ -1,15 +1,18 @@
 """Objectives at work: candidates in the order of their weighted sum, with what each constraint adds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.compose.fusion.fused import Fused
 from recloop.compose.objectives.catalogue import OBJECTIVES
 from recloop.compose.objectives.config import ObjectivesConfig
 from recloop.compose.objectives.fitted import Objectives
 from recloop.compose.objectives.offered import Offered
+from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
 
 
@@ -22,14 +25,18 @@ class Weigher:
 
     Attributes:
         config: weights, constraints and their multipliers (``prices``).
+        names: of the policy's sources.
         objectives: what was learned.
     """
 
     config: ObjectivesConfig
+    names: tuple[str, ...]
     objectives: Objectives
 
     @classmethod
-    def of(cls, config: ObjectivesConfig | None, objectives: Objectives | None) -> "Weigher | None":
+    def of(
+        cls, config: ObjectivesConfig | None, names: Sequence[str], objectives: Objectives | None
+    ) -> "Weigher | None":
         """The weigher of a policy; None where it weighs nothing but relevance.
 
         Raises:
@@ -40,10 +47,10 @@ class Weigher:
         if objectives is None:
             raise SettingError(
                 "the policy weighs objectives, and nothing was learned of them",
-                advice="run the plan: recloop run, or give build(..., objectives=learn(...))",
+                advice="run the plan: recloop run, or build it with catalogue=Catalogue(items, objectives=...)",
             )
         objectives.check(config)
-        return cls(config, objectives)
+        return cls(config, tuple(names), objectives)
 
     def scores(self, offered: Offered) -> NDArray[np.float64]:
         """(n, m) combined; -inf in padding."""
@@ -61,12 +68,24 @@ class Weigher:
                 total += price * np.nan_to_num(values[name])
         return np.where(held, total, -np.inf)
 
-    def order(self, offered: Offered) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(n, m) the candidates' columns, best first, and their scores: 0 for the last one of a request, and above."""
-        scores = self.scores(offered)
+    def weighed(self, fused: Fused, found: Sequence[Rankings], histories: Histories, k: int) -> Fused:
+        """The candidates in the order of their combined scores, which start from 0 for the last one of a request.
+
+        Args:
+            fused: the candidates, by relevance.
+            found: what each source found.
+            histories: of the requests.
+            k: places of a slate.
+        """
+        rankings = fused.rankings
+        named = dict(zip(self.names, found, strict=True))
+        scores = self.scores(Offered(histories, rankings.items, rankings.scores, named, k))
         order = np.argsort(-scores, axis=1, kind="stable")  # padding is last, and stays
-        sorted_ = np.take_along_axis(scores, order, axis=1)
-        there = np.isfinite(sorted_)
-        low = np.where(there, sorted_, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-        above = np.where(there, sorted_ - np.where(np.isfinite(low), low, 0.0), -np.inf)
-        return order.astype(np.int64), above.astype(np.float32)
+        ordered = np.take_along_axis(scores, order, axis=1)
+        there = np.isfinite(ordered)
+        low = np.where(there, ordered, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        above = np.where(there, ordered - np.where(np.isfinite(low), low, 0.0), -np.inf)
+        return Fused(
+            Rankings(np.take_along_axis(rankings.items, order, axis=1), above.astype(np.float32)),
+            np.take_along_axis(fused.sources, order, axis=1),
+        )
