@@ -69,7 +69,7 @@ def front_picture(found: Mapping[str, Any], x: str, y: str) -> str:
     alone = {trial["number"]: _single(trial) for trial in found["trials"]}
     points = [
         Point(
-            picked.get(trial["number"], alone[trial["number"]]),
+            " = ".join(filter(None, (picked.get(trial["number"], ""), alone[trial["number"]]))),
             _merit(x, trial["values"][x]),
             _merit(y, trial["values"][y]),
             front=trial["number"] in found["front"] and len(found["aims"]) == 2,
