@@ -99,7 +99,7 @@ def place_chances(value: NDArray[np.float64], order: NDArray[np.int64]) -> NDArr
         value: (n, m) utilities, -inf in padding.
         order: (n, m) all columns, padding last.
 
-    >>> place_chances(np.log([[3.0, 1.0]]), np.array([[1, 0]])).tolist()
+    >>> place_chances(np.log([[3.0, 1.0]]), np.array([[1, 0]])).round(6).tolist()
     [[0.25, 1.0]]
     """
     ranked = np.take_along_axis(value, order, axis=1)

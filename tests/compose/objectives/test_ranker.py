@@ -59,7 +59,7 @@ def test_the_slope_of_the_entire_space_loss(weighed: bool) -> None:
     assert (second > 0).all()
 
 
-def judged(kind: type[Trees] | type[Experts], n: int = 8_000) -> dict[str, float]:
+def judged(kind: type[Trees] | type[Experts], n: int) -> dict[str, float]:
     train, held = lesson(n, 1)[0], lesson(n // 4, 2)[0]
     test, click, both = lesson(6_000, 3)
     core = kind.learn(train, held, seed=0)
@@ -77,14 +77,16 @@ def judged(kind: type[Trees] | type[Experts], n: int = 8_000) -> dict[str, float
     }
 
 
-@pytest.mark.parametrize("kind", [Trees, Experts])
-def test_both_models_find_what_is_there(kind: type[Trees] | type[Experts]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "n"), [(Trees, 5_000), (Experts, 2_500), pytest.param(Experts, 40_000, marks=pytest.mark.slow)]
+)
+def test_both_models_find_what_is_there(kind: type[Trees] | type[Experts], n: int) -> None:
     pytest.importorskip("lightgbm" if kind is Trees else "lightning")
-    found = judged(kind)
-    assert found["click"] < 0.09  # of a spread of .35
-    assert found["conversion"] < 0.4 * found["spread"]
-    assert found["given"] < 0.2  # over all candidates, those that nobody like them clicked too
-    assert found["satisfaction"] < 0.35
+    found, loose = judged(kind, n), 1.0 if n > 20_000 else 1.5
+    assert found["click"] < 0.08 * loose  # of a spread of .35
+    assert found["conversion"] < 0.35 * loose * found["spread"]
+    assert found["given"] < 0.15 * loose  # over all candidates, those that nobody like them clicked too
+    assert found["satisfaction"] < 0.3 * loose
 
 
 def test_a_damaged_forest_is_refused() -> None:
