@@ -212,3 +212,23 @@ def test_softmax_slates_carry_their_chances(made: Split, fitted: dict[str, Strat
     mixed = build(arms, fitted).choose({"format": 1, "arms": {}}, made.histories, 4, np.random.default_rng(0))
     assert mixed.details is not None
     assert [bool(said) for said in mixed.details] == (mixed.arms == "a").tolist()
+
+
+def test_what_is_pinned_is_certain(made: Split, fitted: dict[str, Strategy]) -> None:
+    items = pl.DataFrame({"item": [f"i{one:02d}" for one in range(ITEMS)]})
+    table = {
+        "sources": ["ease"],
+        "candidates": 4,
+        "softmax": {"temperature": 1.0},
+        "rules": [{"name": "top", "do": "pin", "items": ["i05"], "place": 1}],
+    }
+    policy = build(policy_config(table), fitted, catalogue=Catalogue(items))
+    choices = policy.choose({}, made.histories, 8, np.random.default_rng(0))
+    assert choices.details is not None
+    pinned = choices.rankings.items[:, 0] == 5
+    assert 0.5 < pinned.mean() <= 1  # where it was not seen before
+    for row in np.flatnonzero(pinned)[:20]:
+        chances = choices.details[row]["propensities"]
+        assert chances[0] == 1.0
+        assert len(chances) == 8
+        assert any(chance < 1.0 for chance in chances)
