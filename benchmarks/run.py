@@ -30,6 +30,7 @@ SHORT = {
     "accuracy/zero_shot": ("--others", "200"),
     "analysis": ("--rows", "1000000", "--rounds", "1"),
     "bandits": ("--seeds", "2", "--schedules", "100"),
+    "compose_pareto": ("--data", "ml-100k", "--trials", "15"),
     "classic": ("--repeat", "1"),
     "cupac": ("--salts", "100"),
     "demo": ("--seeds", "1", "--quick"),

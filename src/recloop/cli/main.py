@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "judges": "judges",
     "tune": "tune",
+    "compose": "compose",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
