@@ -1,0 +1,116 @@
+"""What most likely brought a finding about, and what to do: logging, operations, model, content, taste, in this order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recloop.experience.problems.coded import OTHER, UNKNOWN, Coded
+from recloop.experience.problems.measures import Measure
+from recloop.experience.problems.mix import INTERVENTIONS
+from recloop.experience.problems.rows import Rows
+from recloop.experience.problems.schema import Cause
+from recloop.experience.problems.words import name_of
+
+GONE = 0.05  # of the value before: below, it is the log that broke and not the people who changed
+NEW = 0.2  # part of the slates that something new must have to count as an intervention
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """Something that began on the day of a change: a release, a policy, a variant."""
+
+    dimension: str
+    value: str
+    before: str
+
+    @property
+    def sentence(self) -> str:
+        """The fact."""
+        return f"{self.dimension} {self.value} began"
+
+
+def interventions(coded: Coded, rows: Rows, at: int) -> tuple[Intervention, ...]:
+    """What began within a day of a change, in the slates of a slice."""
+    found = []
+    inside = np.flatnonzero(rows)
+    day = coded.day[inside]
+    for one in coded.dimensions:
+        if one.name not in INTERVENTIONS:
+            continue
+        codes, n = one.codes[inside], len(one.values)
+        after = np.bincount(codes[day >= at], minlength=n)
+        early = np.bincount(codes[day < at - 1], minlength=n)
+        late = np.bincount(codes[(day >= at + 1)], minlength=n)
+        for value in np.flatnonzero((early == 0) & (late > NEW * max(after.sum() / 2, 1))).tolist():
+            first = int(day[codes == value].min())
+            if abs(first - at) <= 1 and one.values[value] not in {OTHER, UNKNOWN}:
+                found.append(Intervention(one.name, one.values[value], one.values[int(early.argmax())]))
+    return tuple(found)
+
+
+def cause_of(
+    measure: Measure, where: dict[str, str], ratio: float, begun: tuple[Intervention, ...], treatment: str | None,
+    *, clicks_up: bool,
+) -> tuple[Cause, str]:  # fmt: skip
+    """The cause and the advice.
+
+    Args:
+        measure: whose change it is.
+        where: the slice.
+        ratio: value after over value before.
+        begun: what began that day.
+        treatment: the variant that is judged, where arms are compared.
+        clicks_up: whether people click more at the same time.
+    """
+    place = f" for {name_of(where)}" if where else ""
+    sends = measure.metric.id in {"slate_ctr", "purchases_per_slate"}
+    if sends and ratio < GONE:
+        return (
+            Cause(layer="logging", what="events no longer arrive", sentence="Next to nothing is left of it: people do not stop all at once, a client does."),
+            f"check what the client sends{place}; nothing else can be read there until it does",
+        )  # fmt: skip
+    undo = _undo(begun, treatment, place)
+    if measure.layer != "taste":
+        began = f" It began with {begun[0].dimension} {begun[0].value}." if begun else ""
+        return Cause(layer=measure.layer, what=measure.what, sentence=f"{measure.metric.title.capitalize()} changed first in the chain.{began}"), _advice(
+            measure, place, undo
+        )
+    if treatment and measure.metric.id in {"satisfaction", "survey", "sentiment"} and clicks_up:
+        return (
+            Cause(layer="content", what="click-bait", sentence=f"People click more under {treatment} and are less content with what they get."),
+            f"do not ship {treatment}; judge it by ratings and purchases, not by clicks",
+        )  # fmt: skip
+    if treatment:
+        what = f"{treatment} suits {name_of(where)} worse" if where else f"{treatment} is worse"
+        return Cause(layer="model", what=what, sentence=f"Users were assigned by chance, so {treatment} brought it about."), (
+            f"do not ship {treatment}{place}" + ("; keep the control there, or find what it lacks for them" if where else "")
+        )
+    if begun:
+        first = begun[0]
+        return Cause(layer="model", what=f"{first.dimension} {first.value}", sentence=f"{first.dimension} {first.value} began the same day."), undo
+    return Cause(layer="taste", what=measure.what, sentence="Nothing else that is logged changed there on that day."), (
+        f"look at slates{place} before and after side by side; ask what changed outside (season, prices, a campaign)"
+    )
+
+
+def _undo(begun: tuple[Intervention, ...], treatment: str | None, place: str) -> str:
+    if treatment:
+        return f"do not ship {treatment}{place}"
+    if begun:
+        return f"roll back {begun[0].dimension} {begun[0].value} to {begun[0].before}{place}"
+    return ""
+
+
+def _advice(measure: Measure, place: str, undo: str) -> str:
+    known = {
+        "latency": f"find what slows answers{place}: hosts, caches, index, network",
+        "fallback_rate": f"find why the first strategy fails{place}; the log names the fallback",
+        "empty_rate": f"give a fallback that always fills (popular){place}, then find why candidates are lacking",
+        "repeat_exposure": f"leave out what was shown lately{place}",
+        "owned_rate": f"leave out what users have already{place}",
+        "diversity": f"raise the weight of diversity{place}",
+        "exposure": "check the provider's feed, filters and rules",
+        "attack": "keep these events from training (quarantine) and rebuild what learned from them",
+    }
+    what = known.get(measure.metric.id, "")
+    return f"{undo}, or {what}" if undo and what else undo or what

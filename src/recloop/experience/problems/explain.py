@@ -1,0 +1,260 @@
+"""From a hit to a finding: effect, share, what was ruled out, what follows from what."""
+
+import math
+from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from recloop.experience.problems.causes import Intervention
+from recloop.experience.problems.clustered import Tested
+from recloop.experience.problems.coded import Coded, Floats
+from recloop.experience.problems.measures import MEASURES, Measure
+from recloop.experience.problems.mix import Mix, mix
+from recloop.experience.problems.rows import Rows, contrast_of
+from recloop.experience.problems.scan import Sums
+from recloop.experience.problems.schema import LAYERS, Change, Evidence, Place, Series
+from recloop.experience.problems.words import moved
+
+WIDE = 1.959964  # standard errors of a 95% interval
+FOLLOWS = 3.0  # standard errors by which a metric must be worse in a slice to be called a consequence there
+STEADY = 2.5  # below which it is called unchanged
+
+
+@dataclass(slots=True)
+class Fact:
+    """A finding in the making."""
+
+    measure: Measure
+    sums: Sums
+    where: dict[str, str]
+    rows: Rows
+    at: int
+    weights: Floats
+    z: float
+    log_p: float
+    effect: Change
+    overall: Change | None
+    share: float
+    explained: float
+    recovery: float
+    mix: Mix
+    rest: Change | None = None
+    interventions: tuple[Intervention, ...] = ()
+    rivals: tuple[Tested, ...] = ()
+    because: "Fact | None" = None
+    evidence: list[Evidence] = field(default_factory=list)
+
+    @property
+    def direction(self) -> str:
+        """The way in which the metric moved."""
+        return "down" if self.effect.after < self.effect.before else "up"
+
+
+class Levels(NamedTuple):
+    """Values before and after by the weights of a contrast, and what the sums of both sides are."""
+
+    before: float
+    after: float
+    level: float
+
+
+def levels(coded: Coded, sums: Sums, rows: Rows, weights: Floats) -> Levels:
+    """The values of the cells that count as before and as after, and the pooled level."""
+    at = np.flatnonzero(rows)
+    y, x = (np.bincount(coded.cell[at], one[at], coded.cells) for one in (sums.y, sums.x))
+    ratio = np.divide(y, x, out=np.zeros_like(y), where=x > 0)
+    level = float(y.sum() / x.sum()) if x.sum() else 0.0
+    values = []
+    for sign in (-1, 1):
+        w = np.where((sign * weights > 0) & (x > 0), np.abs(weights), 0.0)
+        values.append(float((w * ratio).sum() / w.sum()) if w.sum() else level)
+    return Levels(values[0], values[1], level if sums.relative and level > 0 else 1.0)
+
+
+def change(coded: Coded, sums: Sums, rows: Rows, weights: Floats, log_p: float | None = None) -> Change | None:
+    """The change of the rows alone, with its interval; None where they have nothing before or after."""
+    value, error = contrast_of(coded, sums, rows, None, weights)
+    if not error:
+        return None
+    found = levels(coded, sums, rows, weights)
+    # the season is taken from the difference, and what was before stays what it was
+    before, scale = found.before, found.level
+    base = abs(before) if before else abs(found.level)
+    move = value * scale
+    half = WIDE * error * scale
+    return Change(
+        before=before,
+        after=before + move,
+        relative=move / base,
+        low=(move - half) / base,
+        high=(move + half) / base,
+        p_value=None if log_p is None else math.exp(log_p),
+    )
+
+
+def fact(coded: Coded, measure: Measure, sums: Sums, one: Tested, rivals: tuple[Tested, ...]) -> Fact | None:
+    """What there is to say about a slice; None where it has nothing before or after."""
+    everything = Sums.of(coded, measure) if measure.metric.id in coded.sums else sums
+    effect = change(coded, sums, one.rows, one.weights, one.log_p)
+    if effect is None:
+        return None
+    everyone = np.ones(coded.user.size, bool)
+    overall = change(coded, everything, everyone, one.weights)
+    after = coded.cell >= one.at
+    share = float(everything.x[one.rows & after].sum() / max(everything.x[after].sum(), 1e-12))
+    moved_all = overall.after - overall.before if overall else 0.0
+    explained = share * (effect.after - effect.before) / moved_all if moved_all else 0.0
+    elsewhere = ~one.rows
+    return Fact(
+        measure=measure,
+        sums=everything,
+        where=one.where,
+        rows=one.rows,
+        at=one.at,
+        weights=one.weights,
+        z=one.z,
+        log_p=one.log_p,
+        effect=effect,
+        overall=overall,
+        share=share,
+        explained=1.0 if not one.where else min(max(explained, 0.0), 1.0),
+        recovery=-share * (effect.after - effect.before),
+        mix=mix(coded, everything, one.rows, one.at, one.where),
+        rest=change(coded, everything, elsewhere, one.weights) if one.where else None,
+        rivals=rivals,
+    )
+
+
+def consequences(coded: Coded, facts: list[Fact], *, days: bool) -> None:
+    """Say which finding follows from which: the same slice (or most of it) and the same day, the earlier layer first."""
+    ordered = sorted(facts, key=lambda one: (_rank(one), -one.z))
+    for k, later in enumerate(ordered):
+        for earlier in ordered[:k]:
+            if earlier.because is None and earlier.measure is not later.measure and _together(coded, earlier, later, days=days):
+                later.because = earlier
+                break
+
+
+def followers(coded: Coded, one: Fact, others: Mapping[str, Measure], known: Sequence[Fact]) -> list[Fact]:
+    """The metrics that became worse in the slice of a finding at its day: one test each, for the place is known."""
+    found = []
+    told = {other.measure.metric.id for other in known if other is one or other.because is one}
+    for name, measure in others.items():
+        if name in told:
+            continue
+        sums = Sums.of(coded, measure)
+        value, error = contrast_of(coded, sums, one.rows, None, one.weights)
+        if error and sums.worse * value / error >= FOLLOWS and _rank_of(measure) >= _rank(one):
+            effect = change(coded, sums, one.rows, one.weights)
+            if effect is None:
+                continue
+            overall = change(coded, sums, np.ones(coded.user.size, bool), one.weights)
+            found.append(
+                Fact(
+                    measure, sums, one.where, one.rows, one.at, one.weights, sums.worse * value / error, 0.0, effect,
+                    overall, one.share, one.explained, -one.share * (effect.after - effect.before), one.mix, because=one,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _rank_of(measure: Measure) -> int:
+    order = list(MEASURES)
+    return LAYERS.index(measure.layer) * 100 + (order.index(measure.metric.id) if measure.metric.id in MEASURES else 0)
+
+
+def _rank(one: Fact) -> int:
+    return _rank_of(one.measure)
+
+
+def _together(coded: Coded, one: Fact, other: Fact, *, days: bool) -> bool:
+    if days and abs(one.at - other.at) > 1:
+        return False
+    after = coded.cell >= max(one.at, other.at)
+    both = float((one.rows & other.rows & after).sum())
+    least = min(float((rows & after).sum()) for rows in (one.rows, other.rows))
+    return least > 0 and both / least >= 0.8
+
+
+def gather(coded: Coded, one: Fact, measures: Mapping[str, Measure], date: str) -> None:
+    """What speaks for a finding and what was ruled out."""
+    said = one.evidence
+    if one.rest is not None and one.rest.low is not None and one.rest.high is not None:
+        flat = one.rest.low <= 0 <= one.rest.high or abs(one.rest.relative) < 0.2 * abs(one.effect.relative)
+        said.append(
+            Evidence(
+                topic="rest",
+                supports=flat,
+                sentence=f"Elsewhere {moved(one.rest)}{', within chance' if one.rest.low <= 0 <= one.rest.high else ''}.",
+            )
+        )
+    told = f"Traffic mix explains {max(one.mix.share, 0.0):.0%}"
+    told += f" ({one.mix.dimension} {one.mix.moved} went from {one.mix.before:.1%} to {one.mix.after:.1%})." if one.mix.share > 0.05 else "."
+    said.append(Evidence(topic="traffic mix", supports=one.mix.share > 0.3, sentence=told))
+    for name, measure in measures.items():
+        if measure.outcome or name == one.measure.metric.id or measure is one.measure:
+            continue
+        sums = Sums.of(coded, measure)
+        value, error = contrast_of(coded, sums, one.rows, None, one.weights)
+        if not error:
+            continue
+        worse = sums.worse * value / error > STEADY
+        found = change(coded, sums, one.rows, one.weights)
+        if found is not None:
+            word = "became worse there" if worse else "did not become worse"
+            said.append(
+                Evidence(
+                    topic=measure.metric.title,
+                    supports=worse,
+                    sentence=f"{measure.metric.title.capitalize()} {word}: {measure.metric.say(found.before)} → "
+                    f"{measure.metric.say(found.after)}.",
+                )
+            )
+    for change_ in one.interventions:
+        said.append(Evidence(topic=change_.dimension, supports=True, sentence=f"{change_.sentence} ({date})."))
+
+
+def places(coded: Coded, one: Fact) -> tuple[Place, ...]:
+    """Rival descriptions of where it sits, ranked by explained share, then few values, then surprise.
+
+    Source: R. Bhagwan and others, "Adtributor: revenue debugging in advertising systems", NSDI 2014, sections 4.2, 4.3.
+    """
+    after = coded.cell >= one.at
+    sums = one.sums
+    total = [(float(sums.y[s].sum()), float(sums.x[s].sum())) for s in (~after, after)]
+    whole = total[1][0] / max(total[1][1], 1e-12) - total[0][0] / max(total[0][1], 1e-12)
+    found = []
+    for where, rows in ((one.where, one.rows), *((rival.where, rival.rows) for rival in one.rivals)):
+        part = [(float(sums.y[rows & s].sum()), float(sums.x[rows & s].sum())) for s in (~after, after)]
+        rate = [y / max(x, 1e-12) for y, x in part]
+        explained = part[1][1] / max(total[1][1], 1e-12) * (rate[1] - rate[0]) / whole if whole else 0.0
+        p, q = (one_[0] / max(all_[0], 1e-12) for one_, all_ in zip(part, total, strict=True))
+        found.append(Place(slice=where, explained_share=min(max(explained, 0.0), 1.0), surprise=surprise(p, q)))
+    first, *rest = found
+    return (first, *sorted(rest, key=lambda place: (-round(place.explained_share, 1), len(place.slice), -place.surprise)))
+
+
+def surprise(p: float, q: float) -> float:
+    """Jensen-Shannon divergence of one part, in nats.
+
+    >>> round(surprise(0.5, 0.1), 3), surprise(0.2, 0.2)
+    (0.105, 0.0)
+    """
+    terms = [0.5 * v * math.log(2 * v / (p + q)) for v in (p, q) if v > 0]
+    return sum(terms)
+
+
+def series(coded: Coded, one: Fact) -> Series:
+    """The metric by day inside and outside, each relative to its level before the change."""
+    lines = []
+    for rows in (one.rows, ~one.rows):
+        at = np.flatnonzero(rows)
+        y, x = (np.bincount(coded.day[at], column[at], int(coded.day.max()) + 1) for column in (one.sums.y, one.sums.x))
+        before = np.arange(y.size) < one.at if coded.cells > 2 else np.ones(y.size, bool)
+        base = y[before].sum() / max(x[before].sum(), 1e-12) or 1.0
+        lines.append(tuple(float(a / b / base) if b > 0 else None for a, b in zip(y, x, strict=True)))
+    days = tuple(coded.date(k) for k in range(len(lines[0])))
+    return Series(days=days, inside=lines[0], outside=lines[1] if one.where else ())
+

@@ -1,0 +1,166 @@
+"""Every slice against its complement, by sums alone: what is worth a closer look, and where the change lies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recloop.experience.problems.coded import Coded, Floats
+from recloop.experience.problems.contrast import Contrast, Fit
+from recloop.experience.problems.cube import Cuboid
+from recloop.experience.problems.measures import Measure
+
+OVERDISPERSION = 10.0  # days of a variance of one, to which that of the rest is shrunk
+
+
+class Side(NamedTuple):
+    """Sums of a metric over cells, and what follows from them; S rows, T cells.
+
+    Attributes:
+        y, x: (S, T) numerator and denominator.
+        level: (S,) pooled ratio that the values are relative to; 1 where the metric may be negative.
+        spread: (S,) variance of the ratio per unit of the denominator, slates taken as independent: a floor, no more.
+    """
+
+    y: Floats
+    x: Floats
+    level: Floats
+    spread: Floats
+
+    @property
+    def ratio(self) -> Floats:
+        """(S, T) the metric by cell, 0 where there is none."""
+        return np.divide(self.y, self.x, out=np.zeros_like(self.y), where=self.x > 0)
+
+    @property
+    def variance(self) -> Floats:
+        """(S, T) of ``ratio / level``, infinite where there is none."""
+        scale = (self.spread / self.level**2)[:, None]
+        return np.divide(scale, self.x, out=np.full_like(self.x, np.inf), where=self.x > 0)
+
+
+def side(y: Floats, x: Floats, squares: tuple[Floats, Floats, Floats], *, relative: bool) -> Side:
+    """A side from its sums; ``squares`` are those of y y, x y and x x."""
+    total_y, total_x = y.sum(axis=1), x.sum(axis=1)
+    ratio = np.divide(total_y, total_x, out=np.zeros_like(total_y), where=total_x > 0)
+    yy, xy, xx = squares
+    rest = np.maximum(yy - 2 * ratio * xy + ratio**2 * xx, 0.0)
+    spread = np.divide(rest, total_x, out=np.zeros_like(rest), where=total_x > 0)
+    level = np.where(ratio > 0, ratio, 1.0) if relative else np.ones_like(ratio)
+    return Side(y, x, level, np.maximum(spread, 1e-12))
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The slices of one cuboid for one metric.
+
+    Attributes:
+        inside, outside: slice and complement.
+        fit: of inside minus outside, each relative to its level.
+        own: (S,) the contrast inside alone.
+        z: (S,) how many standard errors for the worse, slates taken as independent; -inf where it is too small.
+        tested: how many were large enough.
+    """
+
+    cuboid: Cuboid
+    inside: Side
+    outside: Side
+    fit: Fit
+    own: Floats
+    z: Floats
+    tested: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A metric's columns with the rows that are left out set to zero."""
+
+    measure: Measure
+    y: Floats
+    x: Floats
+    relative: bool
+
+    @classmethod
+    def of(cls, coded: Coded, measure: Measure, without: NDArray[np.bool_] | None = None) -> "Sums":
+        """The columns of a metric, without some rows."""
+        y, x = coded.sums[measure.metric.id]
+        relative = not bool((y < 0).any())
+        if without is not None:
+            y, x = np.where(without, 0.0, y), np.where(without, 0.0, x)
+        return cls(measure, y, x, relative)
+
+    @property
+    def worse(self) -> int:
+        """The sign of a change for the worse."""
+        return 1 if self.measure.bad == "up" else -1
+
+    @property
+    def counts(self) -> bool:
+        """Whether the numerator counts events; else the denominator does."""
+        return self.measure.metric.form == "percent" or self.measure.metric.unit == "per slate"
+
+
+def scan(
+    coded: Coded, sums: Sums, cuboids: Sequence[Cuboid], contrast: Contrast, *, events: int
+) -> tuple[Side, list[Scanned]]:
+    """The whole, and every slice against its complement.
+
+    Args:
+        coded: the rows.
+        sums: a metric.
+        cuboids: the slices.
+        contrast: what is held against what.
+        events: expected events that a slice needs on either side.
+    """
+    columns = (sums.y, sums.x)
+    ones = [bool(((one == 0) | (one == 1)).all()) for one in columns]
+    # a one squared is itself, and nothing is counted where nothing was shown: then the sums are there already
+    squared = (
+        sums.y if ones[0] else sums.y * sums.y,
+        sums.y if ones[1] else sums.x * sums.y,
+        sums.x if ones[1] else sums.x * sums.x,
+    )
+    nowhere = np.zeros(coded.user.size, np.int32)
+    all_y, all_x = (np.bincount(coded.cell, one, coded.cells)[None] for one in columns)
+    all_squares = tuple(one.sum()[None] for one in squared)
+    whole = side(all_y, all_x, all_squares, relative=sums.relative)  # type: ignore[arg-type]
+    found = []
+    for cuboid in cuboids:
+        y, x = (cuboid.sums(one, coded.cell, coded.cells) for one in columns)
+        ready = {id(sums.y): y, id(sums.x): x}
+        squares = tuple(
+            ready[id(one)].sum(axis=1) if id(one) in ready else cuboid.sums(one, nowhere, 1)[:, 0] for one in squared
+        )
+        inside = side(y, x, squares, relative=sums.relative)  # type: ignore[arg-type]
+        rest = tuple(total - one for total, one in zip(all_squares, squares, strict=True))
+        outside = side(all_y - y, all_x - x, rest, relative=sums.relative)  # type: ignore[arg-type]
+        found.append(_scanned(cuboid, inside, outside, sums, contrast, events))
+    return whole, found
+
+
+def _scanned(
+    cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: Contrast, events: int
+) -> Scanned:
+    precision = 1.0 / (inside.variance + outside.variance)
+    apart = inside.ratio / inside.level[:, None] - outside.ratio / outside.level[:, None]
+    fit = contrast.fit(np.where(precision > 0, apart, 0.0), precision, sums.worse)
+    own = (fit.weights * inside.ratio).sum(axis=1) / inside.level
+    enough = np.ones(len(own), bool)
+    for one in (inside, outside):
+        after = np.arange(one.x.shape[1]) >= fit.at[:, None]
+        seen = (one.x * after).sum(axis=1), (one.x * ~after).sum(axis=1)
+        rate = one.y.sum(axis=1) / np.maximum(one.x.sum(axis=1), 1e-12) if sums.counts else 1.0
+        enough &= (seen[0] * rate >= events) & (seen[1] * rate >= events)
+    z = np.where(enough & (fit.precision > 0), sums.worse * fit.value * np.sqrt(fit.precision), -np.inf)
+    return Scanned(cuboid, inside, outside, fit, own, z, int(enough.sum()))
+
+
+def overdispersion(rest: float, free: int) -> float:
+    """How much more the days move than slates taken as independent allow; never below 1.
+
+    >>> overdispersion(60.0, 20), overdispersion(10.0, 20)
+    (2.333..., 1.0)
+    """
+    return max(1.0, (rest + OVERDISPERSION) / (free + OVERDISPERSION)) if free else 1.0
