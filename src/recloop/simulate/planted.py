@@ -134,6 +134,7 @@ def _draft(rng: np.random.Generator, slates: int, days: int) -> _Draft:
     n = rng.poisson(slates * activity / activity.sum())
     user = np.repeat(np.arange(people), n)
     time = START + rng.integers(0, days, user.size) * DAY + rng.uniform(6, 24, user.size) / 24 * DAY * 0.99
+
     def of(values: Mapping[str, float]) -> NDArray[np.str_]:
         shares = np.array(list(values.values()))
         return rng.choice(np.array(list(values)), people, p=shares / shares.sum())

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recloop.experience.problems.coded import OTHER, UNKNOWN, Coded
+from recloop.experience.problems.coded import INTERVENTIONS, OTHER, UNKNOWN, Coded
 from recloop.experience.problems.measures import Measure
-from recloop.experience.problems.mix import INTERVENTIONS
 from recloop.experience.problems.rows import Rows
 from recloop.experience.problems.schema import Cause
 from recloop.experience.problems.words import name_of
@@ -62,7 +61,7 @@ def cause_of(
         treatment: the variant that is judged, where arms are compared.
         clicks_up: whether people click more at the same time.
     """
-    place = f" for {name_of(where)}" if where else ""
+    place = f" for {name_of(where)}" if where and measure.metric.id != "exposure" else ""
     sends = measure.metric.id in {"slate_ctr", "purchases_per_slate"}
     if sends and ratio < GONE:
         return (
@@ -72,9 +71,11 @@ def cause_of(
     undo = _undo(begun, treatment, place)
     if measure.layer != "taste":
         began = f" It began with {begun[0].dimension} {begun[0].value}." if begun else ""
-        return Cause(layer=measure.layer, what=measure.what, sentence=f"{measure.metric.title.capitalize()} changed first in the chain.{began}"), _advice(
-            measure, place, undo
-        )
+        return Cause(
+            layer=measure.layer,
+            what=measure.what,
+            sentence=f"{measure.metric.title.capitalize()} changed first in the chain.{began}",
+        ), _advice(measure, where, place, undo)
     if treatment and measure.metric.id in {"satisfaction", "survey", "sentiment"} and clicks_up:
         return (
             Cause(layer="content", what="click-bait", sentence=f"People click more under {treatment} and are less content with what they get."),
@@ -82,12 +83,19 @@ def cause_of(
         )  # fmt: skip
     if treatment:
         what = f"{treatment} suits {name_of(where)} worse" if where else f"{treatment} is worse"
-        return Cause(layer="model", what=what, sentence=f"Users were assigned by chance, so {treatment} brought it about."), (
-            f"do not ship {treatment}{place}" + ("; keep the control there, or find what it lacks for them" if where else "")
+        return Cause(
+            layer="model", what=what, sentence=f"Users were assigned by chance, so {treatment} brought it about."
+        ), (
+            f"do not ship {treatment}{place}"
+            + ("; keep the control there, or find what it lacks for them" if where else "")
         )
     if begun:
         first = begun[0]
-        return Cause(layer="model", what=f"{first.dimension} {first.value}", sentence=f"{first.dimension} {first.value} began the same day."), undo
+        return Cause(
+            layer="model",
+            what=f"{first.dimension} {first.value}",
+            sentence=f"{first.dimension} {first.value} began the same day.",
+        ), undo
     return Cause(layer="taste", what=measure.what, sentence="Nothing else that is logged changed there on that day."), (
         f"look at slates{place} before and after side by side; ask what changed outside (season, prices, a campaign)"
     )
@@ -101,7 +109,7 @@ def _undo(begun: tuple[Intervention, ...], treatment: str | None, place: str) ->
     return ""
 
 
-def _advice(measure: Measure, place: str, undo: str) -> str:
+def _advice(measure: Measure, where: dict[str, str], place: str, undo: str) -> str:
     known = {
         "latency": f"find what slows answers{place}: hosts, caches, index, network",
         "fallback_rate": f"find why the first strategy fails{place}; the log names the fallback",
@@ -109,7 +117,7 @@ def _advice(measure: Measure, place: str, undo: str) -> str:
         "repeat_exposure": f"leave out what was shown lately{place}",
         "owned_rate": f"leave out what users have already{place}",
         "diversity": f"raise the weight of diversity{place}",
-        "exposure": "check the provider's feed, filters and rules",
+        "exposure": f"check feed, filters and rules of {name_of(where)}",
         "attack": "keep these events from training (quarantine) and rebuild what learned from them",
     }
     what = known.get(measure.metric.id, "")

@@ -121,7 +121,9 @@ def _tested(
     if outside is None and fit.free and floor > variance:
         freedom = min(freedom, fit.free)
     z = _normal(t, freedom) if effective >= users else -np.inf
-    own_floor = float((fit.weights[place] ** 2 * np.where(np.isfinite(inside.variance[0]), inside.variance[0], 0)).sum())
+    own_floor = float(
+        (fit.weights[place] ** 2 * np.where(np.isfinite(inside.variance[0]), inside.variance[0], 0)).sum()
+    )
     return Tested(
         where=where,
         rows=rows,

@@ -15,7 +15,11 @@ from recloop.experience.problems.settings import Settings
 DAY = 86_400.0
 UNKNOWN = "(unknown)"
 OTHER = "(other values)"
-RESERVED = frozenset({"user", "variant", "decision", "id", "items", "fallback", "session", "time", "first", "last", "arm"})
+RESERVED = frozenset(
+    {"user", "variant", "decision", "id", "items", "fallback", "session", "time", "first", "last", "arm"}
+)
+INTERVENTIONS = frozenset({"release", "policy", "variant", "model"})
+"""Dimensions that change because somebody changed them: what they explain is a cause, and no traffic."""
 TEXT = (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
 
 Floats = NDArray[np.float64]
@@ -137,7 +141,9 @@ def code(slates: pl.DataFrame, settings: Settings, measures: Mapping[str, Measur
         y, x = (slates[column].cast(pl.Float64).to_numpy() for column in one.metric.columns)
         known = np.isfinite(y) & np.isfinite(x)
         if not known.all():
-            notes.append(f"{one.metric.title}: not measured for {1 - known.mean():.1%} of the slates, which are left out.")
+            notes.append(
+                f"{one.metric.title}: not measured for {1 - known.mean():.1%} of the slates, which are left out."
+            )
         sums[name] = (np.where(known, y, 0.0), np.where(known, x, 0.0))
     return Coded(
         user=user.astype(np.int32),
@@ -170,7 +176,9 @@ def _dimension(column: pl.Series, name: str, most: int, notes: list[str]) -> Dim
     counts = text.alias("value").value_counts(sort=True)
     values = counts.sort(["count", "value"], descending=[True, False])["value"].to_list()
     if lacking := int((text == UNKNOWN).sum()):
-        notes.append(f"{name}: unknown for {lacking / max(len(text), 1):.1%} of the slates; they are the value {UNKNOWN}.")
+        notes.append(
+            f"{name}: unknown for {lacking / max(len(text), 1):.1%} of the slates; they are the value {UNKNOWN}."
+        )
     kept = values[:most]
     if len(values) > most:
         notes.append(f"{name}: {len(values):,} values; all but the {most} most frequent are put together.")

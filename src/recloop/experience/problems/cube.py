@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.experience.problems.coded import OTHER, Coded, Dimension, Floats
+from recloop.experience.problems.coded import INTERVENTIONS, OTHER, Coded, Dimension, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Cuboid:
 def cuboids(coded: Coded, depth: int, share: float, least: int) -> list[Cuboid]:
     """Every combination of up to ``depth`` dimensions, with the slices that hold ``share`` of the rows.
 
-    A slice that holds the same rows as one of fewer dimensions is left out: it says the same in more words.
+    A slice that holds the same rows as one of fewer dimensions is left out: it says the same in more words. Dimensions
+    in ``INTERVENTIONS`` are combined with one other at most.
 
     Args:
         coded: the rows.
@@ -47,6 +48,9 @@ def cuboids(coded: Coded, depth: int, share: float, least: int) -> list[Cuboid]:
     sizes: dict[frozenset[tuple[str, str]], int] = {frozenset(): coded.user.size}
     for n in range(1, depth + 1):
         for dims in combinations(coded.dimensions, n):
+            acts = sum(one.name in INTERVENTIONS for one in dims)
+            if acts > 1 or (acts and n > 2):  # what somebody changed is a cause; it needs no fine slices
+                continue
             flat = np.zeros(coded.user.size, np.int64)
             for one in dims:
                 flat = flat * len(one.values) + one.codes

@@ -19,6 +19,8 @@ from recloop.experience.problems.words import moved
 
 WIDE = 1.959964  # standard errors of a 95% interval
 FOLLOWS = 3.0  # standard errors by which a metric must be worse in a slice to be called a consequence there
+MOST = 0.5  # part of the slates of a finding that its cause must hold
+FITS = 0.5  # part of the squared standardised change that another day must keep
 STEADY = 2.5  # below which it is called unchanged
 
 
@@ -33,7 +35,6 @@ class Fact:
     at: int
     weights: Floats
     z: float
-    log_p: float
     effect: Change
     overall: Change | None
     share: float
@@ -94,36 +95,51 @@ def change(coded: Coded, sums: Sums, rows: Rows, weights: Floats, log_p: float |
     )
 
 
-def fact(coded: Coded, measure: Measure, sums: Sums, one: Tested, rivals: tuple[Tested, ...]) -> Fact | None:
+class Spot(NamedTuple):
+    """Where and when to look: a slice, its rows, first cell after, weights of the cells, z and log p of the test."""
+
+    where: dict[str, str]
+    rows: Rows
+    at: int
+    weights: Floats
+    z: float
+    log_p: float | None = None
+
+
+def fact(
+    coded: Coded,
+    measure: Measure,
+    sums: Sums,
+    spot: Spot,
+    rivals: tuple[Tested, ...] = (),
+    because: Fact | None = None,
+) -> Fact | None:
     """What there is to say about a slice; None where it has nothing before or after."""
-    everything = Sums.of(coded, measure) if measure.metric.id in coded.sums else sums
-    effect = change(coded, sums, one.rows, one.weights, one.log_p)
+    effect = change(coded, sums, spot.rows, spot.weights, spot.log_p)
     if effect is None:
         return None
-    everyone = np.ones(coded.user.size, bool)
-    overall = change(coded, everything, everyone, one.weights)
-    after = coded.cell >= one.at
-    share = float(everything.x[one.rows & after].sum() / max(everything.x[after].sum(), 1e-12))
+    overall = change(coded, sums, np.ones(coded.user.size, bool), spot.weights)
+    after = coded.cell >= spot.at
+    share = float(sums.x[spot.rows & after].sum() / max(sums.x[after].sum(), 1e-12))
     moved_all = overall.after - overall.before if overall else 0.0
     explained = share * (effect.after - effect.before) / moved_all if moved_all else 0.0
-    elsewhere = ~one.rows
     return Fact(
         measure=measure,
-        sums=everything,
-        where=one.where,
-        rows=one.rows,
-        at=one.at,
-        weights=one.weights,
-        z=one.z,
-        log_p=one.log_p,
+        sums=sums,
+        where=spot.where,
+        rows=spot.rows,
+        at=spot.at,
+        weights=spot.weights,
+        z=spot.z,
         effect=effect,
         overall=overall,
         share=share,
-        explained=1.0 if not one.where else min(max(explained, 0.0), 1.0),
+        explained=1.0 if not spot.where else min(max(explained, 0.0), 1.0),
         recovery=-share * (effect.after - effect.before),
-        mix=mix(coded, everything, one.rows, one.at, one.where),
-        rest=change(coded, everything, elsewhere, one.weights) if one.where else None,
+        mix=mix(coded, sums, spot.rows, spot.at, spot.where),
+        rest=change(coded, sums, ~spot.rows, spot.weights) if spot.where else None,
         rivals=rivals,
+        because=because,
     )
 
 
@@ -132,7 +148,11 @@ def consequences(coded: Coded, facts: list[Fact], *, days: bool) -> None:
     ordered = sorted(facts, key=lambda one: (_rank(one), -one.z))
     for k, later in enumerate(ordered):
         for earlier in ordered[:k]:
-            if earlier.because is None and earlier.measure is not later.measure and _together(coded, earlier, later, days=days):
+            if (
+                earlier.because is None
+                and earlier.measure is not later.measure
+                and _together(coded, earlier, later, days=days)
+            ):
                 later.because = earlier
                 break
 
@@ -147,17 +167,9 @@ def followers(coded: Coded, one: Fact, others: Mapping[str, Measure], known: Seq
         sums = Sums.of(coded, measure)
         value, error = contrast_of(coded, sums, one.rows, None, one.weights)
         if error and sums.worse * value / error >= FOLLOWS and _rank_of(measure) >= _rank(one):
-            effect = change(coded, sums, one.rows, one.weights)
-            if effect is None:
-                continue
-            overall = change(coded, sums, np.ones(coded.user.size, bool), one.weights)
-            found.append(
-                Fact(
-                    measure, sums, one.where, one.rows, one.at, one.weights, sums.worse * value / error, 0.0, effect,
-                    overall, one.share, one.explained, -one.share * (effect.after - effect.before), one.mix, because=one,
-                )
-            )  # fmt: skip
-    return found
+            spot = Spot(one.where, one.rows, one.at, one.weights, sums.worse * value / error)
+            found.append(fact(coded, measure, sums, spot, because=one))
+    return [one for one in found if one is not None]
 
 
 def _rank_of(measure: Measure) -> int:
@@ -170,12 +182,17 @@ def _rank(one: Fact) -> int:
 
 
 def _together(coded: Coded, one: Fact, other: Fact, *, days: bool) -> bool:
-    if days and abs(one.at - other.at) > 1:
+    if days and abs(one.at - other.at) > 1 and not _day_fits(coded, one, other):
         return False
     after = coded.cell >= max(one.at, other.at)
     both = float((one.rows & other.rows & after).sum())
-    least = min(float((rows & after).sum()) for rows in (one.rows, other.rows))
-    return least > 0 and both / least >= 0.8
+    return both >= MOST * float((other.rows & after).sum()) > 0
+
+
+def _day_fits(coded: Coded, one: Fact, other: Fact) -> bool:
+    """Whether the day of one finding would do for the other as well: a day is known no better than its data allow."""
+    value, error = contrast_of(coded, other.sums, other.rows, ~other.rows if other.where else None, one.weights)
+    return error > 0 and other.sums.worse * value / error > 0 and (value / error) ** 2 >= FITS * other.z**2
 
 
 def gather(coded: Coded, one: Fact, measures: Mapping[str, Measure], date: str) -> None:
@@ -191,7 +208,11 @@ def gather(coded: Coded, one: Fact, measures: Mapping[str, Measure], date: str) 
             )
         )
     told = f"Traffic mix explains {max(one.mix.share, 0.0):.0%}"
-    told += f" ({one.mix.dimension} {one.mix.moved} went from {one.mix.before:.1%} to {one.mix.after:.1%})." if one.mix.share > 0.05 else "."
+    told += (
+        f" ({one.mix.dimension} {one.mix.moved} went from {one.mix.before:.1%} to {one.mix.after:.1%})."
+        if one.mix.share > 0.05
+        else "."
+    )
     said.append(Evidence(topic="traffic mix", supports=one.mix.share > 0.3, sentence=told))
     for name, measure in measures.items():
         if measure.outcome or name == one.measure.metric.id or measure is one.measure:
@@ -233,7 +254,10 @@ def places(coded: Coded, one: Fact) -> tuple[Place, ...]:
         p, q = (one_[0] / max(all_[0], 1e-12) for one_, all_ in zip(part, total, strict=True))
         found.append(Place(slice=where, explained_share=min(max(explained, 0.0), 1.0), surprise=surprise(p, q)))
     first, *rest = found
-    return (first, *sorted(rest, key=lambda place: (-round(place.explained_share, 1), len(place.slice), -place.surprise)))
+    return (
+        first,
+        *sorted(rest, key=lambda place: (-round(place.explained_share, 1), len(place.slice), -place.surprise)),
+    )
 
 
 def surprise(p: float, q: float) -> float:
@@ -257,4 +281,3 @@ def series(coded: Coded, one: Fact) -> Series:
         lines.append(tuple(float(a / b / base) if b > 0 else None for a, b in zip(y, x, strict=True)))
     days = tuple(coded.date(k) for k in range(len(lines[0])))
     return Series(days=days, inside=lines[0], outside=lines[1] if one.where else ())
-

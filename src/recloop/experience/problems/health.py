@@ -7,8 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from recloop.errors import MissingError, nearest
-from recloop.experience.problems.coded import DAY, RESERVED, TEXT
-from recloop.experience.problems.mix import INTERVENTIONS
+from recloop.experience.problems.coded import DAY, INTERVENTIONS, RESERVED, TEXT
 from recloop.experience.problems.schema import HealthCheck, Light
 from recloop.experience.problems.settings import Settings
 from recloop.experiments.words import number_of, probability
@@ -104,7 +103,9 @@ def _clock(slates: pl.DataFrame, now: float | None) -> tuple[HealthCheck, pl.Dat
 def _joins(joins: Joins) -> HealthCheck:
     share = joins.joined / joins.named if joins.named else math.nan
     if not joins.named:
-        return HealthCheck(name="joins", light="green", sentence="No event names a decision; all are joined by user and item.")
+        return HealthCheck(
+            name="joins", light="green", sentence="No event names a decision; all are joined by user and item."
+        )
     light: Light = "red" if share < JOINED[1] else "yellow" if share < JOINED[0] else "green"
     return HealthCheck(
         name="joins",
@@ -154,7 +155,9 @@ def _split(slates: pl.DataFrame, settings: Settings, arms: list[str]) -> list[He
     broken = sorted((p, part) for p, part in zip(adjusted.tolist(), parts, strict=True) if p < SPLIT)
     if not broken:
         checks.append(
-            HealthCheck(name="split of slices", light="green", sentence=f"Traffic was split alike in all {len(parts):,} slices.")
+            HealthCheck(
+                name="split of slices", light="green", sentence=f"Traffic was split alike in all {len(parts):,} slices."
+            )
         )
         return checks
     p, (name, value, inside, planned, _) = broken[0]
@@ -183,6 +186,8 @@ def _p(inside: dict[str, int], planned: dict[str, float], *, planned_by_hand: bo
     if total == 0 or min(rows) * min(columns) / total < 5:
         return math.nan
     statistic = sum(
-        (table[i][j] - rows[i] * columns[j] / total) ** 2 / (rows[i] * columns[j] / total) for i in (0, 1) for j in (0, 1)
+        (table[i][j] - rows[i] * columns[j] / total) ** 2 / (rows[i] * columns[j] / total)
+        for i in (0, 1)
+        for j in (0, 1)
     )
     return float(chdtrc(1, statistic))

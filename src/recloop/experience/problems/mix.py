@@ -4,12 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recloop.experience.problems.coded import Coded
+from recloop.experience.problems.coded import INTERVENTIONS, Coded
 from recloop.experience.problems.rows import Rows
 from recloop.experience.problems.scan import Sums
-
-INTERVENTIONS = frozenset({"release", "policy", "variant", "model"})
-"""Dimensions that change because somebody changed them: what they explain is a cause, and no traffic."""
 
 
 class Mix(NamedTuple):

@@ -9,9 +9,7 @@ from recloop.experience.problems.scan import Sums
 Rows = NDArray[np.bool_]
 
 
-def contrast_of(
-    coded: Coded, sums: Sums, inside: Rows, outside: Rows | None, weights: Floats
-) -> tuple[float, float]:
+def contrast_of(coded: Coded, sums: Sums, inside: Rows, outside: Rows | None, weights: Floats) -> tuple[float, float]:
     """The contrast of the rows inside, minus that outside where it is given, each relative to its level.
 
     Args:

@@ -61,7 +61,9 @@ def keywords(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
     z = (odds[0] - odds[1]) / np.sqrt(1 / (a + prior) + 1 / (b + prior))
     ranked = counts.with_columns(z=z).filter(pl.col("z") >= TELLING, pl.col("users") >= FEWEST)
     # of two terms as telling, the longer says more
-    ranked = ranked.with_columns(n=pl.col("term").str.len_chars()).sort(["z", "n", "term"], descending=[True, True, False])
+    ranked = ranked.with_columns(n=pl.col("term").str.len_chars()).sort(
+        ["z", "n", "term"], descending=[True, True, False]
+    )
     themes: list[str] = []
     for term in ranked["term"]:
         if not any(set(term.split()) & set(one.split()) for one in themes):
@@ -82,7 +84,9 @@ def keywords(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
 
 
 def _terms(read: pl.DataFrame) -> pl.DataFrame:
-    words = read.with_columns(word=pl.col("text").str.to_lowercase().str.extract_all(TERM)).select("id", "user", "own", "word")
+    words = read.with_columns(word=pl.col("text").str.to_lowercase().str.extract_all(TERM)).select(
+        "id", "user", "own", "word"
+    )
     single = words.explode("word").drop_nulls("word")
     pairs = single.with_columns(next=pl.col("word").shift(-1).over("id", "own")).drop_nulls("next")
     both = [

@@ -140,9 +140,7 @@ def scan(
     return whole, found
 
 
-def _scanned(
-    cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: Contrast, events: int
-) -> Scanned:
+def _scanned(cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: Contrast, events: int) -> Scanned:
     precision = 1.0 / (inside.variance + outside.variance)
     apart = inside.ratio / inside.level[:, None] - outside.ratio / outside.level[:, None]
     fit = contrast.fit(np.where(precision > 0, apart, 0.0), precision, sums.worse)

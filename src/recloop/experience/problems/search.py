@@ -18,7 +18,9 @@ from recloop.experience.problems.settings import Settings
 CLOSER = np.log(1e-3)  # log p, slates taken as independent, from which a slice is looked at closely
 CLOSEST = 300  # slices of a metric that are
 PEELS = 6  # problems of one metric
-OWN = 2.0  # standard errors by which a slice must itself have moved for the worse
+STAYED, APART = 1.5, 3.0  # standard errors within which a part stayed as it was; from which two differ
+NEARLY = 0.5  # part of the squared z of the best that another description needs
+OWN = 3.0  # standard errors by which a slice must itself have moved for the worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Search:
             good = [one for one in tested[1:] if self._counts(one, sums.worse, cuts)]
             if not good:
                 break
-            best = self._general(sums, max(good, key=lambda one: one.z**2 - 2 * len(one.where)), good)
+            best = self._fitting(sums, good)
             rivals = tuple(one for one in sorted(good, key=lambda one: -one.z) if one.where != best.where)[:3]
             found.append(Hit(measure, sums, best, rivals))
             without = best.rows if without is None else without | best.rows
@@ -157,17 +159,31 @@ class Search:
             found.append(Hit(measure, Sums.of(coded, measure, without), tested[0], ()))
         return found
 
-    def _general(self, sums: Sums, best: Tested, good: Sequence[Tested]) -> Tested:
-        """The widest slice of which all parts moved alike: fewer words that explain as much."""
-        while len(best.where) > 1:
-            wider = None
-            for parent in good:
-                if len(parent.where) == len(best.where) - 1 and parent.where.items() <= best.where.items():
-                    rest: Rows = parent.rows & ~best.rows
-                    value, error = contrast_of(self._coded, sums, rest, ~parent.rows, best.weights)
-                    if error > 0 and abs(value - best.value) < abs(value):
-                        wider = parent if wider is None or parent.z > wider.z else wider
-            if wider is None:
-                return best
+    def _fitting(self, sums: Sums, good: Sequence[Tested]) -> Tested:
+        """The slice whose parts all moved alike, and beyond which nothing moved.
+
+        The slice that is most certain comes first. It is widened while what a wider one has besides moved like it, and
+        narrowed where what a narrower one lacks stayed as it was.
+        """
+        best = max(good, key=lambda one: one.z**2 - 2 * len(one.where))
+        while wider := self._best(best, good, wider=True, sums=sums):
             best = wider
+        while narrower := self._best(best, good, wider=False, sums=sums):
+            best = narrower
         return best
+
+    def _best(self, one: Tested, good: Sequence[Tested], sums: Sums, *, wider: bool) -> Tested | None:
+        found = None
+        for other in good:
+            large, small = (other, one) if wider else (one, other)
+            step = len(large.where) == len(small.where) - 1 and large.where.items() <= small.where.items()
+            if not step or (found is not None and other.z <= found.z) or other.z**2 < NEARLY * one.z**2:
+                continue
+            rest: Rows = large.rows & ~small.rows
+            value, error = contrast_of(self._coded, sums, rest, ~large.rows, small.weights)
+            if not error:
+                continue
+            apart, alone = abs(value - small.value) / error, abs(value) / error
+            if (apart < alone and alone > STAYED) if wider else (alone < STAYED and apart > APART):
+                found = other
+        return found

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from recloop.experience.problems.contrast import Step
-from recloop.experience.problems.explain import Fact, fact
+from recloop.experience.problems.explain import Fact, Spot, fact
 from recloop.experience.problems.findings import Context
 from recloop.experience.problems.items import SMALLEST, exposures
-from recloop.experience.problems.scan import overdispersion
+from recloop.experience.problems.scan import Sums, overdispersion
 from recloop.experience.problems.search import Family, Hit, Search, Thresholds
 from recloop.experience.problems.shape import shape
 from recloop.experience.problems.words import moved, name_of
-
-import polars as pl
 
 MIX = 0.5  # part of a change that traffic explains from which it is traffic
 
@@ -48,11 +47,12 @@ def sift(context: Context, search: Search, shown: pl.DataFrame | None) -> Sifted
     for hit, counts in zip(hits, good.tolist(), strict=True):
         if not counts:
             continue
-        found = fact(coded, hit.measure, hit.sums, hit.tested, hit.rivals)
+        one, name = hit.tested, hit.measure.metric.id
+        sums = Sums.of(coded, hit.measure) if name in coded.sums else hit.sums  # peeled rows count again
+        spot = Spot(names.get(id(one), one.where), one.rows, one.at, one.weights, one.z, one.log_p)
+        found = fact(coded, hit.measure, sums, spot, hit.rivals)
         if found is None:
             continue
-        if id(hit.tested) in names:
-            found.where = names[id(hit.tested)]
         reason = _harmless(context, hit, found)
         if reason:
             notes.append(reason)

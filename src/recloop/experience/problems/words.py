@@ -32,6 +32,8 @@ def moved(one: Change) -> str:
     >>> moved(Change(before=0.1, after=0.094, relative=-0.06, low=-0.08, high=-0.04))
     'fell 6.0% (-8.0% to -4.0%)'
     """
+    if one.relative > 2:
+        return f"rose to {one.relative + 1:.1f} times what it was"
     word = "rose" if one.relative > 0 else "fell"
     size = percent(abs(one.relative)).lstrip("+")
     reach = f" ({percent(one.low)} to {percent(one.high)})" if one.low is not None and one.high is not None else ""
@@ -63,7 +65,9 @@ def sentence(one: Finding, measure: Measure, *, treatment: str | None, clear: bo
             f"where it {moved(one.effect)}: {values}."
         )
     else:
-        said = f"In {name_of(one.slice)} ({one.share:.1%} of slates) {metric.title} {moved(one.effect)}{when}: {values}."
+        said = (
+            f"In {name_of(one.slice)} ({one.share:.1%} of slates) {metric.title} {moved(one.effect)}{when}: {values}."
+        )
     parts = [said]
     rest = next((fact for fact in one.evidence if fact.topic == "rest"), None)
     if rest is not None and rest.supports:
@@ -79,7 +83,11 @@ def sentence(one: Finding, measure: Measure, *, treatment: str | None, clear: bo
         if one.said.people and one.said.examples:
             people = f"{one.said.people:,} {'people' if one.said.people != 1 else 'person'}"
             parts.append(f"{people} wrote about it: “{one.said.examples[0].text}”.")
-        gain = f"; expected recovery {change(metric, one.recovery)}" if one.recovery and metric.id not in {"exposure", "attack"} else ""
+        gain = (
+            f"; expected recovery {change(metric, one.recovery)}"
+            if one.recovery and metric.id not in {"exposure", "attack"}
+            else ""
+        )
         parts.append(f"Do: {one.advice}{gain}.")
     return " ".join(parts)
 
