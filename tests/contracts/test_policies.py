@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from recloop.compose import Policy, build, policy_config
+from recloop.compose import Catalogue, Policy, build, policy_config
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import Strategy
@@ -20,7 +20,7 @@ N_ITEMS = 40
 
 
 @cache
-def shop() -> tuple[dict[str, Strategy], np.ndarray]:
+def shop() -> tuple[dict[str, Strategy], np.ndarray, Catalogue]:
     rng = np.random.default_rng(1)
     taste = rng.integers(0, 4, 120)
     user = np.repeat(np.arange(120), 12)
@@ -32,20 +32,26 @@ def shop() -> tuple[dict[str, Strategy], np.ndarray]:
             "time": rng.permutation(len(user)).astype(float),
         }
     )
-    items = pl.DataFrame({"item": [f"i{i:02d}" for i in range(N_ITEMS)]})
+    items = pl.DataFrame(
+        {
+            "item": [f"i{i:02d}" for i in range(N_ITEMS)],
+            "category": [("war", "drama|war", "comedy", None)[i % 4] for i in range(N_ITEMS)],
+            "price": [float(i) for i in range(N_ITEMS)],
+        }
+    )
     data = Dataset.of(log, items)
     strategies = {"random": Random(), "popular": Popular(), "ease": Ease(), "transitions": Transitions()}
     for strategy in strategies.values():
         strategy.fit(data)
-    return strategies, rng.normal(size=(N_ITEMS, 8)).astype(np.float32)
+    return strategies, rng.normal(size=(N_ITEMS, 8)).astype(np.float32), Catalogue(data.items)
 
 
 class Contract(PolicyContract):
     table: ClassVar[dict[str, object]]
 
     def make(self) -> Policy:
-        strategies, vectors = shop()
-        return build(policy_config(self.table), strategies, vectors)
+        strategies, vectors, catalogue = shop()
+        return build(policy_config(self.table), strategies, vectors, catalogue=catalogue)
 
     def requests(self) -> Histories:
         rng = np.random.default_rng(2)
@@ -72,6 +78,78 @@ class TestDiverse(Contract):
         "scale": "z-score",
         "diversity": 0.4,
     }
+
+
+class TestCombMnz(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "fusion": "comb-mnz", "scale": "rank", "candidates": 9}
+
+
+class TestCalibratedScores(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "fusion": "weighted-score",
+        "scale": "calibrated",
+        "calibration": {
+            "ease": {"scores": [0.0, 1.0], "chances": [0.0, 0.5]},
+            "popular": {"scores": [0.0, 100.0], "chances": [0.01, 0.2]},
+        },
+    }
+
+
+class TestCascade(Contract):
+    table: ClassVar = {"sources": ["popular", "transitions"], "fusion": "cascade", "ranker": "ease"}
+
+
+class TestQuotas(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular", "random"],
+        "fusion": "quotas",
+        "quotas": {"ease": 3, "popular": 2, "random": 1},
+    }
+
+
+class TestDeterminantal(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "dpp", "strength": 0.4}}
+
+
+class TestAspects(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "xquad"}}
+
+
+class TestProportional(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "pm2"}}
+
+
+class TestCalibratedSlate(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "calibrated", "strength": 0.8}}
+
+
+class TestRules(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "diversifier": {"kind": "mmr", "strength": 0.3},
+        "measured": 1.0,
+        "rules": [
+            {"do": "pin", "name": "ad", "items": ["i07", "i11"], "place": 2},
+            {"do": "boost", "name": "cheap", "where": {"price": {"maximum": 9}}},
+            {"do": "bury", "name": "war later", "where": {"category": {"in": ["war"]}}, "by": 0.5},
+            {"do": "hide", "name": "recall", "items": ["i20", "i21"]},
+            {"do": "cap", "name": "few of a kind", "most": 3},
+        ],
+    }
+
+
+class TestSlots(Contract):
+    table: ClassVar = {
+        "kind": "slots",
+        "slots": {
+            "hero": {"size": 1, "where": {"price": {"minimum": 5}}, "policy": {"sources": ["ease"]}},
+            "row": {"size": 3, "policy": {"kind": "thompson", "arms": {"a": {"sources": ["ease"]},
+                                                                       "b": {"sources": ["popular"]}}}},
+            "ad": {"size": 2, "policy": {"kind": "thompson", "arms": {"x": {"sources": ["transitions"]},
+                                                                      "y": {"sources": ["random"]}}}},
+        },
+    }  # fmt: skip
 
 
 class TestThompson(Contract):

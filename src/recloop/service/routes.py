@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from recloop.app.engine import NotReadyError, Servable
 from recloop.compose.search import Found
+from recloop.compose.slots import slots_of
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
 from recloop.experiments.definition import NONE
@@ -46,6 +47,7 @@ from recloop.wire import (
     SearchAnswer,
     SearchRequest,
     SimilarRequest,
+    Step,
     StepAnswer,
     UnusualTimes,
 )
@@ -89,11 +91,15 @@ async def recommend(call: Call) -> RecommendAnswer:
         call.observed.fallbacks.labels(decision.policy).inc()
     if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
+    slots = slots_of(decision.details) or [""] * len(decision.items)
+    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[Step, ...]])
     return RecommendAnswer(
         decision=decision.id,
         items=tuple(
-            RecommendedItem(entry.item, entry.score, entry.source, entry.reason, entry.because, entry.words)
-            for entry in decision.items
+            RecommendedItem(
+                entry.item, entry.score, entry.source, entry.reason, entry.because, entry.words, slot, steps
+            )
+            for entry, slot, steps in zip(decision.items, slots, moved, strict=True)
         ),
         policy=decision.policy,
         release=decision.release,
@@ -316,6 +322,7 @@ ROUTES = (
         similar_items,
         ItemsAnswer,
         SimilarRequest,
+        Step,
         errors=(404, 503),
     ),
     Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
