@@ -29,6 +29,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
+    "ux": "ux",
     "archive": "archive",
     "export": "export",
     "import": "export",

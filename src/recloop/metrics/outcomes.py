@@ -106,13 +106,14 @@ def slate_table(
     events: pl.DataFrame,
     window: float = DAY,
     *,
+    feedback: pl.DataFrame | None = None,
     kinds: OutcomeKinds = OutcomeKinds(),
 ) -> pl.DataFrame:
     """The sums of ``user_table`` for each decision of an experiment: one row per slate, with its id in ``decision``.
 
     Slates of one user are alike: whoever reads this must take the user for the unit.
     """
-    return _table(decisions, events, None, window, None, kinds, SESSION, "decision")
+    return _table(decisions, events, feedback, window, None, kinds, SESSION, "decision")
 
 
 def _table(

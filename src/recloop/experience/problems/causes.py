@@ -1,16 +1,18 @@
-"""What most likely brought a finding about, and what to do: logging, operations, model, content, taste, in this order."""
+"""What most likely brought a finding about, and what to do: logging, operations, model, content, taste, in turn."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from recloop.experience.problems.coded import INTERVENTIONS, OTHER, UNKNOWN, Coded
+from recloop.experience.problems.coded import OTHER, UNKNOWN, Coded
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.rows import Rows
 from recloop.experience.problems.schema import Cause
 from recloop.experience.problems.words import name_of
 
 GONE = 0.05  # of the value before: below, it is the log that broke and not the people who changed
+SENT = frozenset({"slate_ctr", "purchases_per_slate"})  # made of events that a client sends
+FELT = frozenset({"satisfaction", "survey", "sentiment"})
 NEW = 0.2  # part of the slates that something new must have to count as an intervention
 
 
@@ -33,9 +35,7 @@ def interventions(coded: Coded, rows: Rows, at: int) -> tuple[Intervention, ...]
     found = []
     inside = np.flatnonzero(rows)
     day = coded.day[inside]
-    for one in coded.dimensions:
-        if one.name not in INTERVENTIONS:
-            continue
+    for one in coded.acts:
         codes, n = one.codes[inside], len(one.values)
         after = np.bincount(codes[day >= at], minlength=n)
         early = np.bincount(codes[day < at - 1], minlength=n)
@@ -48,9 +48,14 @@ def interventions(coded: Coded, rows: Rows, at: int) -> tuple[Intervention, ...]
 
 
 def cause_of(
-    measure: Measure, where: dict[str, str], ratio: float, begun: tuple[Intervention, ...], treatment: str | None,
-    *, clicks_up: bool,
-) -> tuple[Cause, str]:  # fmt: skip
+    measure: Measure,
+    where: dict[str, str],
+    ratio: float,
+    begun: tuple[Intervention, ...],
+    treatment: str | None,
+    *,
+    clicks_up: bool,
+) -> tuple[Cause, str]:
     """The cause and the advice.
 
     Args:
@@ -61,42 +66,33 @@ def cause_of(
         treatment: the variant that is judged, where arms are compared.
         clicks_up: whether people click more at the same time.
     """
-    place = f" for {name_of(where)}" if where and measure.metric.id != "exposure" else ""
-    sends = measure.metric.id in {"slate_ctr", "purchases_per_slate"}
-    if sends and ratio < GONE:
-        return (
-            Cause(layer="logging", what="events no longer arrive", sentence="Next to nothing is left of it: people do not stop all at once, a client does."),
-            f"check what the client sends{place}; nothing else can be read there until it does",
-        )  # fmt: skip
+    name = measure.metric.id
+    place = f" for {name_of(where)}" if where and name != "exposure" else ""
     undo = _undo(begun, treatment, place)
-    if measure.layer != "taste":
+    if name in SENT and ratio < GONE:
+        why = "Next to nothing is left of it: people do not stop all at once, a client does."
+        return Cause(layer="logging", what="events no longer arrive", sentence=why), (
+            f"check what the client sends{place}; nothing else can be read there until it does"
+        )
+    if not measure.outcome:
         began = f" It began with {begun[0].dimension} {begun[0].value}." if begun else ""
-        return Cause(
-            layer=measure.layer,
-            what=measure.what,
-            sentence=f"{measure.metric.title.capitalize()} changed first in the chain.{began}",
-        ), _advice(measure, where, place, undo)
-    if treatment and measure.metric.id in {"satisfaction", "survey", "sentiment"} and clicks_up:
-        return (
-            Cause(layer="content", what="click-bait", sentence=f"People click more under {treatment} and are less content with what they get."),
-            f"do not ship {treatment}; judge it by ratings and purchases, not by clicks",
-        )  # fmt: skip
+        why = f"{measure.metric.title.capitalize()} comes before what people do.{began}"
+        return Cause(layer=measure.layer, what=measure.what, sentence=why), _advice(measure, where, place, undo)
+    if treatment and name in FELT and clicks_up:
+        why = f"People click more under {treatment} and are less content with what they get."
+        return Cause(layer="content", what="click-bait", sentence=why), (
+            f"do not ship {treatment}; judge it by ratings and purchases, not by clicks"
+        )
     if treatment:
         what = f"{treatment} suits {name_of(where)} worse" if where else f"{treatment} is worse"
-        return Cause(
-            layer="model", what=what, sentence=f"Users were assigned by chance, so {treatment} brought it about."
-        ), (
-            f"do not ship {treatment}{place}"
-            + ("; keep the control there, or find what it lacks for them" if where else "")
-        )
+        why = f"Users were assigned by chance, so {treatment} brought it about."
+        more = "; keep the control there, or find what it lacks for them" if where else ""
+        return Cause(layer="model", what=what, sentence=why), f"do not ship {treatment}{place}{more}"
     if begun:
-        first = begun[0]
-        return Cause(
-            layer="model",
-            what=f"{first.dimension} {first.value}",
-            sentence=f"{first.dimension} {first.value} began the same day.",
-        ), undo
-    return Cause(layer="taste", what=measure.what, sentence="Nothing else that is logged changed there on that day."), (
+        first = f"{begun[0].dimension} {begun[0].value}"
+        return Cause(layer="model", what=first, sentence=f"{first} began the same day."), undo
+    why = "Nothing else that is logged changed there on that day."
+    return Cause(layer="taste", what=measure.what, sentence=why), (
         f"look at slates{place} before and after side by side; ask what changed outside (season, prices, a campaign)"
     )
 

@@ -158,7 +158,8 @@ def _scales(one: Side, weights: Floats, place: int) -> tuple[Floats, Floats]:
 def _per_user(coded: Coded, sums: Sums, rows: NDArray[np.bool_], g: Floats, h: Floats) -> Floats:
     at = np.flatnonzero(rows)
     cell = coded.cell[at]
-    return np.bincount(coded.user[at], g[cell] * sums.y[at] - h[cell] * sums.x[at], coded.users)
+    each = g[cell] * sums.y[at] - h[cell] * sums.x[at]
+    return np.bincount(coded.user[at], each, coded.users).astype(np.float64, copy=False)
 
 
 def _one(many: Side, place: int) -> Side:

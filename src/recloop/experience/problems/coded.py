@@ -46,6 +46,7 @@ class Coded:
         first_day: days since 1970 of cell 0; in a comparison of arms, of the first slate.
         day: (n,) day since ``first_day``, always.
         dimensions: that make slices.
+        acts: those in ``INTERVENTIONS``, whether they make slices or not.
         sums: metric → numerator and denominator, (n,) each; zero where the metric was not measured.
         notes: what was left out, as sentences.
     """
@@ -57,6 +58,7 @@ class Coded:
     first_day: int
     day: NDArray[np.int32]
     dimensions: tuple[Dimension, ...]
+    acts: tuple[Dimension, ...]
     sums: Mapping[str, tuple[Floats, Floats]]
     notes: tuple[str, ...]
 
@@ -136,14 +138,20 @@ def code(slates: pl.DataFrame, settings: Settings, measures: Mapping[str, Measur
         cell = (slates["variant"] == settings.treatment).to_numpy().astype(np.int32)
     names = _dimensions(slates, settings, arms=arms)
     dimensions = tuple(_dimension(slates[name], name, settings.values, notes) for name in names)
-    sums = {}
+    acts = tuple(
+        _dimension(slates[name], name, settings.values, [])
+        for name in sorted(INTERVENTIONS & set(slates.columns))
+        if slates[name].dtype in TEXT
+    )
+    sums: dict[str, tuple[Floats, Floats]] = {}
+    columns: dict[str, Floats] = {}
     for name, one in measures.items():
-        y, x = (slates[column].cast(pl.Float64).to_numpy() for column in one.metric.columns)
+        y, x = (columns.setdefault(column, slates[column].cast(pl.Float64).to_numpy()) for column in one.metric.columns)
         known = np.isfinite(y) & np.isfinite(x)
-        if not known.all():
-            notes.append(
-                f"{one.metric.title}: not measured for {1 - known.mean():.1%} of the slates, which are left out."
-            )
+        if known.all():
+            sums[name] = (y, x)  # the same array for all metrics that share a column, so that it is summed once
+            continue
+        notes.append(f"{one.metric.title}: not measured for {1 - known.mean():.1%} of the slates, which are left out.")
         sums[name] = (np.where(known, y, 0.0), np.where(known, x, 0.0))
     return Coded(
         user=user.astype(np.int32),
@@ -153,6 +161,7 @@ def code(slates: pl.DataFrame, settings: Settings, measures: Mapping[str, Measur
         first_day=first,
         day=day,
         dimensions=tuple(one for one in dimensions if len(one.values) > 1),
+        acts=acts,
         sums=sums,
         notes=tuple(notes),
     )

@@ -1,4 +1,4 @@
-"""All slices of up to three dimensions, and the sums of a metric over slices and cells: bincounts, no loop over users."""
+"""All slices of up to three dimensions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.experience.problems.coded import INTERVENTIONS, OTHER, Coded, Dimension, Floats
+from recloop.experience.problems.coded import INTERVENTIONS, OTHER, Coded, Dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,6 @@ class Cuboid:
     slices: tuple[dict[str, str], ...]
     codes: NDArray[np.int32]
     rows: NDArray[np.int64]
-
-    def sums(self, values: Floats, cell: NDArray[np.int32], cells: int) -> Floats:
-        """(S, cells) the sums of a column."""
-        size = (len(self.slices) + 1) * cells
-        flat = self.codes.astype(np.int64) * cells + cell
-        return np.bincount(flat, values, size)[: size - cells].reshape(-1, cells)
 
 
 def cuboids(coded: Coded, depth: int, share: float, least: int) -> list[Cuboid]:

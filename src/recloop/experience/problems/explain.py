@@ -245,13 +245,14 @@ def places(coded: Coded, one: Fact) -> tuple[Place, ...]:
     after = coded.cell >= one.at
     sums = one.sums
     total = [(float(sums.y[s].sum()), float(sums.x[s].sum())) for s in (~after, after)]
-    whole = total[1][0] / max(total[1][1], 1e-12) - total[0][0] / max(total[0][1], 1e-12)
+    whole = one.overall.after - one.overall.before if one.overall else 0.0
     found = []
     for where, rows in ((one.where, one.rows), *((rival.where, rival.rows) for rival in one.rivals)):
-        part = [(float(sums.y[rows & s].sum()), float(sums.x[rows & s].sum())) for s in (~after, after)]
-        rate = [y / max(x, 1e-12) for y, x in part]
-        explained = part[1][1] / max(total[1][1], 1e-12) * (rate[1] - rate[0]) / whole if whole else 0.0
-        p, q = (one_[0] / max(all_[0], 1e-12) for one_, all_ in zip(part, total, strict=True))
+        effect = one.effect if rows is one.rows else change(coded, sums, rows, one.weights)
+        move = effect.after - effect.before if effect else 0.0
+        share = float(sums.x[rows & after].sum()) / max(total[1][1], 1e-12)
+        explained = share * move / whole if whole else 0.0
+        p, q = (float(sums.y[rows & s].sum()) / max(t[0], 1e-12) for s, t in zip((~after, after), total, strict=True))
         found.append(Place(slice=where, explained_share=min(max(explained, 0.0), 1.0), surprise=surprise(p, q)))
     first, *rest = found
     return (
@@ -271,13 +272,11 @@ def surprise(p: float, q: float) -> float:
 
 
 def series(coded: Coded, one: Fact) -> Series:
-    """The metric by day inside and outside, each relative to its level before the change."""
+    """The metric by day inside and outside."""
     lines = []
     for rows in (one.rows, ~one.rows):
         at = np.flatnonzero(rows)
         y, x = (np.bincount(coded.day[at], column[at], int(coded.day.max()) + 1) for column in (one.sums.y, one.sums.x))
-        before = np.arange(y.size) < one.at if coded.cells > 2 else np.ones(y.size, bool)
-        base = y[before].sum() / max(x[before].sum(), 1e-12) or 1.0
-        lines.append(tuple(float(a / b / base) if b > 0 else None for a, b in zip(y, x, strict=True)))
+        lines.append(tuple(float(a / b) if b > 0 else None for a, b in zip(y, x, strict=True)))
     days = tuple(coded.date(k) for k in range(len(lines[0])))
     return Series(days=days, inside=lines[0], outside=lines[1] if one.where else ())

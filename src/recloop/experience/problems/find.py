@@ -96,15 +96,12 @@ def find_problems(
     context = Context(coded, table, settings, measures, contrast, comments, words)
     slices = cuboids(coded, settings.depth, settings.share, 2 * settings.events)
     search = Search(coded, slices, contrast, settings)
-    with progress.task("slices × metrics", len(measures)) as advance:
-        for name, one in measures.items():
-            search.look({name: one})
-            advance(1)
+    with progress.task("slices", len(slices)) as advance:
+        search.look(measures, advance)
     sifted = sift(context, search, shown)
     consequences(coded, sifted.facts, days=not arms)
-    known = [one for one in sifted.facts if one.because is None]
-    for one in known:
-        sifted.facts.extend(followers(coded, one, measures, sifted.facts))
+    for primary in [fact for fact in sifted.facts if fact.because is None]:
+        sifted.facts.extend(followers(coded, primary, measures, sifted.facts))
     told = findings(context, sifted.facts, search.wholes)
     if events is not None:
         told = [*attack_findings(context, events), *told]
@@ -142,10 +139,8 @@ def _too_little(coded: Coded, settings: Settings, *, arms: bool) -> str:
 def _refused(checked: Health, settings: Settings, *, simulation: bool) -> Problems:
     """Red: nothing is shown but why."""
     table = checked.slates
-    days = [
-        datetime.fromtimestamp(float(one), tz=UTC).strftime("%Y-%m-%d")
-        for one in (table["time"].min(), table["time"].max())  # type: ignore[arg-type]
-    ]
+    times = table["time"].to_numpy()
+    days = [datetime.fromtimestamp(float(one), tz=UTC).strftime("%Y-%m-%d") for one in (times.min(), times.max())]
     return Problems(
         verdict="invalid",
         sentence="Do not read these numbers. " + " ".join(one.sentence for one in checked.red),

@@ -95,8 +95,8 @@ def exposures(
 
 
 def _whole(coded: Coded, y: Floats, x: Floats) -> Side:
-    by_cell = [np.bincount(coded.cell, one, coded.cells)[None] for one in (y, x)]
-    squares = (np.array([(y * y).sum()]), np.array([(x * y).sum()]), np.array([(x * x).sum()]))
+    by_cell = [np.bincount(coded.cell, one, coded.cells)[None].astype(np.float64) for one in (y, x)]
+    squares = [np.array([(a * b).sum()]) for a, b in ((y, y), (x, y), (x, x))]
     return side(by_cell[0], by_cell[1], squares, relative=True)
 
 

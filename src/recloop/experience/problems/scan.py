@@ -1,6 +1,6 @@
 """Every slice against its complement, by sums alone: what is worth a closer look, and where the change lies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from recloop.experience.problems.contrast import Contrast, Fit
 from recloop.experience.problems.cube import Cuboid
 from recloop.experience.problems.measures import Measure
 
+SPARSE = 0.5  # part of the rows that are not zero below which only they are summed
 OVERDISPERSION = 10.0  # days of a variance of one, to which that of the rest is shrunk
 
 
@@ -41,7 +42,7 @@ class Side(NamedTuple):
         return np.divide(scale, self.x, out=np.full_like(self.x, np.inf), where=self.x > 0)
 
 
-def side(y: Floats, x: Floats, squares: tuple[Floats, Floats, Floats], *, relative: bool) -> Side:
+def side(y: Floats, x: Floats, squares: Sequence[Floats], *, relative: bool) -> Side:
     """A side from its sums; ``squares`` are those of y y, x y and x x."""
     total_y, total_x = y.sum(axis=1), x.sum(axis=1)
     ratio = np.divide(total_y, total_x, out=np.zeros_like(total_y), where=total_x > 0)
@@ -102,42 +103,83 @@ class Sums:
         return self.measure.metric.form == "percent" or self.measure.metric.unit == "per slate"
 
 
+class _Columns:
+    """The columns of several metrics, those that are the same once, and where they are not zero."""
+
+    def __init__(self, coded: Coded) -> None:
+        self._coded = coded
+        self._filled: dict[int, tuple[Floats, NDArray[np.int64] | None]] = {}
+
+    def add(self, column: Floats) -> int:
+        """Its name."""
+        if id(column) not in self._filled:
+            at = np.flatnonzero(column)
+            self._filled[id(column)] = (column, at if at.size < SPARSE * column.size else None)
+        return id(column)
+
+    def by_cell(self, cuboid: Cuboid) -> Callable[[int], Floats]:
+        """Column → (S, T) its sums over the slices of a cuboid, each made once."""
+        cells, slices = self._coded.cells, len(cuboid.slices)
+        flat = cuboid.codes.astype(np.int64) * cells + self._coded.cell
+        made: dict[int, Floats] = {}
+
+        def sums(name: int) -> Floats:
+            if name not in made:
+                column, at = self._filled[name]
+                where, what = (flat, column) if at is None else (flat[at], column[at])
+                total = np.bincount(where, what, (slices + 1) * cells)[: slices * cells]
+                made[name] = total.reshape(slices, cells).astype(np.float64, copy=False)
+            return made[name]
+
+        return sums
+
+
 def scan(
-    coded: Coded, sums: Sums, cuboids: Sequence[Cuboid], contrast: Contrast, *, events: int
-) -> tuple[Side, list[Scanned]]:
-    """The whole, and every slice against its complement.
+    coded: Coded,
+    metrics: Sequence[Sums],
+    cuboids: Sequence[Cuboid],
+    contrast: Contrast,
+    *,
+    events: int,
+    advance: Callable[[float], None] = lambda _: None,
+) -> list[tuple[Side, list[Scanned]]]:
+    """Of each metric the whole, and every slice against its complement.
 
     Args:
         coded: the rows.
-        sums: a metric.
+        metrics: what is looked at.
         cuboids: the slices.
         contrast: what is held against what.
         events: expected events that a slice needs on either side.
+        advance: told 1 after each cuboid.
     """
-    columns = (sums.y, sums.x)
-    ones = [bool(((one == 0) | (one == 1)).all()) for one in columns]
-    # a one squared is itself, and nothing is counted where nothing was shown: then the sums are there already
-    squared = (
-        sums.y if ones[0] else sums.y * sums.y,
-        sums.y if ones[1] else sums.x * sums.y,
-        sums.x if ones[1] else sums.x * sums.x,
-    )
-    nowhere = np.zeros(coded.user.size, np.int32)
-    all_y, all_x = (np.bincount(coded.cell, one, coded.cells)[None] for one in columns)
-    all_squares = tuple(one.sum()[None] for one in squared)
-    whole = side(all_y, all_x, all_squares, relative=sums.relative)  # type: ignore[arg-type]
-    found = []
-    for cuboid in cuboids:
-        y, x = (cuboid.sums(one, coded.cell, coded.cells) for one in columns)
-        ready = {id(sums.y): y, id(sums.x): x}
-        squares = tuple(
-            ready[id(one)].sum(axis=1) if id(one) in ready else cuboid.sums(one, nowhere, 1)[:, 0] for one in squared
+    columns = _Columns(coded)
+    asked: list[tuple[Sums, list[int], list[Floats], Side]] = []
+    known: dict[int, bool] = {}
+    for sums in metrics:
+        ones = [known.setdefault(id(one), bool(((one == 0) | (one == 1)).all())) for one in (sums.y, sums.x)]
+        # a one squared is itself, and nothing is counted where nothing was shown: then the sums are there already
+        squared = (
+            sums.y if ones[0] else sums.y * sums.y,
+            sums.y if ones[1] else sums.x * sums.y,
+            sums.x if ones[1] else sums.x * sums.x,
         )
-        inside = side(y, x, squares, relative=sums.relative)  # type: ignore[arg-type]
-        rest = tuple(total - one for total, one in zip(all_squares, squares, strict=True))
-        outside = side(all_y - y, all_x - x, rest, relative=sums.relative)  # type: ignore[arg-type]
-        found.append(_scanned(cuboid, inside, outside, sums, contrast, events))
-    return whole, found
+        names = [columns.add(one) for one in (sums.y, sums.x, *squared)]
+        cells = [np.bincount(coded.cell, one, coded.cells)[None].astype(np.float64) for one in (sums.y, sums.x)]
+        totals = [*cells, *(np.array([one.sum()]) for one in squared)]
+        asked.append((sums, names, totals, side(totals[0], totals[1], totals[2:], relative=sums.relative)))
+    found: list[list[Scanned]] = [[] for _ in asked]
+    for cuboid in cuboids:
+        by_cell = columns.by_cell(cuboid)
+        for place, (sums, names, totals, _) in enumerate(asked):
+            y, x, *squares = (by_cell(name) for name in names)
+            parts = [y, x, *(one.sum(axis=1) for one in squares)]
+            rest = [total - one for total, one in zip(totals, parts, strict=True)]
+            inside = side(y, x, parts[2:], relative=sums.relative)
+            outside = side(rest[0], rest[1], rest[2:], relative=sums.relative)
+            found[place].append(_scanned(cuboid, inside, outside, sums, contrast, events))
+        advance(1)
+    return [(whole, one) for (*_, whole), one in zip(asked, found, strict=True)]
 
 
 def _scanned(cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: Contrast, events: int) -> Scanned:

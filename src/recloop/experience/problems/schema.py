@@ -1,4 +1,4 @@
-"""What the problem finder says, as one JSON schema: findings, the health of the data, and the report that holds both."""
+"""What the problem finder says, as one JSON schema: findings, the health of the data, and the report of both."""
 
 import hashlib
 from collections.abc import Mapping
@@ -104,7 +104,7 @@ class Place(Record, frozen=True, kw_only=True):
 
 
 class Series(Record, frozen=True, kw_only=True):
-    """The metric by day inside the slice and outside: relative to its own level before the change."""
+    """The metric by day, inside the slice and outside; None on days without slates."""
 
     days: tuple[str, ...] = ()
     inside: tuple[float | None, ...] = ()

@@ -1,6 +1,6 @@
 """The search through all slices and metrics, and what remains of it: the slices that explain, nested ones pruned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.cube import Cuboid
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.rows import Rows, contrast_of
-from recloop.experience.problems.scan import Scanned, Sums, scan
+from recloop.experience.problems.scan import Scanned, Side, Sums, scan
 from recloop.experience.problems.settings import Settings
 
 CLOSER = np.log(1e-3)  # log p, slates taken as independent, from which a slice is looked at closely
@@ -94,37 +94,38 @@ class Search:
         self._found: dict[str, tuple[Measure, list[Tested]]] = {}
         self.wholes: dict[str, Tested] = {}
 
-    def look(self, measures: Mapping[str, Measure]) -> None:
+    def look(self, measures: Mapping[str, Measure], advance: Callable[[float], None] = lambda _: None) -> None:
         """Test every slice for every metric."""
-        for name, measure in measures.items():
-            tested, family = self._pass(Sums.of(self._coded, measure))
+        metrics = [Sums.of(self._coded, measure) for measure in measures.values()]
+        for sums, (tested, family) in zip(metrics, self._pass(metrics, advance), strict=True):
+            name = sums.measure.metric.id
             self.wholes[name] = tested[0]
             self.families.append(family)
-            self._found[name] = (measure, tested)
-
-    @property
-    def tests(self) -> int:
-        """Slices × metrics that were tested."""
-        return sum(one.logs.size for one in self.families)
+            self._found[name] = (sums.measure, tested)
 
     def hits(self, cuts: Floats) -> list[Hit]:
         """The slices that explain."""
         return [hit for measure, tested in self._found.values() for hit in self._explain(measure, tested, cuts)]
 
-    def _pass(self, sums: Sums) -> tuple[list[Tested], Family]:
-        settings = self._settings
-        whole, scanned = scan(self._coded, sums, self._cuboids, self._contrast, events=settings.events)
-        everywhere = test_whole(self._coded, sums, whole, self._contrast, users=settings.users)
+    def _pass(
+        self, metrics: Sequence[Sums], advance: Callable[[float], None] = lambda _: None
+    ) -> list[tuple[list[Tested], Family]]:
+        events = self._settings.events
+        found = scan(self._coded, metrics, self._cuboids, self._contrast, events=events, advance=advance)
+        return [self._test(sums, whole, scanned) for sums, (whole, scanned) in zip(metrics, found, strict=True)]
+
+    def _test(self, sums: Sums, whole: Side, scanned: Sequence[Scanned]) -> tuple[list[Tested], Family]:
+        """The whole and the slices that are worth it, tested with users as units; and the p-values of all."""
+        users = self._settings.users
+        everywhere = test_whole(self._coded, sums, whole, self._contrast, users=users)
         logs = [self._contrast.log_p(one.z) for one in scanned]
         order = sorted(
-            (
-                (float(log[place]), k, place)
-                for k, (one, log) in enumerate(zip(scanned, logs, strict=True))
-                for place in np.flatnonzero((log < CLOSER) & (sums.worse * one.own > 0)).tolist()
-            ),
+            (float(log[place]), k, place)
+            for k, (one, log) in enumerate(zip(scanned, logs, strict=True))
+            for place in np.flatnonzero((log < CLOSER) & (sums.worse * one.own > 0)).tolist()
         )[:CLOSEST]
-        chosen: list[tuple[Scanned, int]] = [(scanned[k], place) for _, k, place in order]
-        tested = test_slices(self._coded, sums, chosen, self._contrast, users=settings.users)
+        chosen = [(scanned[k], place) for _, k, place in order]
+        tested = test_slices(self._coded, sums, chosen, self._contrast, users=users)
         for (_, k, place), one in zip(order, tested, strict=True):
             logs[k][place] = one.log_p
         there = [np.isfinite(one.z) for one in scanned]
@@ -147,7 +148,7 @@ class Search:
         for _ in range(PEELS):
             sums = Sums.of(coded, measure, without)
             if without is not None:
-                tested, _ = self._pass(sums)
+                ((tested, _),) = self._pass([sums])
             good = [one for one in tested[1:] if self._counts(one, sums.worse, cuts)]
             if not good:
                 break

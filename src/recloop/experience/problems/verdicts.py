@@ -58,5 +58,6 @@ def headline(
     if gains:
         return f"No problem found under {settings.treatment} in {span}, and it is better: {listed(gains)}."
     if verdict(told, wholes, measures, arms=True) == "keep_running":
-        return f"No problem found under {settings.treatment} in {span}, but these are too few to rule one out. Keep it running."
+        few = "these are too few to rule one out. Keep it running"
+        return f"No problem found under {settings.treatment} in {span}, but {few}."
     return f"No problem found under {settings.treatment} in {span}."

@@ -7,6 +7,10 @@ from recloop.experience.problems.schema import Change, Finding
 from recloop.experiments.words import change, percent
 
 
+FIRST = ("traffic mix", "answer time", "empty slates")
+"""What people ask about first: named first where it was ruled out."""
+
+
 def name_of(where: dict[str, str]) -> str:
     """A slice as people say it.
 
@@ -33,7 +37,7 @@ def moved(one: Change) -> str:
     'fell 6.0% (-8.0% to -4.0%)'
     """
     if one.relative > 2:
-        return f"rose to {one.relative + 1:.1f} times what it was"
+        return f"rose to {one.relative + 1:.1f} times the old level"
     word = "rose" if one.relative > 0 else "fell"
     size = percent(abs(one.relative)).lstrip("+")
     reach = f" ({percent(one.low)} to {percent(one.high)})" if one.low is not None and one.high is not None else ""
@@ -54,15 +58,16 @@ def sentence(one: Finding, measure: Measure, *, treatment: str | None, clear: bo
     values = f"{metric.say(one.effect.before)} → {metric.say(one.effect.after)}"
     title = metric.title[0].upper() + metric.title[1:]
     if metric.id == "attack":
-        said = f"{one.effect.after:.0f} new users gathered on {name_of(one.slice)}{when}, where {one.effect.before:g} would be no surprise."
+        usual = f"{one.effect.before:g} would be no surprise"
+        said = f"{one.effect.after:.0f} new users gathered on {name_of(one.slice)}{when}, where {usual}."
     elif not one.slice or metric.id == "exposure":
         of = f" of {name_of(one.slice)}" if one.slice else ""
         said = f"{title}{of} {moved(one.effect)}{when}: {values}."
     elif clear and one.overall is not None:
         part = "All" if one.explained_share >= 0.9 else f"{one.explained_share:.0%}"
         said = (
-            f"{title} {moved(one.overall)}{when}. {part} of it sits in {name_of(one.slice)} ({one.share:.1%} of slates), "
-            f"where it {moved(one.effect)}: {values}."
+            f"{title} {moved(one.overall)}{when}. {part} of it sits in {name_of(one.slice)} "
+            f"({one.share:.1%} of slates), where it {moved(one.effect)}: {values}."
         )
     else:
         said = (
@@ -76,9 +81,9 @@ def sentence(one: Finding, measure: Measure, *, treatment: str | None, clear: bo
         begun = [fact for fact in one.evidence if fact.topic in {"release", "policy", "variant", "model"}]
         if begun:
             parts.append(f"Same day as {' and '.join(_begun(fact.sentence) for fact in begun)}.")
-        out = [fact.topic for fact in one.evidence if not fact.supports and fact.topic not in {"rest"}]
+        out = [fact.topic for fact in one.evidence if not fact.supports and fact.topic != "rest"]
         if out:
-            named = out[:3]
+            named = sorted(out, key=lambda topic: FIRST.index(topic) if topic in FIRST else len(FIRST))[:3]
             parts.append(f"Not {', '.join(named[:-1])}{' or ' if len(named) > 1 else ''}{named[-1]}.")
         if one.said.people and one.said.examples:
             people = f"{one.said.people:,} {'people' if one.said.people != 1 else 'person'}"
