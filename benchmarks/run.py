@@ -37,6 +37,7 @@ SHORT = {
     "ingest": ("--seconds", "1"),
     "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
+    "problems": ("--seeds", "1", "--sizes", "1", "--slates", "40000"),
     "ratings": ("--data", "ml-100k"),
     "retrieval": ("--items", "100000"),
     "serving": ("--seconds", "2"),

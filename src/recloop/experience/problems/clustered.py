@@ -1,4 +1,4 @@
-"""The exact test of a few slices: the variance is a sum over users of what each adds, so that heavy users count as one."""
+"""The exact test of a few slices: the variance is a sum over users of what each adds; a heavy user counts once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

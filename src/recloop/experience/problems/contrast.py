@@ -132,7 +132,7 @@ class Arms:
 
     def fit(self, values: Floats, precision: Floats, worse: int) -> Fit:  # noqa: ARG002 -- nothing is searched for
         """The difference of each row."""
-        there = (precision > 0).all(axis=1)
+        there: NDArray[np.bool_] = np.all(precision > 0, axis=1)
         variance = np.divide(1.0, precision, out=np.zeros_like(precision), where=precision > 0).sum(axis=1)
         weights = np.where(there[:, None], np.array([-1.0, 1.0]), 0.0)
         rows = len(values)

@@ -8,8 +8,8 @@ from recloop.errors import DataError, SettingError
 from recloop.experience.problems.coded import Coded, code, measured, with_columns
 from recloop.experience.problems.contrast import Arms, Contrast, Step
 from recloop.experience.problems.cube import cuboids
-from recloop.experience.problems.explain import consequences, followers
 from recloop.experience.problems.findings import Context, attack_findings, findings
+from recloop.experience.problems.follow import consequences, followers
 from recloop.experience.problems.health import Health, Joins, health
 from recloop.experience.problems.said import Words, keywords
 from recloop.experience.problems.schema import Problems
@@ -24,7 +24,7 @@ THURSDAY = 3  # the first of January 1970
 
 def find_problems(
     slates: pl.DataFrame,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
     *,
     comments: pl.DataFrame | None = None,
     events: pl.DataFrame | None = None,
@@ -64,6 +64,7 @@ def find_problems(
     >>> found.findings[0].metric, found.findings[0].slice, found.findings[0].kind
     ('empty_rate', {'tenure': 'new'}, 'primary')
     """
+    settings = settings or Settings()
     arms = settings.treatment is not None
     if arms != (settings.control is not None):
         raise SettingError("one arm is named without the other", advice="name a treatment and a control, or neither")

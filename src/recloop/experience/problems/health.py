@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import polars as pl
+from scipy.special import chdtrc
 
 from recloop.errors import MissingError, nearest
 from recloop.experience.problems.coded import DAY, INTERVENTIONS, RESERVED, TEXT
@@ -16,6 +17,7 @@ from recloop.stats import holm, srm
 DUPLICATES = (0.001, 0.05)  # shares that are yellow and red
 JOINED = (0.9, 0.5)  # shares below which it is
 STRAY = 0.01  # of the usual day's slates: a day below, at either end, is a clock that is wrong
+GAP = 14  # days without slates that part a log
 SPLIT = 0.001  # chance of a false alarm about how traffic was split
 
 
@@ -86,14 +88,17 @@ def _clock(slates: pl.DataFrame, now: float | None) -> tuple[HealthCheck, pl.Dat
     days = kept.group_by(day=(pl.col("time") / DAY).floor()).len().sort("day")
     if days.height > 2:
         usual = float(days["len"].quantile(0.75) or 0)
-        busy = days.filter(pl.col("len") >= STRAY * usual)["day"]
-        low, high = float(busy.min()), float(busy.max())  # type: ignore[arg-type]
+        busy = days.filter(pl.col("len") >= STRAY * usual)
+        # one clock that is years ahead would stretch the log; of the stretches without a gap the largest is meant
+        stretch = busy.with_columns(part=(pl.col("day").diff().fill_null(0) > GAP).cum_sum())
+        sizes = stretch.group_by("part").agg(pl.col("len").sum(), low=pl.col("day").min(), high=pl.col("day").max())
+        _, _, low, high = sizes.sort("len", "part", descending=[True, False]).row(0)
         kept = kept.filter((pl.col("time") / DAY).floor().is_between(low, high))
     lost = slates.height - kept.height
     share = lost / max(slates.height, 1)
     sentence = (
-        f"{number_of('slate', lost)} ({share:.2%}) have no time, one in the future, or one far from all others; they are "
-        "left out."
+        f"{number_of('slate', lost)} ({share:.2%}) have no time, one in the future, or one far from all others; they "
+        "are left out."
         if lost
         else "All times are usable."
     )
@@ -162,15 +167,11 @@ def _split(slates: pl.DataFrame, settings: Settings, arms: list[str]) -> list[He
         return checks
     p, (name, value, inside, planned, _) = broken[0]
     share, usual = inside[arms[0]] / sum(inside.values()), planned[arms[0]] / sum(planned.values())
-    elsewhere = "planned" if weights else "elsewhere"
-    checks.append(
-        HealthCheck(
-            name="split of slices",
-            light="red",
-            sentence=f"In {name} {value or '(unknown)'} {arms[0]} has {share:.1%} of {sum(inside.values()):,} users, {elsewhere} "
-            f"{usual:.1%} ({probability(p)} after Holm over {len(parts):,} slices). Something decides there who is counted.",
-        )
-    )
+    there = f"In {name} {value or '(unknown)'} {arms[0]} has {share:.1%} of {sum(inside.values()):,} users"
+    against = f"{'planned' if weights else 'elsewhere'} {usual:.1%}"
+    chance = f"{probability(p)} after Holm over {len(parts):,} slices"
+    sentence = f"{there}, {against} ({chance}). Something decides there who is counted."
+    checks.append(HealthCheck(name="split of slices", light="red", sentence=sentence))
     return checks
 
 
@@ -178,8 +179,6 @@ def _p(inside: dict[str, int], planned: dict[str, float], *, planned_by_hand: bo
     """Of the split of a slice, against the plan, or against the counts of the other slices (which are random too)."""
     if planned_by_hand:
         return srm(inside, planned).p_value
-    from scipy.special import chdtrc
-
     table = [list(map(float, inside.values())), list(map(float, planned.values()))]
     rows, columns = [sum(one) for one in table], [sum(one) for one in zip(*table, strict=True)]
     total = sum(rows)

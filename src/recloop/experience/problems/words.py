@@ -6,7 +6,6 @@ from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.schema import Change, Finding
 from recloop.experiments.words import change, percent
 
-
 FIRST = ("traffic mix", "answer time", "empty slates")
 """What people ask about first: named first where it was ruled out."""
 
