@@ -1,12 +1,17 @@
 """Every policy passes the contract, in one class each."""
 
+from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
+import pytest
 
 from recloop.compose import Catalogue, Policy, build, policy_config
+from recloop.compose.fusion import reciprocal_rank
+from recloop.compose.fusion.learned import learn_fusion
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import Strategy
@@ -98,6 +103,26 @@ class TestCalibratedScores(Contract):
 
 class TestCascade(Contract):
     table: ClassVar = {"sources": ["popular", "transitions"], "fusion": "cascade", "ranker": "ease"}
+
+
+@pytest.mark.skipif(not find_spec("lightgbm"), reason="the extra 'blend' is not installed")
+class TestLearnedFusion(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "fusion": "learned", "model": "known"}
+
+    def make(self) -> Policy:
+        strategies, vectors, catalogue = shop()
+        return build(policy_config(self.table), strategies, vectors, catalogue=replace(catalogue, models=trained()))
+
+
+@cache
+def trained() -> dict[str, str]:
+    strategies, _, _ = shop()
+    rng = np.random.default_rng(3)
+    histories = Histories.of([rng.integers(0, N_ITEMS, 4).tolist() for _ in range(80)], n_items=N_ITEMS)
+    lists = [strategies[name].rank(histories, 30) for name in ("ease", "popular")]
+    fused = reciprocal_rank(lists, N_ITEMS)
+    relevant = (fused.rankings.items % 3 == 0) & (fused.rankings.items >= 0)
+    return {"known": learn_fusion(lists, histories, relevant, fused=fused, rounds=5)}
 
 
 class TestQuotas(Contract):

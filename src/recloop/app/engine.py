@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recloop.app.news import News
 from recloop.app.recent import Recent
 from recloop.app.shared_recent import SharedRecent
+from recloop.app.steps import with_steps
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
 from recloop.compose.business.effects import measured_rules
@@ -23,7 +24,6 @@ from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
 from recloop.compose.steering import Steerer
-from recloop.compose.steps import WORDS, Move, mover, moves
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -413,7 +413,8 @@ class Engine:
             return [answer for asked in group for answer in self._answers(loaded, [asked])]
         told: Sequence[Mapping[str, Any]] = choices.details or [{}] * len(choices)
         if first.request.explain:  # then it is alone
-            slates[0], told = self._stepped(loaded, name, choices, histories, first.rules, slates[0])
+            slates[0], details = with_steps(release.policies.get(name), choices, histories, first.rules, slates[0])
+            told = [details]
         for propensity in choices.propensities.tolist():
             self.watch.chose(wanted, propensity)
         for details in told:
@@ -493,32 +494,6 @@ class Engine:
             return told
         return [self._explained(loaded, name, choices, histories, rules, told[0])]
 
-    def _stepped(
-        self,
-        loaded: _Loaded,
-        name: str,
-        choices: Choices,
-        histories: Histories,
-        rules: Rules,
-        slate: tuple[SlateItem, ...],
-    ) -> tuple[tuple[SlateItem, ...], Sequence[Mapping[str, Any]]]:
-        """One slate with reasons that say which step of the policy moved each item, and its details with all steps."""
-        details = choices.details[0] if choices.details else {}
-        try:
-            policy = loaded.release.policies[name].arm(choices.arms[0])
-            steps = policy.steps(histories, choices.rankings.k, rules)
-        except Exception as error:  # noqa: BLE001  a slate is not lost because nobody can say why
-            _log.warning("the steps of a slate of policy '%s' were not told: %s", name, type(error).__name__)
-            steps = []
-        if not steps:
-            return slate, [details]
-        shown = choices.rankings.items[:, : len(slate)].T
-        told = [moves(steps, item, entry.source) for item, entry in zip(shown, slate, strict=True)]
-        said = tuple(
-            replace(entry, reason=_said(entry.reason, mover(own))) for entry, own in zip(slate, told, strict=True)
-        )
-        return said, [{**details, "steps": [[asdict(move) for move in own] for own in told]}]
-
     def _explained(
         self,
         loaded: _Loaded,
@@ -541,13 +516,6 @@ class Engine:
             replace(entry, reason=reason, because=because, words=words)
             for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
         )
-
-
-def _said(reason: str, move: Move | None) -> str:
-    """A reason, and what put the item where it stands where that is more than the sources."""
-    if move is None or move.step == "fusion":
-        return reason
-    return f"{reason}; {WORDS[move.step]} put it at place {move.place}"
 
 
 def _allocations(policy: Policy | None, choices: Choices) -> list[Mapping[str, float]]:

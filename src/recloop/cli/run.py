@@ -55,6 +55,8 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
             out.print(leader["sentence"])
     if done.results.get("rules"):
         out.print(rules(done.results["rules"]))
+    for note in done.results.get("rule_notes", ()):
+        out.print(f"[dim]settled by precedence: {escape(note)}[/]")
     if done.reused:
         out.print(f"[yellow]reused[/] the plan and the data are those of an earlier run: {done.folder}")
     else:

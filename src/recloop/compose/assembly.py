@@ -15,7 +15,7 @@ from recloop.compose.diversity.categories import Categories
 from recloop.compose.diversity.diversify import diversify
 from recloop.compose.fusion.fused import Fused
 from recloop.compose.fusion.fuser import Fuser
-from recloop.compose.rules import Rules
+from recloop.compose.rules import Rules, moved_up
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.strategies.base import Strategy
@@ -93,7 +93,11 @@ class Assembly:
         limits = self.book.caps(histories, without)
         steps: list[tuple[str, NDArray[np.int32]]] = [] if trace is None else trace
 
-        depth = max(k, self.config.candidates) if self.config.fusion != "quotas" else (4 if limits else 2) * k
+        depth = (
+            max(k, min(self.config.candidates, histories.n_items))
+            if self.config.fusion != "quotas"
+            else (4 if limits else 2) * k
+        )
         fused = self.fuser.fuse(found, depth, histories, ranker)
         steps.append(("fusion", fused.rankings.items))
         if (lift := self.book.lift(fused.rankings, histories, without)) is not None:
@@ -190,16 +194,10 @@ def dropped(fused: Fused, out: NDArray[np.bool_]) -> Fused:
     >>> dropped(one, np.array([[True, False]])).rankings.items.tolist()
     [[4, -1]]
     """
-    gone = out | (fused.rankings.items < 0)
-    order = np.argsort(gone, axis=1, kind="stable")
-    lost = np.take_along_axis(gone, order, axis=1)
-    return Fused(
-        Rankings(
-            np.where(lost, np.int32(-1), np.take_along_axis(fused.rankings.items, order, axis=1)),
-            np.where(lost, np.float32(-np.inf), np.take_along_axis(fused.rankings.scores, order, axis=1)),
-        ),
-        np.where(lost, np.int16(-1), np.take_along_axis(fused.sources, order, axis=1)),
-    )
+    ranked = fused.rankings
+    gone = out | (ranked.items < 0)
+    items, scores, sources = moved_up(gone, (ranked.items, -1), (ranked.scores, -np.inf), (fused.sources, -1))
+    return Fused(Rankings(items, scores), sources)
 
 
 def _lifted(fused: Fused, lift: NDArray[np.float32]) -> Fused:
@@ -235,13 +233,8 @@ def _with_pins(made: Made, pinned: NDArray[np.int32]) -> Made:
 
     items, scores = placed(made.items, pinned), placed(made.scores, top)
     sources = placed(made.sources, np.int16(PINNED))
-    order = np.argsort(items < 0, axis=1, kind="stable")
-    return Made(
-        np.take_along_axis(items, order, axis=1).astype(np.int32),
-        np.take_along_axis(scores, order, axis=1).astype(np.float32),
-        np.take_along_axis(sources, order, axis=1).astype(np.int16),
-        made.skipped,
-    )
+    items, scores, sources = moved_up(items < 0, (items, -1), (scores, -np.inf), (sources, -1))
+    return Made(items.astype(np.int32), scores.astype(np.float32), sources.astype(np.int16), made.skipped)
 
 
 def _at(values: NDArray[Any], columns: NDArray[np.int64], missing: float) -> NDArray[Any]:

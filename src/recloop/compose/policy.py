@@ -13,6 +13,7 @@ from recloop.compose.catalogue import Catalogue
 from recloop.compose.config import PolicyConfig, SlotsConfig, ThompsonConfig, policy_config
 from recloop.compose.rules import Items, Rules
 from recloop.compose.steering import Steering
+from recloop.compose.steps import Move
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed, unit
@@ -117,8 +118,19 @@ class Policy(ABC):
         """A source of its slates by name; None where it has none of that name, or does not tell."""
         return None
 
-    def steps(self, histories: Histories, k: int, rules: Rules) -> list[tuple[str, NDArray[np.int32]]]:  # noqa: ARG002
-        """The order of the items after each of its steps, the slate last; empty where it does not tell."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Contradictions between its business rules that precedence settles, as sentences."""
+        return ()
+
+    def moves(self, histories: Histories, choices: "Choices", rules: Rules) -> list[list[Move]]:  # noqa: ARG002
+        """Where each item of a slate stood after each step of the policy; empty where it does not tell.
+
+        Args:
+            histories: one row.
+            choices: what it chose.
+            rules: what it had to keep to.
+        """
         return []
 
     def rule_effects(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from recloop.compose.budget import Budget
 from recloop.compose.business.rule_book import NONE, RuleBook
 from recloop.compose.candidates import retrieve, usable_scores
-from recloop.compose.rules import Rules
+from recloop.compose.rules import Rules, moved_up
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.strategies.base import Strategy
@@ -124,10 +124,5 @@ def without(rankings: Rankings, out: NDArray[np.bool_]) -> Rankings:
     """
     if not out.any():
         return Rankings(rankings.items.copy(), rankings.scores.copy())
-    gone = out | (rankings.items < 0)
-    order = np.argsort(gone, axis=1, kind="stable")
-    lost = np.take_along_axis(gone, order, axis=1)
-    return Rankings(
-        np.where(lost, np.int32(-1), np.take_along_axis(rankings.items, order, axis=1)),
-        np.where(lost, np.float32(-np.inf), np.take_along_axis(rankings.scores, order, axis=1)),
-    )
+    items, scores = moved_up(out | (rankings.items < 0), (rankings.items, -1), (rankings.scores, -np.inf))
+    return Rankings(items, scores)

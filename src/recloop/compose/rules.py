@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,12 +106,8 @@ class Rules:
     def kept(self, found: Rankings, histories: Histories, k: int) -> Rankings:
         """The k best of what was found among the allowed items, without what is hidden."""
         out = (found.items < 0) | self._refused(found.items, histories)
-        order = np.argsort(out, axis=1, kind="stable")[:, :k]
-        lost = np.take_along_axis(out, order, axis=1)
-        return Rankings(
-            np.where(lost, np.int32(-1), np.take_along_axis(found.items, order, axis=1)),
-            np.where(lost, np.float32(-np.inf), np.take_along_axis(found.scores, order, axis=1)),
-        )
+        items, scores = moved_up(out, (found.items, -1), (found.scores, -np.inf))
+        return Rankings(items[:, :k], scores[:, :k])
 
     def permits(self, items: NDArray[np.int32], histories: Histories) -> NDArray[np.bool_]:
         """(n, m) which of these items may be shown; padding may not.
@@ -161,6 +158,19 @@ class Rules:
             scores[_pairs(self.taken)] = -np.inf
         if self.hidden is not None:
             scores[self.hidden] = -np.inf
+
+
+def moved_up(out: NDArray[np.bool_], *columns: tuple[NDArray[Any], float]) -> list[NDArray[Any]]:
+    """Arrays (n, m) without the places that are out; what follows moves up, and the end is filled.
+
+    >>> moved_up(np.array([[True, False]]), (np.array([[3, 4]]), -1))[0].tolist()
+    [[4, -1]]
+    """
+    order = np.argsort(out, axis=1, kind="stable")
+    lost = np.take_along_axis(out, order, axis=1)
+    return [
+        np.where(lost, np.asarray(fill, own.dtype), np.take_along_axis(own, order, axis=1)) for own, fill in columns
+    ]
 
 
 def within(

@@ -16,6 +16,7 @@ from recloop.compose.fusion.fuser import Fuser
 from recloop.compose.policy import Choices, Policy, State, strategy_of
 from recloop.compose.retrieval import Retrieval, Retrieved
 from recloop.compose.rules import Rules
+from recloop.compose.steps import Move, moves_of
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed
@@ -130,6 +131,20 @@ class SlatePolicy(Policy):
         own = [(name, one.items) for name, one in zip(self.names, found.lists, strict=True)]
         return [*own, *trace, ("slate", made.items)]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the order of precedence settles."""
+        return self.book.notes
+
+    def moves(self, histories: Histories, choices: Choices, rules: Rules) -> list[list[Move]]:
+        """Where each item of a slate stood in its source and after each step, the slate last."""
+        steps = self.steps(histories, choices.rankings.k, rules)
+        shown = choices.rankings.items[0]
+        return [
+            moves_of(steps, item, source)
+            for item, source in zip(shown[shown >= 0].tolist(), choices.sources[0].tolist(), strict=False)
+        ]
+
     def _choose(
         self,
         state: State,  # noqa: ARG002
@@ -174,7 +189,7 @@ class SlatePolicy(Policy):
         return replace(rules, hide_seen=False) if rules.hide_seen and self.book.instead_of_seen else rules
 
     def _found(self, histories: Histories, k: int, rules: Rules) -> Retrieved:
-        return self.retrieval.retrieve(histories, k, max(k, self.config.candidates), rules)
+        return self.retrieval.retrieve(histories, k, max(k, min(self.config.candidates, histories.n_items)), rules)
 
     def _owners(self, found: Retrieved, made: Made) -> NDArray[np.object_]:
         """(n, k) the strategy that each item owes most to: the fallback where it stood in or filled up."""

@@ -13,6 +13,7 @@ from recloop.compose.business.effects import Effect
 from recloop.compose.config import SlotsConfig
 from recloop.compose.policy import Choices, Outcomes, Policy, State
 from recloop.compose.rules import Rules
+from recloop.compose.steps import Move
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed
@@ -51,7 +52,8 @@ class SlotsPolicy(Policy):
     ``details["slots"]``, in the order of the items. A slot that lacks items gives its places to none: the next slot's
     items move up. The request's ``k`` cuts the page off.
 
-    The state is ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the reward of the page.
+    Built by ``recloop.compose.build`` from a configuration with ``kind = "slots"``. The state is
+    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the reward of the page.
 
     Raises:
         SettingError: no item is eligible for a slot, or there are more joint arms than ``MOST_ARMS``.
@@ -95,6 +97,39 @@ class SlotsPolicy(Policy):
         """A source of any slot by name."""
         found = (slot.policy.strategy(name) for slot in self.slots)
         return next((strategy for strategy in found if strategy is not None), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the order of precedence settles in any slot."""
+        return tuple(f"{slot.name}: {note}" for slot in self.slots for note in slot.policy.notes)
+
+    def arm(self, name: str) -> "SlotsPolicy":
+        """The page with every slot held to its arm."""
+        arms = _apart(name)
+        if not arms:
+            return self
+        return SlotsPolicy(
+            self.config,
+            [replace(one, policy=one.policy.arm(arms[one.name])) if one.name in arms else one for one in self.slots],
+        )
+
+    def moves(self, histories: Histories, choices: Choices, rules: Rules) -> list[list[Move]]:
+        """Where each item stood after each step of its own slot."""
+        told: list[list[Move]] = []
+        taken = np.full((1, 0), -1, np.int32) if rules.taken is None else rules.taken
+        for slot, did in zip(self.slots, choices.details[0]["slots"] if choices.details else (), strict=False):
+            at = slice(len(told), len(told) + did["items"])
+            part = replace(
+                choices,
+                rankings=Rankings(_wide(choices.rankings.items[:, at], slot.size), choices.rankings.scores[:, at]),
+                sources=choices.sources[:, at],
+                details=None,
+            )
+            allowed = slot.eligible if rules.allowed is None else slot.eligible & rules.allowed
+            own = slot.policy.moves(histories, part, replace(rules, allowed=allowed, taken=taken))
+            told += own or [[] for _ in range(did["items"])]
+            taken = np.concatenate([taken, choices.rankings.items[:, at]], axis=1)
+        return told
 
     def initial_state(self) -> State:
         """That of every slot."""
@@ -212,6 +247,10 @@ def slots_of(details: Mapping[str, Any]) -> list[str]:
     ['hero', 'row', 'row']
     """
     return [slot["slot"] for slot in details.get("slots", ()) for _ in range(slot["items"])]
+
+
+def _wide(items: NDArray[np.int32], k: int) -> NDArray[np.int32]:
+    return np.pad(items, ((0, 0), (0, max(0, k - items.shape[1]))), constant_values=-1)
 
 
 def _apart(arm: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,23 +25,23 @@ class Move:
     place: int | None
 
 
-def moves(steps: Sequence[tuple[str, NDArray[np.int32]]], items: NDArray[np.int32], source: str = "") -> list[Move]:
+def moves_of(steps: Sequence[tuple[str, NDArray[np.int32]]], item: int, source: str = "") -> list[Move]:
     """Where an item stood after each step.
 
     Args:
         steps: names and (1, m) items after each, from ``SlatePolicy.steps``.
-        items: (1,) the item.
+        item: its index.
         source: the only source that is told; all where "".
 
     >>> order = [("ease", np.array([[7, 4]], np.int32)), ("pins", np.array([[4, 7]], np.int32))]
-    >>> moves(order, np.array([4], np.int32))
+    >>> moves_of(order, 4)
     [Move(step='ease', place=2), Move(step='pins', place=1)]
     """
     told = []
     for name, order in steps:
         if source and name not in (*WORDS, "slate", source):
             continue
-        found = np.flatnonzero(order[0] == items[0])
+        found = np.flatnonzero(order[0] == item)
         told.append(Move(name, int(found[0]) + 1 if len(found) else None))
     return told
 
@@ -55,7 +56,7 @@ def mover(told: Sequence[Move]) -> Move | None:
     """
     deepest = max((move.place or 0 for move in told), default=0) + 1
     best, furthest = None, 0
-    for before, after in zip(told, told[1:], strict=False):
+    for before, after in pairwise(told):
         if after.step in WORDS and after.place is not None:
             way = abs((before.place or deepest) - after.place)
             if way > furthest:

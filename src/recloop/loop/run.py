@@ -168,7 +168,10 @@ def _make(
         fit_seconds=seconds,
         progress=progress,
     )
-    results = evaluation.to_dict() | {"rules": rules_measured(composed, split, max(plan.metrics.k))}
+    results = evaluation.to_dict() | {
+        "rules": rules_measured(composed, split, max(plan.metrics.k)),
+        "rule_notes": list(composed.notes),
+    }
     made = replace(
         made, policy=policy, left_out=left_out, vectors=vectors.origin, evaluation=evaluation, results=results
     )

@@ -84,7 +84,7 @@ def report(
         "experiment": trial(tested.experiment, tested.readout) if tested and not tested.readout.hidden else None,
         "scorecard": experience(tested.scorecard) if tested and tested.scorecard else None,
         "leaderboard": judged,
-        "rules": rule_effects(results.get("rules", ())),
+        "rules": rule_effects(results.get("rules", ()), results.get("rule_notes", ())),
         "check": data(check),
         "reproduce": {
             "command": reproduction.command,

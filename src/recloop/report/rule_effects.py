@@ -2,8 +2,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def rule_effects(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The section on business rules, from the ``rules`` of a run's results; None where it has none.
+def rule_effects(rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The section on business rules, from ``rules`` and ``rule_notes`` of a run's results; None where it has none.
 
     >>> row = {"rule": "ad", "does": "pin", "requests": 200, "slates": 50, "places": 0.5, "exposure": 0.02}
     >>> rule_effects([row])["rows"][0]["cells"]
@@ -15,6 +15,7 @@ def rule_effects(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {
         "sentence": f"Measured on {rows[0]['requests']:,} held-out requests: the slates with all rules beside those "
         "without the one." + (f" Without effect: {', '.join(idle)}." if idle else ""),
+        "notes": [f"Settled by precedence: {note}." for note in notes],
         "rows": [
             {
                 "rule": row["rule"],

@@ -33,10 +33,12 @@ from recloop.wire import (
     FeedbackRequest,
     FoundItem,
     HealthAnswer,
+    HoldoutAnswer,
     ItemsAnswer,
     LogAnswer,
     LooseEvents,
     NewEvent,
+    PolicyStep,
     ReadoutAnswer,
     RecommendAnswer,
     RecommendedItem,
@@ -48,7 +50,6 @@ from recloop.wire import (
     SearchAnswer,
     SearchRequest,
     SimilarRequest,
-    Step,
     StepAnswer,
     UnusualTimes,
 )
@@ -93,7 +94,7 @@ async def recommend(call: Call) -> RecommendAnswer:
     if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
     slots = slots_of(decision.details) or [""] * len(decision.items)
-    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[Step, ...]])
+    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[PolicyStep, ...]])
     return RecommendAnswer(
         decision=decision.id,
         items=tuple(
@@ -241,6 +242,12 @@ async def read_out(call: Call) -> ReadoutAnswer:
     return ReadoutAnswer(*told, readout.to_dict())
 
 
+async def read_holdout(call: Call) -> HoldoutAnswer:
+    """What all that was launched did together: everybody against the users that an experiment holds out."""
+    found = await asyncio.to_thread(call.serving.experiments.read_holdout, call.path["name"])
+    return HoldoutAnswer(found.sentence, found.facts, found.to_dict())
+
+
 async def experiment_log(call: Call) -> LogAnswer:
     """Who or what decided on an experiment, when, and on which data."""
     entries = await asyncio.to_thread(call.serving.experiments.log, call.path["name"])
@@ -323,7 +330,6 @@ ROUTES = (
         similar_items,
         ItemsAnswer,
         SimilarRequest,
-        Step,
         errors=(404, 503),
     ),
     Route("POST", "/v1/search", "recommend", search_items, SearchAnswer, SearchRequest, errors=(500, 503)),
@@ -379,6 +385,7 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
+    Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404,)),
     Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),

@@ -28,6 +28,11 @@ def hiding(rule: AnyRule, catalogue: Catalogue) -> Hiding | None:
 
     Raises:
         SettingError: it names what the catalogue does not have.
+
+    >>> catalogue = Catalogue(pl.DataFrame({"item": ["a", "b"], "age_limit": [None, 18]}))
+    >>> grown = hiding(AgeLimit(name="fsk"), catalogue)
+    >>> grown.hidden(np.array([[0, 1]], np.int32), Histories.of([[]], n_items=2)).tolist()
+    [[False, True]]
     """
     who = f"the rule '{rule.name}'"
     if isinstance(rule, Hide):

@@ -9,7 +9,7 @@ from recloop.compose.diversity.walking import Floats, Taken, gathered, in_blocks
 from recloop.data.rankings import Rankings
 
 STEEPEST = 300.0  # of the quality of a determinantal process: beyond, exp() is 0
-SPENT = 1e-6  # of a candidate's own direction that is left when it counts as lying in the span of the slate
+SPENT = 1e-5  # of a candidate's own direction that is left when it counts as lying in the span of the slate
 
 
 def maximal_marginal_relevance(rankings: Rankings, vectors: Floats, k: int, *, diversity: float) -> NDArray[np.int64]:
@@ -80,7 +80,8 @@ def determinantal(rankings: Rankings, vectors: Floats, k: int, *, diversity: flo
     >>> determinantal(r, v, 3, diversity=0.5).tolist()
     [[0, 2, 1]]
     """
-    share(diversity, "diversity")
+    if share(diversity, "diversity") == 0:
+        return walk(relevance(rankings), k, lambda _taken, worth: worth.fill(0))
     return in_blocks(
         rankings, 4 * rankings.k * (vectors.shape[1] + k), lambda part, _rows: _dpp(part, vectors, k, diversity)
     )
@@ -89,7 +90,7 @@ def determinantal(rankings: Rankings, vectors: Floats, k: int, *, diversity: flo
 def _dpp(rankings: Rankings, vectors: Floats, k: int, diversity: float) -> NDArray[np.int64]:
     relevant = relevance(rankings)
     n, m = relevant.shape
-    steep = STEEPEST if diversity <= 0 else min((1.0 - diversity) / diversity, STEEPEST)  # 2 α
+    steep = min((1.0 - diversity) / diversity, STEEPEST)  # 2 α
     held = relevant > -np.inf
     whole = held.all()
     base = np.zeros_like(relevant) if whole else np.where(held, np.float32(0), np.float32(-np.inf))
