@@ -188,11 +188,14 @@ def _scanned(cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: 
     fit = contrast.fit(np.where(precision > 0, apart, 0.0), precision, sums.worse)
     own = (fit.weights * inside.ratio).sum(axis=1) / inside.level
     enough = np.ones(len(own), bool)
-    for one in (inside, outside):
+    # what does not happen at all in the complement may still be expected there, at the rate of all
+    own_rate = inside.y.sum(axis=1) / np.maximum(inside.x.sum(axis=1), 1e-12)
+    all_y, all_x = inside.y + outside.y, inside.x + outside.x
+    rates = (own_rate, all_y.sum(axis=1) / np.maximum(all_x.sum(axis=1), 1e-12))
+    for one, rate in zip((inside, outside), rates, strict=True):
         after = np.arange(one.x.shape[1]) >= fit.at[:, None]
-        seen = (one.x * after).sum(axis=1), (one.x * ~after).sum(axis=1)
-        rate = one.y.sum(axis=1) / np.maximum(one.x.sum(axis=1), 1e-12) if sums.counts else 1.0
-        enough &= (seen[0] * rate >= events) & (seen[1] * rate >= events)
+        for seen in ((one.x * after).sum(axis=1), (one.x * ~after).sum(axis=1)):
+            enough &= seen * (rate if sums.counts else 1.0) >= events
     z = np.where(enough & (fit.precision > 0), sums.worse * fit.value * np.sqrt(fit.precision), -np.inf)
     return Scanned(cuboid, inside, outside, fit, own, z, int(enough.sum()))
 
