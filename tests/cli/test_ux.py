@@ -40,7 +40,6 @@ def test_files_to_a_sentence_a_document_and_a_page(files: Path) -> None:
     assert "do not ship · simulation" in told
     assert told.index("Empty slates rose") < told.index("metric")
     assert "tenure new" in told
-    assert "follows" in told
     page = (files / "page.html").read_text()
     document = json.loads(say(*given, "--json"))
     assert document["simulation"] is True
@@ -91,7 +90,9 @@ def test_the_store_is_read_with_its_context(tmp_path: Path) -> None:
 def test_an_experiment_that_is_not_there(tmp_path: Path) -> None:
     with Store(tmp_path / "shop.db"):
         pass
-    done = CliRunner().invoke(recloop, ["ux", "problems", "--store", str(tmp_path / "shop.db"), "--experiment", "front"])
+    done = CliRunner().invoke(
+        recloop, ["ux", "problems", "--store", str(tmp_path / "shop.db"), "--experiment", "front"]
+    )
     assert "front" in str(done.exception)
     done = CliRunner().invoke(recloop, ["ux", "problems", "--store", str(tmp_path / "shop.db")])
     assert "the store holds no slates of that time" in str(done.exception)

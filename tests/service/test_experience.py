@@ -9,7 +9,7 @@ def test_a_store_without_slates_says_so(service) -> None:
 
 
 def test_slates_are_read(service) -> None:
-    client, store = service
+    client, _ = service
     for n in range(12):
         client.post("/v1/recommend", json={"user": f"u{n}", "k": 3, "context": {"device": "web"}})
     told = client.post("/v1/ux/problems", json={"days": 7})

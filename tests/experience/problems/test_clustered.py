@@ -14,6 +14,7 @@ from recloop.experience.problems.mix import mix
 from recloop.experience.problems.rows import contrast_of
 from recloop.experience.problems.scan import Sums, scan
 from recloop.experience.problems.settings import Settings
+
 from .worlds import DAY, START, day, slates
 
 CTR = MEASURES["slate_ctr"]
@@ -45,17 +46,24 @@ def test_the_error_is_that_of_a_bootstrap_over_users() -> None:
     def by_hand(times: np.ndarray) -> float:
         parts = []
         for rows in (inside, ~inside):
-            rate = [np.average(sums.y[rows & (coded.cell == c)], weights=times[coded.user[rows & (coded.cell == c)]]) for c in (0, 1)]
+            rate = [
+                np.average(sums.y[rows & (coded.cell == c)], weights=times[coded.user[rows & (coded.cell == c)]])
+                for c in (0, 1)
+            ]
             parts.append((rate[1] - rate[0]) / np.average(sums.y[rows], weights=times[coded.user[rows]]))
         return parts[0] - parts[1]
 
     assert value == pytest.approx(by_hand(np.ones(coded.users)))
-    draws = [by_hand(rng.multinomial(coded.users, np.full(coded.users, 1 / coded.users)).astype(float)) for _ in range(400)]
+    draws = [
+        by_hand(rng.multinomial(coded.users, np.full(coded.users, 1 / coded.users)).astype(float)) for _ in range(400)
+    ]
     assert error == pytest.approx(np.std(draws), rel=0.15)
 
 
 def test_the_search_tests_what_the_plain_contrast_computes() -> None:
-    frame = slates().with_columns(clicked_slates=pl.when((day() >= 20) & (pl.col("device") == "ios")).then(0).otherwise(pl.col("clicked_slates")))
+    frame = slates().with_columns(
+        clicked_slates=pl.when((day() >= 20) & (pl.col("device") == "ios")).then(0).otherwise(pl.col("clicked_slates"))
+    )
     coded, contrast = coded_of(frame), Step(28, np.arange(28) % 7, 5, 2)
     sums = Sums.of(coded, CTR)
     whole, scanned = scan(coded, [sums], cuboids(coded, 2, 0.001, 40), contrast, events=20)[0]

@@ -71,7 +71,9 @@ def test_twice_and_out_of_time() -> None:
     assert found["duplicates"].sentence.startswith("60 slates of 12,060 came before (0.50%)")
     twice = find_problems(pl.concat([frame, frame]), FLAT)
     assert (twice.verdict, twice.findings) == ("invalid", ())
-    skewed = frame.with_columns(time=pl.when(pl.int_range(pl.len()) < 20).then(START + 900 * DAY).otherwise(pl.col("time")))
+    skewed = frame.with_columns(
+        time=pl.when(pl.int_range(pl.len()) < 20).then(START + 900 * DAY).otherwise(pl.col("time"))
+    )
     assert find_problems(skewed, FLAT).days == ("2025-11-01", "2025-11-28")
     later = find_problems(frame, FLAT, now=START + 20 * DAY)
     assert (later.verdict, later.days[1]) == ("invalid", "2025-11-20")  # a third of the slates is in the future
@@ -100,9 +102,9 @@ def test_the_planned_split_is_checked() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(DataError, match="the slates have no column user, time; needed: user and time"):
         find_problems(pl.DataFrame({"clicks": [1]}))
-    with pytest.raises(DataError, match="no dimension 'devise'. Did you mean 'device'"):
+    with pytest.raises(DataError, match=r"no dimension 'devise'. Did you mean 'device'"):
         find_problems(slates(), Settings(dimensions=("devise",)))
-    with pytest.raises(SettingError, match="no metric 'slate_crt' over slates. Did you mean 'slate_ctr'"):
+    with pytest.raises(SettingError, match=r"no metric 'slate_crt' over slates. Did you mean 'slate_ctr'"):
         find_problems(slates(), Settings(metrics=("slate_crt",)))
     with pytest.raises(SettingError, match="one arm is named without the other"):
         find_problems(slates(), Settings(treatment="b"))
@@ -119,9 +121,17 @@ def test_the_schema_is_kept() -> None:
     with pytest.raises(msgspec.ValidationError, match="verdikt"):
         Problems.parse(document | {"verdikt": "ship"})
     schema = json_schema()["$defs"]
-    assert {"metric", "direction", "slice", "change_day", "effect", "explained_share", "evidence", "cause", "kind"} <= set(
-        schema["Finding"]["properties"]
-    )
+    assert {
+        "metric",
+        "direction",
+        "slice",
+        "change_day",
+        "effect",
+        "explained_share",
+        "evidence",
+        "cause",
+        "kind",
+    } <= set(schema["Finding"]["properties"])
     assert set(schema["Finding"]["properties"]["verdict"]["enum"]) == {
         "ship", "do_not_ship", "invalid", "keep_running", "no_problem"
     }  # fmt: skip
@@ -130,7 +140,11 @@ def test_the_schema_is_kept() -> None:
 def test_an_id_is_stable_and_its_own() -> None:
     one = finding_id("slate_ctr", {"app": "5.2", "device": "android"}, "down")
     assert one == finding_id("slate_ctr", {"device": "android", "app": "5.2"}, "down")
-    others = {finding_id("slate_ctr", {"app": "5.2"}, "down"), finding_id("slate_ctr", {}, "down"), finding_id("latency", {}, "up")}
+    others = {
+        finding_id("slate_ctr", {"app": "5.2"}, "down"),
+        finding_id("slate_ctr", {}, "down"),
+        finding_id("latency", {}, "up"),
+    }
     assert len({one, *others}) == 4
 
 

@@ -39,11 +39,11 @@ def keywords(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
     Source: B. Monroe, M. Colaresi, K. Quinn, "Fightin' words", Political Analysis 16 (2008), section 3.5.
 
     >>> said = pl.DataFrame({
-    ...     "id": [f"c{i}" for i in range(8)], "user": [f"u{i}" for i in range(8)], "time": [0.0] * 8,
-    ...     "text": ["cards do not open"] * 4 + ["nice picks today"] * 4})
-    >>> told = keywords(said.head(4), said.tail(4))
-    >>> told.people, told.themes[0], told.examples[0].text
-    (4, 'cards do', 'cards do not open')
+    ...     "id": [f"c{i}" for i in range(120)], "user": [f"u{i}" for i in range(120)], "time": [0.0] * 120,
+    ...     "text": ["cards do not open"] * 20 + ["nice picks today"] * 100})
+    >>> told = keywords(said.head(20), said.tail(100))
+    >>> told.people, told.examples[0].text
+    (20, 'cards do not open')
     """
     read = pl.concat(
         [inside.select("id", "user", "text", own=True), outside.select("id", "user", "text", own=False)]
