@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recloop.experience.problems.clustered import test_slices as check_slices
-from recloop.experience.problems.clustered import test_whole as check_whole
+from recloop.experience.problems.clustered import weigh_slices as check_slices
+from recloop.experience.problems.clustered import weigh_whole as check_whole
 from recloop.experience.problems.coded import Coded, code, measured, with_columns
 from recloop.experience.problems.contrast import Arms, Step
 from recloop.experience.problems.cube import cuboids

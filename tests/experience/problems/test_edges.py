@@ -1,6 +1,8 @@
 """What real logs bring: too little, too much, twice, never sent, at the wrong time; and reading what users wrote."""
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -8,7 +10,16 @@ import polars as pl
 import pytest
 
 from recloop.errors import DataError, MissingError, SettingError
-from recloop.experience.problems import Joins, Problems, Settings, find_problems, finding_id, json_schema, keywords
+from recloop.experience.problems import (
+    Finding,
+    Joins,
+    Problems,
+    Settings,
+    find_problems,
+    finding_id,
+    json_schema,
+    keywords,
+)
 from recloop.experience.problems.search import Family, Thresholds
 
 from .worlds import DAY, START, day, slates
@@ -187,3 +198,14 @@ def test_a_comment_of_a_megabyte_is_cut_and_orders_change_nothing() -> None:
     frame = slates()
     told = comments([order] * 50)
     assert find_problems(frame, FLAT, comments=told).verdict == find_problems(frame, FLAT).verdict
+
+
+def test_the_page_of_the_reference_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "problems.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(block, {})
+    assert capsys.readouterr().out == "do_not_ship empty_rate {'tenure': 'new'}\n"
+    for name in Settings.__struct_fields__:
+        assert f"`{name}`" in page.read_text(), f"setting {name} has no paragraph"
+    for name in (*Problems.__struct_fields__, *Finding.__struct_fields__):
+        assert f"`{name}`" in page.read_text(), f"field {name} has no paragraph"

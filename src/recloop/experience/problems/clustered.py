@@ -16,7 +16,7 @@ BLOCK = 4_000_000  # users × slices that are held at once
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Weighed:
     """A slice with its test.
 
     Attributes:
@@ -47,9 +47,9 @@ class Tested:
     users: float
 
 
-def test_slices(
+def weigh_slices(
     coded: Coded, sums: Sums, chosen: Sequence[tuple[Scanned, int]], contrast: Contrast, *, users: int
-) -> list[Tested]:
+) -> list[Weighed]:
     """The test of the chosen slices against their complements.
 
     The contrast is linear in the ratios of the cells, so by the delta method (Deng, Knoblich, Lu, KDD 2018) it is a sum
@@ -62,7 +62,7 @@ def test_slices(
     by_user = [
         sparse.csr_array((one, (coded.user, coded.cell)), shape=(coded.users, coded.cells)) for one in (sums.y, sums.x)
     ]
-    found: list[Tested] = []
+    found: list[Weighed] = []
     block = max(1, BLOCK // max(coded.users, 1))
     for first in range(0, len(chosen), block):
         part = chosen[first : first + block]
@@ -75,7 +75,7 @@ def test_slices(
             apart = _per_user(coded, sums, rows, g + outer[k][0], h + outer[k][1]) - beyond[:, k]
             inside, outside = _one(scanned.inside, place), _one(scanned.outside, place)
             found.append(
-                _tested(
+                _weighed(
                     scanned.cuboid.slices[place], rows, scanned.fit, place, inside, outside, own, apart,
                     float(scanned.own[place]), sums, contrast, users,
                 )
@@ -83,17 +83,17 @@ def test_slices(
     return found
 
 
-def test_whole(coded: Coded, sums: Sums, whole: Side, contrast: Contrast, *, users: int) -> Tested:
+def weigh_whole(coded: Coded, sums: Sums, whole: Side, contrast: Contrast, *, users: int) -> Weighed:
     """The test of the whole: it has no complement, so the days' own movement decides how sure a change is."""
     precision = 1.0 / whole.variance
     fit = contrast.fit(np.where(precision > 0, whole.ratio / whole.level[:, None], 0.0), precision, sums.worse)
     rows = np.ones(coded.user.size, bool)
     psi = _per_user(coded, sums, rows, *_scales(whole, fit.weights[0], 0))
     value = float(fit.value[0])
-    return _tested({}, rows, fit, 0, whole, None, psi, psi, value, sums, contrast, users)
+    return _weighed({}, rows, fit, 0, whole, None, psi, psi, value, sums, contrast, users)
 
 
-def _tested(
+def _weighed(
     where: dict[str, str],
     rows: NDArray[np.bool_],
     fit: Fit,
@@ -106,7 +106,7 @@ def _tested(
     sums: Sums,
     contrast: Contrast,
     users: int,
-) -> Tested:
+) -> Weighed:
     squares = apart * apart
     variance = float(squares.sum())
     effective = variance**2 / float((squares * squares).sum()) if variance > 0 else 0.0
@@ -124,7 +124,7 @@ def _tested(
     own_floor = float(
         (fit.weights[place] ** 2 * np.where(np.isfinite(inside.variance[0]), inside.variance[0], 0)).sum()
     )
-    return Tested(
+    return Weighed(
         where=where,
         rows=rows,
         at=int(fit.at[place]),

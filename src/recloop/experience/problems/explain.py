@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recloop.experience.problems.causes import Intervention
-from recloop.experience.problems.clustered import Tested
+from recloop.experience.problems.clustered import Weighed
 from recloop.experience.problems.coded import Coded, Floats
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.mix import Mix, mix
@@ -40,7 +40,7 @@ class Fact:
     mix: Mix
     rest: Change | None = None
     interventions: tuple[Intervention, ...] = ()
-    rivals: tuple[Tested, ...] = ()
+    rivals: tuple[Weighed, ...] = ()
     because: "Fact | None" = None
     evidence: list[Evidence] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ def fact(
     measure: Measure,
     sums: Sums,
     spot: Spot,
-    rivals: tuple[Tested, ...] = (),
+    rivals: tuple[Weighed, ...] = (),
     because: Fact | None = None,
 ) -> Fact | None:
     """What there is to say about a slice; None where it has nothing before or after."""

@@ -8,7 +8,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from recloop.experience.problems.causes import cause_of, interventions
-from recloop.experience.problems.clustered import Tested
+from recloop.experience.problems.clustered import Weighed
 from recloop.experience.problems.coded import DAY, Coded
 from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.explain import Fact, gather, places, series
@@ -40,7 +40,7 @@ class Context:
         return self.settings.treatment is not None
 
 
-def findings(context: Context, facts: Sequence[Fact], wholes: Mapping[str, Tested]) -> list[Finding]:
+def findings(context: Context, facts: Sequence[Fact], wholes: Mapping[str, Weighed]) -> list[Finding]:
     """The findings: each primary one with its consequences behind it, the largest first."""
     clicks = wholes.get("slate_ctr")
     clicks_up = clicks is not None and clicks.own > 0 and clicks.own > CLEAR * clicks.own_error

@@ -8,7 +8,7 @@ import polars as pl
 
 from recloop.data.bursts import Burst, find_bursts
 from recloop.errors import DataError
-from recloop.experience.problems.clustered import Tested, test_whole
+from recloop.experience.problems.clustered import Weighed, weigh_whole
 from recloop.experience.problems.coded import Coded, Floats
 from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.measures import Measure
@@ -54,7 +54,7 @@ class Exposed:
 
     where: dict[str, str]
     sums: Sums
-    tested: Tested
+    tested: Weighed
 
 
 def exposures(
@@ -89,7 +89,7 @@ def exposures(
             continue
         y = np.bincount(rows.filter(value=value)["row"].to_numpy(), minlength=coded.user.size).astype(np.float64)
         sums = Sums(EXPOSURE, y, total, relative=True)
-        tested = test_whole(coded, sums, _whole(coded, y, total), contrast, users=settings.users)
+        tested = weigh_whole(coded, sums, _whole(coded, y, total), contrast, users=settings.users)
         found.append(Exposed({name: value}, sums, tested))
     return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.experience.problems.clustered import Tested, test_slices, test_whole
+from recloop.experience.problems.clustered import Weighed, weigh_slices, weigh_whole
 from recloop.experience.problems.coded import Coded, Floats
 from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.cube import Cuboid
@@ -29,8 +29,8 @@ class Hit:
 
     measure: Measure
     sums: Sums
-    tested: Tested
-    rivals: tuple[Tested, ...]
+    tested: Weighed
+    rivals: tuple[Weighed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Search:
     def __init__(self, coded: Coded, cuboids: Sequence[Cuboid], contrast: Contrast, settings: Settings) -> None:
         self._coded, self._cuboids, self._contrast, self._settings = coded, cuboids, contrast, settings
         self.families: list[Family] = []
-        self._found: dict[str, tuple[Measure, list[Tested]]] = {}
-        self.wholes: dict[str, Tested] = {}
+        self._found: dict[str, tuple[Measure, list[Weighed]]] = {}
+        self.wholes: dict[str, Weighed] = {}
 
     def look(self, measures: Mapping[str, Measure], advance: Callable[[float], None] = lambda _: None) -> None:
         """Test every slice for every metric."""
@@ -109,15 +109,15 @@ class Search:
 
     def _pass(
         self, metrics: Sequence[Sums], advance: Callable[[float], None] = lambda _: None
-    ) -> list[tuple[list[Tested], Family]]:
+    ) -> list[tuple[list[Weighed], Family]]:
         events = self._settings.events
         found = scan(self._coded, metrics, self._cuboids, self._contrast, events=events, advance=advance)
         return [self._test(sums, whole, scanned) for sums, (whole, scanned) in zip(metrics, found, strict=True)]
 
-    def _test(self, sums: Sums, whole: Side, scanned: Sequence[Scanned]) -> tuple[list[Tested], Family]:
+    def _test(self, sums: Sums, whole: Side, scanned: Sequence[Scanned]) -> tuple[list[Weighed], Family]:
         """The whole and the slices that are worth it, tested with users as units; and the p-values of all."""
         users = self._settings.users
-        everywhere = test_whole(self._coded, sums, whole, self._contrast, users=users)
+        everywhere = weigh_whole(self._coded, sums, whole, self._contrast, users=users)
         logs = [self._contrast.log_p(one.z) for one in scanned]
         order = sorted(
             (float(log[place]), k, place)
@@ -125,7 +125,7 @@ class Search:
             for place in np.flatnonzero((log < CLOSER) & (sums.worse * one.own > 0)).tolist()
         )[:CLOSEST]
         chosen = [(scanned[k], place) for _, k, place in order]
-        tested = test_slices(self._coded, sums, chosen, self._contrast, users=users)
+        tested = weigh_slices(self._coded, sums, chosen, self._contrast, users=users)
         for (_, k, place), one in zip(order, tested, strict=True):
             logs[k][place] = one.log_p
         there = [np.isfinite(one.z) for one in scanned]
@@ -136,12 +136,12 @@ class Search:
         )
         return [everywhere, *tested], family
 
-    def _counts(self, one: Tested, worse: int, cuts: Floats) -> bool:
+    def _counts(self, one: Weighed, worse: int, cuts: Floats) -> bool:
         own = worse * one.own
         moved = own >= self._settings.smallest and own >= OWN * one.own_error
         return bool(moved and one.log_p <= cuts[len(one.where)])
 
-    def _explain(self, measure: Measure, tested: list[Tested], cuts: Floats) -> list[Hit]:
+    def _explain(self, measure: Measure, tested: list[Weighed], cuts: Floats) -> list[Hit]:
         coded = self._coded
         without: NDArray[np.bool_] | None = None
         found: list[Hit] = []
@@ -160,7 +160,7 @@ class Search:
             found.append(Hit(measure, Sums.of(coded, measure, without), tested[0], ()))
         return found
 
-    def _fitting(self, sums: Sums, good: Sequence[Tested]) -> Tested:
+    def _fitting(self, sums: Sums, good: Sequence[Weighed]) -> Weighed:
         """The slice whose parts all moved alike, and beyond which nothing moved.
 
         The slice that is most certain comes first. It is widened while what a wider one has besides moved like it, and
@@ -173,7 +173,7 @@ class Search:
             best = narrower
         return best
 
-    def _best(self, one: Tested, good: Sequence[Tested], sums: Sums, *, wider: bool) -> Tested | None:
+    def _best(self, one: Weighed, good: Sequence[Weighed], sums: Sums, *, wider: bool) -> Weighed | None:
         found = None
         for other in good:
             large, small = (other, one) if wider else (one, other)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from recloop.experience.problems.clustered import Tested
+from recloop.experience.problems.clustered import Weighed
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.schema import Finding, Problems, Verdict
 from recloop.experience.problems.settings import Settings
@@ -13,7 +13,7 @@ DECISIVE = 0.05  # half width of an outcome's interval, relative, from which "no
 
 
 def verdict(
-    told: Sequence[Finding], wholes: Mapping[str, Tested], measures: Mapping[str, Measure], *, arms: bool
+    told: Sequence[Finding], wholes: Mapping[str, Weighed], measures: Mapping[str, Measure], *, arms: bool
 ) -> Verdict:
     """The verdict of a report whose data may be read."""
     verdicts = {one.verdict for one in told}
@@ -29,7 +29,7 @@ def verdict(
     return "no_problem" if errors and 2 * min(errors) <= DECISIVE else "keep_running"
 
 
-def better(wholes: Mapping[str, Tested], measures: Mapping[str, Measure]) -> list[str]:
+def better(wholes: Mapping[str, Weighed], measures: Mapping[str, Measure]) -> list[str]:
     """Outcomes that are clearly better under the treatment, as words."""
     found = []
     for name, one in wholes.items():
@@ -42,7 +42,7 @@ def better(wholes: Mapping[str, Tested], measures: Mapping[str, Measure]) -> lis
 def headline(
     told: Sequence[Finding],
     base: Problems,
-    wholes: Mapping[str, Tested],
+    wholes: Mapping[str, Weighed],
     measures: Mapping[str, Measure],
     settings: Settings,
 ) -> str:
