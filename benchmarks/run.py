@@ -40,6 +40,7 @@ SHORT = {
     "interleaving": ("--users", "1000"),
     "movielens": ("--data", "ml-100k"),
     "off_policy": ("--worlds", "20", "--sets", "3", "--actions", "10", "200"),
+    "problems": ("--seeds", "1", "--sizes", "1", "--slates", "40000"),
     "ratings": ("--data", "ml-100k"),
     "retrieval": ("--items", "100000"),
     "serving": ("--seconds", "2"),

@@ -32,6 +32,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
+    "ux": "ux",
     "archive": "archive",
     "export": "export",
     "import": "export",
