@@ -18,6 +18,7 @@ COMMANDS = {
     "finetune": "finetune",
     "run": "run",
     "tune": "tune",
+    "simulate": "simulate",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
