@@ -72,7 +72,7 @@ def test_known_numbers_of_two_places() -> None:
 
 
 def test_the_position_based_model_comes_back() -> None:
-    log = simulated(PositionBased(LOOK), 40_000)
+    log = simulated(PositionBased(LOOK), 20_000)
     found = fit_position_based(log, ITEMS)
     assert isinstance(found.model, PositionBased)
     assert np.abs(np.array(found.model.look) - LOOK).max() < 0.03
@@ -83,7 +83,7 @@ def test_the_position_based_model_comes_back() -> None:
 def test_expectation_maximisation_is_not_fooled_by_a_policy_that_puts_the_best_on_top() -> None:
     """Clicks by place alone say that place 6 is looked at less than it is: what stands there attracts less."""
     rng = np.random.default_rng(8)
-    items = np.argsort(-(ATTRACTION + 0.15 * rng.standard_normal((40_000, ITEMS))), axis=1)[:, :K].astype(np.int32)
+    items = np.argsort(-(ATTRACTION + 0.15 * rng.standard_normal((20_000, ITEMS))), axis=1)[:, :K].astype(np.int32)
     clicks = PositionBased(LOOK).draw(items, ATTRACTION[items], rng.random((len(items), 3 * K)))
     log = logged(items, clicks)
     naive = curve(log) / curve(log)[0]
@@ -99,19 +99,19 @@ def test_the_cascade_comes_back() -> None:
 
 
 def test_the_dynamic_bayesian_model_comes_back() -> None:
-    found = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, SATISFIES), 40_000), ITEMS)
+    found = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, SATISFIES), 20_000), ITEMS)
     assert isinstance(found.model, DynamicBayesian)
     assert abs(found.model.continuation - 0.8) < 0.03
     assert np.abs(found.attraction - ATTRACTION).max() < 0.03
     assert np.abs(found.model.satisfies - SATISFIES).max() < 0.12
-    one = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, np.array([0.4])), 40_000), ITEMS, per_item=False)
+    one = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, np.array([0.4])), 20_000), ITEMS, per_item=False)
     assert isinstance(one.model, DynamicBayesian)
     assert abs(one.model.satisfies[0] - 0.4) < 0.05
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_the_model_that_made_the_log_foretells_it_best(model: ClickModel) -> None:
-    judged = best_model(simulated(model, 12_000, seed=3), ITEMS, np.random.default_rng(1))
+    judged = best_model(simulated(model, 6_000, seed=3), ITEMS, np.random.default_rng(1))
     # a dynamic model whose every click satisfies is a cascade, so it may tie with one
     allowed = {model.name, "dynamic-bayesian"} if model.name == "cascade" else {model.name}
     assert judged.best.model.name in allowed
@@ -131,7 +131,7 @@ def test_perplexity_of_the_truth_is_that_of_its_entropy() -> None:
 
 def test_what_cannot_be_told_is_said() -> None:
     fixed = np.tile(np.arange(K, dtype=np.int32), (50, 1))
-    with pytest.raises(DataError, match="always shown at the same place.*shuffle a share"):
+    with pytest.raises(DataError, match=r"always shown at the same place.*shuffle a share"):
         fit_position_based(logged(fixed, np.ones((50, K), bool)), ITEMS)
     with pytest.raises(DataError, match="both at place 1 and at place 2"):
         harvest(logged(fixed, np.ones((50, K), bool)), ITEMS)

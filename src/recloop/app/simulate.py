@@ -82,7 +82,9 @@ def simulate(
         service: the URL of a running service to try as well, over HTTP. It keeps what the simulated users do.
         key: of the service.
         baseline: what the others are compared with: a policy, a strategy, or one of none, random and popular.
-        days, k, seed: of the simulation.
+        days: how many are simulated.
+        k: places of a slate.
+        seed: of everything random.
         users: of the log who come; all where None.
         page: where to write the HTML page.
         command: how it is made again, for the page.
@@ -137,9 +139,7 @@ def _policies(release: Release | None, names: Sequence[str]) -> dict[str, Policy
     return {name: release.policy(name) for name in names or release.policies}
 
 
-def _fitted(
-    dataset: Dataset, plan: Plan | None, names: Sequence[str], progress: Progress
-) -> dict[str, Policy]:
+def _fitted(dataset: Dataset, plan: Plan | None, names: Sequence[str], progress: Progress) -> dict[str, Policy]:
     """Strategies trained on the log, each as a policy of its own; with the plan's settings where it has some."""
     found = {}
     for name in names:
@@ -159,8 +159,8 @@ def _notes(world: FittedWorld, release: Release | None) -> tuple[str, ...]:
     if world.dataset.slates is None:
         notes.append(
             "The log has no slates, so that nobody knows what these users looked at. Attention falls with the place as "
-            f"(1 + j)^-{world.config.attention:g}, and popular items are clicked by {100 * world.config.click_rate:g}% of "
-            "who looks at them: both are assumed."
+            f"(1 + j)^-{world.config.attention:g}, and popular items are clicked by {100 * world.config.click_rate:g}% "
+            "of who looks at them: both are assumed."
         )
     if release is not None and release.items != world.dataset.item_ids:
         notes.append("The release knows other items than the log. What only one of them knows is not shown.")

@@ -84,7 +84,7 @@ class SlateLog:
             raise DataError("no slate of the slate log belongs to a user of the event log", advice="Are the ids alike?")
         most = table["place"].max()
         if not isinstance(most, int) or most >= MOST_PLACES:
-            raise DataError(f"the last position of the slate log is {most}", allowed=f"at most {MOST_PLACES} places")
+            raise DataError(f"the last position of the slate log is {most!r}", allowed=f"at most {MOST_PLACES} places")
         if table.select("slate", "place").is_duplicated().any():
             raise DataError("two items of the slate log have one position of one slate", advice="count positions anew")
         slates = (

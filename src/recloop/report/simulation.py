@@ -14,6 +14,7 @@ from recloop.simulate.fitted.compare import METRICS, Line, totals
 
 TONES = ("first", "second", "good", "bad", "quiet")
 MOST_DOTS = 500
+PAIRS = "Each point is a pair of popular items: the log of how much oftener one history holds both than chance has it."
 AS_SHARE = ("click_rate", "churned")
 
 
@@ -128,10 +129,9 @@ def _near(near: Fidelity) -> list[tuple[Markup, str]]:
             "Share of all events that falls on the most popular items.",
         ),
         (_lengths(near.lengths), "Share of users with at most so many events."),
-        (_pairs(near.pairs), "Each point is a pair of popular items: how much oftener one history holds both than "
-                             "chance would have it, as a logarithm."),
+        (_pairs(near.pairs), PAIRS),
         (_pairs(near.steps), "The same for items within three places after each other."),
-    ]  # fmt: skip
+    ]
     if near.curve is not None:
         places = [float(at) for at in range(1, len(near.curve) + 1)]
         pictures.append(

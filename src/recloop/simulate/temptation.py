@@ -24,8 +24,8 @@ class Temptation:
     good. What a user took lately, x, is a moving mean of -1 for each chocolate and +1 for each kale. After each slate
     the user leaves for good with a probability that falls with x. The reward is one per click, and at most one item of
     a slate is taken, by a multinomial logit with nothing at utility 0. The shape is that of the long-term satisfaction
-    world of Ie et al. 2019, "RecSim: a configurable simulation platform for recommender systems", section 5, and of Mladenov et
-    al. 2019, with leaving in place of a fixed horizon.
+    world of Ie et al. 2019, "RecSim: a configurable simulation platform for recommender systems", with leaving in place
+    of a fixed horizon.
 
     Args:
         items: of each of the two sorts.
@@ -132,9 +132,7 @@ class Temptation:
                 "time": parts.times[parts.taken] + 1.0,
             }
         )
-        dataset = Dataset.of(
-            table, pl.DataFrame({"item": items.ids}), pl.DataFrame({"user": people.ids})
-        )
+        dataset = Dataset.of(table, pl.DataFrame({"item": items.ids}), pl.DataFrame({"user": people.ids}))
         order = np.lexsort((parts.times, parts.users))
         clicks = np.zeros(parts.slates.shape, bool)
         clicks[parts.taken, parts.place[parts.taken]] = True

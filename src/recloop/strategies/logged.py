@@ -1,4 +1,4 @@
-"""Logged slates as steps of decision processes: what was known before each, what was taken, and what came of it later."""
+"""Logged slates as steps of a decision process: what was known before each, what was taken, what came of it."""
 
 from dataclasses import dataclass
 

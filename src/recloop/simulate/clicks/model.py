@@ -16,8 +16,8 @@ TINY = 1e-9
 class ClickModel(ABC):
     """How a user goes along a slate. What each item attracts comes in; what is clicked comes out.
 
-    Everywhere ``items`` is (n, k) with -1 for an empty place, and ``attraction`` (n, k) is the probability of a click on
-    what is looked at; an empty place attracts nobody.
+    Everywhere ``items`` is (n, k) with -1 for an empty place, and ``attraction`` (n, k) is the probability of a click
+    on what is looked at; an empty place attracts nobody.
     """
 
     name: ClassVar[str]
@@ -71,13 +71,11 @@ def perplexity(estimate: Estimate, log: SlateLog) -> NDArray[np.float64]:
     likelihood = np.log2(np.where(log.clicks, chance, 1 - chance))
     shown = log.items >= 0
     counts = shown.sum(axis=0)
-    mean = np.divide(
-        np.where(shown, likelihood, 0.0).sum(axis=0), counts, out=np.full(log.k, np.nan), where=counts > 0
-    )
+    mean = np.divide(np.where(shown, likelihood, 0.0).sum(axis=0), counts, out=np.full(log.k, np.nan), where=counts > 0)
     return np.asarray(2.0**-mean)
 
 
 def curve(log: SlateLog) -> NDArray[np.float64]:
     """(k,) the share of clicks among what was shown at each place; NaN where nothing was."""
     shown = (log.items >= 0).sum(axis=0)
-    return np.divide(log.clicks.sum(axis=0), shown, out=np.full(log.k, np.nan), where=shown > 0)
+    return np.asarray(np.divide(log.clicks.sum(axis=0), shown, out=np.full(log.k, np.nan), where=shown > 0))

@@ -131,7 +131,7 @@ def harvest(log: SlateLog, n_items: int) -> PositionBased:
         where = int(np.flatnonzero(above <= 0)[0]) + 1
         raise DataError(
             f"no clicked item of the slate log was shown both at place 1 and at place {where}",
-            advice="estimate by expectation maximisation, which takes roundabout ways, or shuffle a share of the slates",
+            advice="estimate by expectation maximisation, or shuffle a share of the slates",
         )
     return PositionBased(tuple(np.clip(here / above, 0, 1).tolist()))
 

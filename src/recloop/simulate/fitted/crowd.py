@@ -17,8 +17,13 @@ NEAR = 0.3  # how far a newcomer's taste lies from that of the user it resembles
 
 
 class Reaction(NamedTuple):
-    """What n users did with slates: (n, k) clicks, (n,) satisfaction in [0, 1] (NaN without a slate), (n,) whether the
-    visit ends here, (n,) whether for good."""
+    """What n users did with slates.
+
+    Attributes:
+        clicks: (n, k).
+        satisfaction: (n,) in [0, 1], NaN without a slate.
+        left: (n,) the visit ends here; ``churned``: for good.
+    """
 
     clicks: NDArray[np.bool_]
     satisfaction: NDArray[np.float64]
@@ -66,9 +71,7 @@ class Crowd:
         return None if (self.arrives <= day).all() else self.arrives <= day
 
 
-def gather(
-    world: FittedWorld, rng: np.random.Generator, *, days: int, users: int | None = None
-) -> Crowd:
+def gather(world: FittedWorld, rng: np.random.Generator, *, days: int, users: int | None = None) -> Crowd:
     """The users of a world at the end of its log, and those who will arrive.
 
     A newcomer resembles a user of the log, drawn at random, and has no history.
@@ -113,7 +116,7 @@ def relevance(
     tiny = np.full(slates.shape, 1e-6)
     look = world.clicks.chances(np.zeros_like(slates), tiny) / tiny
     pulled = (look * np.where(slates >= 0, attraction, 0.0)).sum(axis=1)
-    return np.clip(pulled / np.maximum(look.sum(axis=1) * best, 1e-12), 0.0, 1.0)
+    return np.asarray(np.clip(pulled / np.maximum(look.sum(axis=1) * best, 1e-12), 0.0, 1.0))
 
 
 def react(

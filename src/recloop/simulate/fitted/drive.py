@@ -119,10 +119,19 @@ class _Trip:
         self.keys = np.arange(len(crowd), dtype=np.uint64)
         self.asked = 0
         n = len(crowd)
-        counts = [np.zeros(n, np.int64) for _ in range(5)]
-        self.ran = Ran(*counts, satisfaction=np.zeros(n), gone=np.zeros(n, bool), lasted=np.full(n, days),
-                       by_day=np.zeros((days, 3), np.int64), curve=np.zeros((k, 2), np.int64),
-                       seconds=dict.fromkeys(("slates", "free picks", "reactions", "memory"), 0.0))  # fmt: skip
+        self.ran = Ran(
+            visits=np.zeros(n, np.int64),
+            slates=np.zeros(n, np.int64),
+            clicked=np.zeros(n, np.int64),
+            clicks=np.zeros(n, np.int64),
+            picked=np.zeros(n, np.int64),
+            satisfaction=np.zeros(n),
+            gone=np.zeros(n, bool),
+            lasted=np.full(n, days),
+            by_day=np.zeros((days, 3), np.int64),
+            curve=np.zeros((k, 2), np.int64),
+            seconds=dict.fromkeys(("slates", "free picks", "reactions", "memory"), 0.0),
+        )
 
     def visit(self, users: NDArray[np.int64], nth: NDArray[np.int64], day: int, moment: NDArray[np.float64]) -> None:
         """Visits of different users, side by side, to the last slate."""
@@ -211,4 +220,4 @@ def drawn(utility: NDArray[np.float32], luck: NDArray[np.float64]) -> NDArray[np
     chance = np.exp(utility - utility.max(axis=1, keepdims=True))
     bounds = np.cumsum(chance, axis=1, dtype=np.float64)
     found = (bounds <= luck[:, None] * bounds[:, -1:]).sum(axis=1)
-    return np.minimum(found, utility.shape[1] - 1).astype(np.int64)
+    return np.asarray(np.minimum(found, utility.shape[1] - 1), np.int64)

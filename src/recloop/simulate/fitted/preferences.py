@@ -13,6 +13,7 @@ from recloop.data.histories import Histories
 from recloop.errors import DataError
 from recloop.progress import SILENT, Progress
 from recloop.simulate.fitted.follow import Follow, last_items
+from recloop.strategies import make
 from recloop.strategies.ials import IALS
 
 BLOCK_BYTES = 64 * 2**20
@@ -130,7 +131,8 @@ def fit_preferences(
 
 
 def _parts(dataset: Dataset, histories: Histories, factors: int, *, follow: bool, seed: int) -> Preferences:
-    model = IALS(factors=min(factors, max(1, dataset.n_items - 1)), seed=seed).fit(dataset)
+    model = make("ials", factors=min(factors, max(1, dataset.n_items - 1)), seed=seed).fit(dataset)
+    assert isinstance(model, IALS)
     counts = np.bincount(histories.items, minlength=dataset.n_items) + 0.5
     after = Follow.fit(histories) if follow else Follow.none(dataset.n_items)
     return Preferences(

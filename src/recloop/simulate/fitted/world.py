@@ -73,7 +73,8 @@ class FittedWorld:
         """(n, k) logit of a click on each item of each slate, once looked at, to a user who was never shown it.
 
         Args:
-            tastes: (n, d); level: (n,), see above.
+            tastes: (n, d).
+            level: (n,), see above.
             slates: (n, k), -1 for an empty place.
             last: (n,) the item taken last, -1 for none.
         """
@@ -110,8 +111,7 @@ def fit_world(
     )
     activity = fit_activity(dataset, config)
     weights = ", ".join(
-        f"{name} {weight:.2f}"
-        for name, weight in zip(("taste", "fame", "follow"), preferences.weights, strict=True)
+        f"{name} {weight:.2f}" for name, weight in zip(("taste", "fame", "follow"), preferences.weights, strict=True)
     )
     known = [Known("preferences", weights, True, "conditional logit on held-out events"), *activity.known]
     slates, judged = dataset.slates, None
@@ -119,7 +119,9 @@ def fit_world(
         clicks: ClickModel = PositionBased.falling(config.attention, 200)
         own = np.zeros(dataset.n_items)
         known.append(
-            Known("attention", f"(1 + j)^-{config.attention:g}", False, "the log has no slates: the default examination")
+            Known(
+                "attention", f"(1 + j)^-{config.attention:g}", False, "the log has no slates: the default examination"
+            )
         )
     else:
         judged = best_model(slates, dataset.n_items, rng)
@@ -131,7 +133,9 @@ def fit_world(
     level, tops = _levels(preferences)
     if slates is None or judged is None:
         pull = _assumed(preferences, level, config.click_rate)
-        known.append(Known("attraction", f"{config.click_rate:g}", False, "of popular items, where there are no slates"))
+        known.append(
+            Known("attraction", f"{config.click_rate:g}", False, "of popular items, where there are no slates")
+        )
     else:
         pull = _attraction(preferences, level, clicks, own, slates, judged, rng)
         known.append(Known("attraction", ", ".join(f"{x:.2f}" for x in pull), True, "logit of clicks given a look"))

@@ -12,9 +12,7 @@ RIDGE = 1e-3
 MOST = 30_000  # slates it is fitted on
 
 
-def utilities(
-    features: Features, plain: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def utilities(features: Features, plain: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, n_items) utility of every item at the first place; that of taking nothing is 0.
 
     Args:
@@ -26,7 +24,7 @@ def utilities(
     found = (weights[0] + plain @ weights[1 : 1 + m])[:, None] + (features.items @ weights[1 + m : 1 + m + d])[None]
     for place in range(len(DECAYS)):
         found += weights[1 + m + d + place] * (plain[:, place * d : (place + 1) * d] @ features.items.T)
-    return np.clip(found, -20.0, 20.0)
+    return np.asarray(np.clip(found, -20.0, 20.0))
 
 
 def fit_choice(
@@ -50,9 +48,7 @@ def fit_choice(
     shown = log.items >= 0
     d, m, k = features.items.shape[1], plain.shape[1], log.k
     vectors = features.items[log.items]
-    pairs = [
-        np.einsum("nd,nkd->nk", session[:, place * d : (place + 1) * d], vectors) for place in range(len(DECAYS))
-    ]
+    pairs = [np.einsum("nd,nkd->nk", session[:, place * d : (place + 1) * d], vectors) for place in range(len(DECAYS))]
     own = np.concatenate([vectors, np.stack(pairs, axis=2)], axis=2)  # (n, k, d + decays)
     per_item, last = own.shape[2], max(0, k - 1)
     clicks = log.clicks.sum(axis=1)

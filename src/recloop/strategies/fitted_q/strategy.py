@@ -19,11 +19,11 @@ CONVERGED = 1e-4  # the change of values, relative to their spread, at which ite
 class FittedQ(Strategy):
     """What an item is worth to this session in the long run, learned from slates that were shown.
 
-    Q(s, i) is the reward of taking item i in session s and all that follows, each later slate worth ``discount`` of the
-    one before. With SlateQ's decomposition (Ie et al. 2019, "SlateQ", section 4) a slate is worth the mean of its items'
-    Q and of taking nothing, by how likely each is: a conditional logit says that. Fitted Q iteration (Ernst, Geurts &
-    Wehenkel 2005, "Tree-based batch mode reinforcement learning") solves one ridge regression again and again, each time
-    with rewards plus the value of the best slate at the next step. With ``discount = 0`` it is a myopic ranker.
+    Q(s, i) is the reward of taking item i in session s and all that follows, each later slate worth ``discount`` of
+    the one before. With SlateQ's decomposition (Ie et al. 2019, "SlateQ", section 4) a slate is worth the mean of its
+    items' Q and of taking nothing, by how likely each is: a conditional logit says that. Fitted Q iteration (Ernst,
+    Geurts & Wehenkel 2005, "Tree-based batch mode reinforcement learning") solves one ridge regression again and again,
+    each time with rewards plus the value of the best slate at the next step. With ``discount = 0`` it is myopic.
 
     >>> from recloop.strategies.fitted_q.strategy import FittedQ
     >>> FittedQ(discount=0.9).discount
@@ -79,7 +79,8 @@ class FittedQ(Strategy):
         solve_q, solve_0 = _ridge(taken, self.reg), _ridge(now[silent], self.reg)
         shape = now.shape[1], items.shape[1]
         attraction = np.exp(utilities(features, after, self._choice))
-        q, q0 = np.zeros(shape), np.zeros(shape[0])
+        q: NDArray[np.float64] = np.zeros(shape)
+        q0: NDArray[np.float64] = np.zeros(shape[0])
         worth = np.zeros(len(log))
         low, high = _bounds(rewards, self.discount)
         with progress.task(self.name, total=self.iterations) as advance:
@@ -95,9 +96,7 @@ class FittedQ(Strategy):
         return q, q0
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        features = Features(
-            self._items, self._mean, self._scale, self._low, self._high, self._directions, self._shifts
-        )
+        features = Features(self._items, self._mean, self._scale, self._low, self._high, self._directions, self._shifts)
         plain = features.plain(histories.recent(self.window))
         session = features.curved(plain)
         attraction = np.exp(utilities(features, plain, self._choice))

@@ -17,7 +17,10 @@ def hidden(
     Args:
         inputs: (n, length, d), sequences from the first place on.
         lengths: (n,) of each.
-        into: (3 width, d); within: (3 width, width); bias_in, bias_within: (3 width,).
+        into: (3 width, d) weights of the inputs.
+        within: (3 width, width) weights of the state.
+        bias_in: (3 width,).
+        bias_within: (3 width,).
 
     >>> zero = np.zeros((3, 1), np.float32)
     >>> hidden(np.ones((1, 2, 1), np.float32), np.array([2]), zero, zero, zero[:, 0], zero[:, 0]).tolist()

@@ -96,9 +96,7 @@ class PolicyGradient(Strategy):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         items, lengths = _padded(histories, self.window)
-        state = hidden(
-            self._vectors[items], lengths, self._into, self._within, self._bias_in, self._bias_within
-        )
+        state = hidden(self._vectors[items], lengths, self._into, self._within, self._bias_in, self._bias_within)
         return np.asarray(state @ self._out.T + self._bias, np.float32)
 
 
