@@ -43,8 +43,9 @@ SHORT = {
     "serving": ("--seconds", "2"),
     "serving_large": ("--seconds", "3", "--items", "60000", "--users", "3000"),
     "simulation": ("--users", "500", "--days", "7"),
+    "slates": ("--repeat", "3"),
     "tuning": ("--trials", "5"),
-    "validity": ("--worlds", "200"),
+    "validity": ("core", "--worlds", "200"),  # the others have their own lines
     "validity_fixed": ("--worlds", "200"),
     "validity_sequential": ("--worlds", "400"),
     "validity_adaptive": ("--worlds", "100"),

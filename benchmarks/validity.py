@@ -1,14 +1,17 @@
 """Do the intervals keep their promise? Simulated worlds with a known truth, judged by the functions that read experiments.
 
-    python benchmarks/validity.py              # some minutes
+    python benchmarks/validity.py              # every promise, those of validity_*.py too: about half an hour of one core
     python benchmarks/validity.py --worlds 200 # a first look
+    python benchmarks/validity.py core fixed   # only these
 
-Each row holds an observed rate against the nominal one; "ok" where it lies within three Monte-Carlo standard errors.
+Each row holds an observed rate with its Monte-Carlo standard error and the nominal one; "ok" where it lies within three
+such errors of it.
 """
 
 import argparse
+import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,10 +49,19 @@ class Row:
             "shown": True,
         }[self.rule]
 
+    @property
+    def error(self) -> float:
+        """Standard error of the observed rate over so many worlds."""
+        return (max(self.observed * (1 - self.observed), 0.0) / self.worlds) ** 0.5
+
     def __str__(self) -> str:
         mark = "" if self.rule == "shown" else "ok" if self.holds else "BROKEN"
         rule = "" if self.rule == "shown" else f"{self.rule} {self.nominal:.3f}"
-        return f"{self.name:<34} {self.what:<44} {self.observed:7.4f}  {rule:<15} {self.worlds:>6}  {mark}"
+        error = "" if self.rule == "shown" else f"{self.error:.4f}"
+        return f"{self.name:<34} {self.what:<48} {self.observed:7.4f} {error:>7}  {rule:<15} {self.worlds:>6}  {mark}"
+
+
+HEAD = f"{'population':<34} {'what':<48} {'found':>7} {'error':>7}  {'nominal':<15} {'worlds':>6}"
 
 
 # ---- populations: n users with a relative lift of the metric
@@ -232,20 +244,39 @@ def table(worlds: int, seed: int) -> Iterator[Row]:
     yield from decisions(next(seeds), worlds // 20)
 
 
+PARTS = {"fixed": 8000, "sequential": 8000, "adaptive": 1000, "interleaving": 2000}
+"""The other scripts of this kind, with the worlds of their own full runs."""
+
+
+def every(names: Sequence[str], worlds: int, seed: int) -> Iterator[Row]:
+    """The rows of the named parts; scripts are imported when it is their turn."""
+    for name in names:
+        if name == "core":
+            yield from table(worlds, seed)
+            continue
+        part = importlib.import_module(f"validity_{name}")
+        yield from part.rows(max(50, worlds * PARTS[name] // 8000), np.random.default_rng(seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"core, {', '.join(PARTS)}; all where none is named")
     parser.add_argument("--worlds", type=int, default=8000, help="simulated worlds per row of a single look")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if unknown := set(options.parts) - {"core", *PARTS}:
+        parser.error(f"there is no part {min(unknown)!r}: choose from core, {', '.join(PARTS)}")
     start = time.process_time()
-    print(f"{'population':<34} {'what':<44} {'found':>7}  {'nominal':<15} {'worlds':>6}")
+    print(HEAD)
     rows = []
-    for row in table(options.worlds, options.seed):
+    for row in every(options.parts or ("core", *PARTS), options.worlds, options.seed):
         rows.append(row)
         print(row, flush=True)
-    broken = sum(not row.holds for row in rows)
-    print(f"\n{len(rows)} rows, {broken} broken, {time.process_time() - start:.0f} CPU s")
-    raise SystemExit(min(broken, 1))
+    promised, broken = sum(row.rule != "shown" for row in rows), [row for row in rows if not row.holds]
+    print(f"\n{promised} promises, {len(broken)} broken, {time.process_time() - start:.0f} CPU s")
+    for row in broken:
+        print(row)
+    raise SystemExit(min(len(broken), 1))
 
 
 if __name__ == "__main__":

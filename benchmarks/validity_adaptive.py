@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
-from validity import ALPHA, Row
+from validity import ALPHA, HEAD, Row
 
 from recloop.stats import (
     Moments,
@@ -38,8 +38,11 @@ from recloop.stats.adaptive import (
     lyapunov,
     mixture,
     policy_value,
+    steady_contrast,
+    steady_value,
     with_floor,
 )
+from recloop.stats.adaptive.anytime import FIRST
 
 Array = NDArray[np.float64]
 Bandit = Literal["Thompson", "greedy"]
@@ -73,16 +76,20 @@ def simulate(
     every: int = 10,
     mad: float | None = None,
     decay: float = 0.5,
+    likes: NDArray[np.int64] | None = None,
 ) -> AdaptiveLog:
     """Yes-or-no rewards; the allocation is renewed every so many rounds, by the mixture design or over a floor.
 
-    The floor is 10% even for the greedy bandit, and falls like t^-decay for Thompson sampling.
+    The floor is 10% even for the greedy bandit, and falls like t^-decay for Thompson sampling. ``likes`` is the user of
+    each round: half of the users like 0.2 more than the arm's rate, half 0.2 less.
     """
     k = len(truth)
     choose = {"Thompson": thompson, "greedy": greedy}[bandit]
     pulls, gains = np.ones((worlds, k)), np.full((worlds, k), 0.5)
     arms, chances = np.empty((worlds, rounds), np.int64), np.empty((worlds, rounds, k))
     rewards = np.empty((worlds, rounds))
+    taste = np.zeros((worlds, 1)) if likes is None else rng.choice([-0.2, 0.2], (worlds, int(likes.max()) + 1))
+    of = np.zeros(rounds, np.int64) if likes is None else likes
     for start in range(0, rounds, every):
         part, t = slice(start, start + every), np.arange(start + 1, start + every + 1)
         means = gains / pulls
@@ -93,7 +100,7 @@ def simulate(
             floor = 0.1 / k if bandit == "greedy" else float((start + 1) ** -decay) / k
             e = np.repeat(with_floor(wanted, floor)[:, None], every, axis=1)
         arm = (rng.random((worlds, every, 1)) > np.cumsum(e, axis=2)).sum(axis=2).clip(max=k - 1)
-        y = (rng.random((worlds, every)) < truth[arm]).astype(float)
+        y = (rng.random((worlds, every)) < truth[arm] + taste[:, of[part]]).astype(float)
         arms[:, part], chances[:, part], rewards[:, part] = arm, e, y
         picked = np.equal(arm[..., None], np.arange(k))
         pulls += picked.sum(axis=1)
@@ -223,6 +230,38 @@ def every_round(rng: np.random.Generator, worlds: int, bandit: Bandit, rounds: i
         yield Row(name, f"width / one look, {what}", float(np.mean(columns[0])), 0, worlds, "shown")
 
 
+def live(rng: np.random.Generator, worlds: int, bandit: Bandit, users: int = 1000, visits: int = 2) -> Iterator[Row]:
+    """The readout of a running bandit: 50 looks at all slates so far, of users who come twice and differ in taste."""
+    name, truth, looks = f"{bandit}, live readout, users return", np.array([0.3, 0.3]), 50
+    rounds = users * visits
+    lost: dict[str, list[Array]] = {"value, valid at every look": [], "value, made for one look": []}
+    apart: dict[str, list[Array]] = {"difference, valid at every look": [], "difference, made for one look": []}
+    widths = []
+    who = np.tile(np.arange(users), visits)
+    for size in chunks(worlds):
+        log = simulate(rng, size, truth, bandit, rounds, mad=0.2, likes=who)
+        scores, e = aipw(log), log.propensities
+        gaps = scores[..., 1] - scores[..., 0]
+        missed = {what: np.zeros(size, bool) for what in (*lost, *apart)}
+        for end in np.linspace(FIRST, rounds, looks).astype(int):
+            seen = who[:end]
+            value = steady_value(scores[:, :end, 0], e[:, :end, 0], ALPHA, planned=users, users=seen)
+            gap = steady_contrast(gaps[:, :end], e[:, :end, 1], e[:, :end, 0], ALPHA, planned=users, users=seen)
+            h = evaluation_weights(e[:, :end], "two-point", decay=0.2)
+            once, once_gap = arm_values(scores[:, :end], h, seen), contrast(scores[:, :end], h, 1, 0, seen)
+            missed["value, valid at every look"] |= (value.low > 0.3) | (value.high < 0.3)
+            missed["value, made for one look"] |= ~hits(once, truth)[:, 0]
+            missed["difference, valid at every look"] |= (gap.low > 0) | (gap.high < 0)
+            missed["difference, made for one look"] |= ~hits(once_gap, 0.0)
+        for what, column in missed.items():
+            (lost if what in lost else apart)[what].append(column)
+        widths.append((gap.high - gap.low) / (2 * 1.96 * np.sqrt(once_gap.variance)))
+    for what, columns in (lost | apart).items():
+        rule: Literal["shown", "at most"] = "at most" if "every" in what else "shown"
+        yield Row(name, f"missed at any look, {what}", float(np.mean(np.concatenate(columns))), ALPHA, worlds, rule)
+    yield Row(name, "width / one look, difference", float(np.mean(np.concatenate(widths))), 0, worlds, "shown")
+
+
 def floors(rng: np.random.Generator, worlds: int, bandit: Bandit, rounds: int = 1000) -> Iterator[Row]:
     """The value of the first of two equal arms under a floor that falls (Thompson) or stays at 5% (greedy)."""
     name, truth = f"{bandit}, floor only", np.array([0.3, 0.3])
@@ -293,6 +332,7 @@ def rows(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
     for bandit in bandits:
         yield from every_round(rng, worlds // 2, bandit)
         yield from floors(rng, worlds // 2, bandit)
+        yield from live(rng, worlds, bandit)
     yield from surveys(rng, worlds)
 
 
@@ -302,7 +342,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start, broken = time.process_time(), 0
-    print(f"{'population':<34} {'what':<44} {'found':>7}  {'nominal':<15} {'worlds':>6}")
+    print(HEAD)
     for row in rows(options.worlds, np.random.default_rng(options.seed)):
         broken += not row.holds
         print(row, flush=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from validity import ALPHA, LIFT, Row
+from validity import ALPHA, HEAD, LIFT, Row
 
 from recloop.stats import (
     Adjusted,
@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start = time.process_time()
-    print(f"{'population':<34} {'what':<44} {'found':>7}  {'nominal':<15} {'worlds':>6}")
+    print(HEAD)
     found = []
     for row in rows(options.worlds, np.random.default_rng(options.seed)):
         found.append(row)

@@ -34,6 +34,7 @@ from recloop.stats import (
     sequential_srm,
     srm,
 )
+from recloop.stats.skewness import PER_SQUARE, effective_users
 
 Array = NDArray[np.float64]
 USERS = 5000  # of each arm
@@ -157,6 +158,48 @@ def unequal(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
                 yield Row(rule, what, float(out.mean()), ALPHA, total, "shown")
 
 
+SKEWED: dict[str, Callable[[np.random.Generator, int], Array]] = {
+    "5% buyers": lambda rng, n: (rng.random(n) < 0.05) * 1.0,
+    "1% buyers": lambda rng, n: (rng.random(n) < 0.01) * 1.0,
+    "log-normal revenue of 10%": lambda rng, n: (rng.random(n) < 0.1) * rng.lognormal(0, 1, n),
+    "log-normal revenue of 2%": lambda rng, n: (rng.random(n) < 0.02) * rng.lognormal(0, 1, n),
+    "log-normal, sigma 1.5": lambda rng, n: rng.lognormal(0, 1.5, n),
+    "gamma, shape 0.1": lambda rng, n: rng.gamma(0.1, 1.0, n),
+}
+
+
+def enough(worlds: int, rng: np.random.Generator, small: int, times: int = 10) -> Iterator[Row]:
+    """The same with the rule of ``users_needed``: a look counts once the small arm has the users that its skew asks for."""
+    critical = np.array([sequences.boundary(share, ALPHA) for share in SHARES])
+    for name, draw in SKEWED.items():
+        alarms, without, waits, total = 0, 0, 0, 0
+        for _ in range(max(1, worlds // 50)):
+            total += 50
+            sums = []
+            for per_look in (small // LOOKS, small * times // LOOKS):
+                values = draw(rng, 50 * LOOKS * per_look).reshape(50, LOOKS, per_look)
+                sums.append((per_look * np.arange(1, LOOKS + 1), *((values**k).sum(2).cumsum(1) for k in (1, 2, 3))))
+            (n, t1, t2, t3), (m, c1, c2, c3) = sums
+            spread = [
+                np.maximum(b - k * (a / k) ** 2, 0) / np.maximum(k - 1, 1) / k for k, a, b in ((n, t1, t2), (m, c1, c2))
+            ]
+            error = np.sqrt(sum(spread))
+            z = np.divide(t1 / n - c1 / m, error, out=np.zeros_like(error), where=error > 1e-9)
+            mean, square, cube = (t1 + c1) / (n + m), (t2 + c2) / (n + m), (t3 + c3) / (n + m)
+            variance = np.maximum(square - mean**2, 1e-12)
+            skew = (cube - 3 * mean * square + 2 * mean**3) / variance**1.5
+            share = np.array([1 / effective_users(int(a), int(b)) for a, b in zip(n, m, strict=True)])
+            counts = (n >= 100) & (variance > 1e-9)
+            trusted = counts & (PER_SQUARE * skew**2 * share <= 1)
+            alarms += int((trusted & (np.abs(z) > critical)).any(axis=1).sum())
+            without += int((counts & (np.abs(z) > critical)).any(axis=1).sum())
+            waits += int((~trusted[:, -1]).sum())
+        what = f"1 : {times}, {small:,} users"
+        yield Row(name, f"alarms {what}, looks from 100", without / total, ALPHA, total, "shown")
+        yield Row(name, f"alarms {what}, once enough", alarms / total, ALPHA, total, "at most")
+        yield Row(name, f"never enough, {what}", waits / total, 0, total, "shown")
+
+
 def beyond(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
     """Gaussian walks with 2,000 looks up to fifty times the planned size: the promise has no end."""
     looks = np.unique(np.geomspace(4, 50 * 1000, 2000).astype(int))
@@ -239,6 +282,8 @@ def rows(worlds: int, rng: np.random.Generator) -> Iterator[Row]:
     yield from boundaries(worlds, parts[0])
     yield from beyond(worlds, parts[1])
     yield from unequal(worlds // 4, parts[2])
+    for small in (500, 2000):
+        yield from enough(max(50, worlds // 8), parts[2], small)
     yield from quantiles(max(1, worlds // 20), parts[3])
     yield from split(max(1, worlds // 4), parts[4])
     yield from shares(max(1, worlds // 4), parts[5])

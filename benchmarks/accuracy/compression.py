@@ -89,6 +89,7 @@ def main() -> None:
         __doc__,
         users={"type": int, "default": 400, "help": "users that are judged, half of them to choose"},
         epochs={"type": int, "default": 2, "help": "of the ranker"},
+        base={"default": "transitions", "help": "the strategy whose candidates are ranked again"},
         requests={"type": int, "default": 40, "help": "requests that are timed"},
     )
     folder = data_folder() / "ml-100k" / "raw"
@@ -98,11 +99,12 @@ def main() -> None:
     from recloop.strategies import make
     from recloop.strategies.lm_ranker.student import teacher_of
 
+    settings = RANKER | {"base": arguments.base, "epochs": arguments.epochs}
     made = split(movielens(folder), "leave-last-out")
     order = np.random.default_rng(0).permutation(len(made))[: arguments.users]
     chooses, reports = np.sort(order[::2]), np.sort(order[1::2])
     with Meter() as training:
-        strategy = make("lm-ranker", epochs=arguments.epochs, **RANKER).fit(made.train)
+        strategy = make("lm-ranker", **settings).fit(made.train)
     network = teacher_of(strategy)
     trained = copy.copy(strategy)
     trained._graph = Torch(network)
@@ -112,7 +114,7 @@ def main() -> None:
     assert np.allclose(told, served, atol=1e-3), "the served network is not the trained one"
     size = 4 * sum(value.numel() for value in network.state_dict().values())
     size += saved(strategy) - len(strategy._graph.data)
-    base = make(RANKER["base"]).fit(made.train)
+    base = make(arguments.base).fit(made.train)
 
     def values(ranker, users):
         histories = made.histories.take(users)
@@ -132,8 +134,8 @@ def main() -> None:
     judged = {name: values(entry, reports) for name, entry in rows.items() if name != "torch f32"}
     judged = {"torch f32": judged["served f32"]} | judged  # the same function, as was just seen
     goal = (1 - LIMIT) * float(np.nanmean(judged["torch f32"]["ndcg@10"]))
-    board = Board("ranker of texts, ML-100K", goal={"ndcg@10": goal}, floor="transitions")
-    board.add("transitions", values(base, reports))
+    board = Board("ranker of texts, ML-100K", goal={"ndcg@10": goal}, floor=arguments.base)
+    board.add(arguments.base, values(base, reports))
     for (name, per_user), p50, bytes_ in zip(judged.items(), times, sizes, strict=True):
         meter = {"torch f32": training, list(rows)[-1]: compressing}.get(name)
         board.add(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -111,6 +112,8 @@ class Decision:
     where the policy has none. ``fallback`` names what stood in for
     a strategy that failed, and is empty where nothing did. ``latency`` is in seconds. ``session`` is the id of the
     visit where the request told it. ``forced`` says that the variant was given by hand, so that nobody counts it.
+    ``context`` is what the request told of user and moment, as ``profile.age`` and ``context.device``. ``details`` is
+    what else a late reward or an estimator needs, as JSON values.
     """
 
     id: str
@@ -129,6 +132,8 @@ class Decision:
     session: str = ""
     forced: bool = False
     allocation: Mapping[str, float] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,13 @@ class RecommendRequest(Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
 
 
+class PolicyStep(Struct, frozen=True):
+    """Where an item stood after a step of the policy: retrieval by its source, fusion, rules, diversity."""
+
+    step: Annotated[str, Meta(description="A source, fusion, objectives, boosts, diversity, caps, pins or slate.")]
+    place: Annotated[int | None, Meta(description="From 1; null where it was not among what was looked at.")]
+
+
 class RecommendedItem(Struct, frozen=True, omit_defaults=True):
     """One place of the slate."""
 
@@ -76,6 +83,10 @@ class RecommendedItem(Struct, frozen=True, omit_defaults=True):
         tuple[str, ...], Meta(description="With explain: items of the history without which it would not stand here.")
     ] = ()
     words: Annotated[tuple[str, ...], Meta(description="With explain: words that it shares with them.")] = ()
+    slot: Annotated[str, Meta(description="The slot of the page that it stands in, where the policy has slots.")] = ""
+    steps: Annotated[
+        tuple[PolicyStep, ...], Meta(description="With explain: where it stood after each step of the policy.")
+    ] = ()
 
 
 class RecommendAnswer(Struct, frozen=True):
@@ -263,6 +274,16 @@ class ReadoutAnswer(Struct, frozen=True):
         Meta(
             description="Users, checks, values, comparisons, guardrails, lifts, segments, details, beliefs and bandits."
         ),
+    ]
+
+
+class HoldoutAnswer(Struct, frozen=True):
+    """Held-out users against everybody else."""
+
+    sentence: Annotated[str, Meta(description="What all that was launched did together, in words.")]
+    facts: tuple[str, ...]
+    holdout: Annotated[
+        dict[str, Any], Meta(description="Who is held out (share, salt, policy), since when, and the whole readout.")
     ]
 
 

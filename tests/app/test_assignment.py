@@ -128,6 +128,23 @@ def test_held_out_users_are_in_none(shop: Shop) -> None:
         assert (told.experiment == "") == (bucket("holdout:q4", f"u{n}") < 0.3)
 
 
+def test_held_out_users_keep_the_policy_of_the_holdout_when_all_has_stopped(shop: Shop) -> None:
+    shop.run("t", holdout={"share": 0.3, "policy": "random"})
+    held = {f"u{n}": bucket("holdout:", f"u{n}") < 0.3 for n in range(40)}
+    told = {user: shop.engine.decide(Request(user=user, k=1)) for user in held}
+    assert all((told[user].experiment == "") == held[user] for user in held)
+    assert {told[user].policy for user in held if held[user]} == {"random"}
+    shop.experiments.stop("t")
+    told = {user: shop.engine.decide(Request(user=user, k=1)).policy for user in held}
+    assert told == {user: "random" if out else "popular" for user, out in held.items()}
+    assert shop.engine.decide(Request(k=1)).policy == "popular"
+    shop.now += 1
+    shop.run("next")
+    assert {shop.engine.decide(Request(user=user, k=1)).experiment for user in held} == {"next"}
+    with pytest.raises(SettingError, match="the holdout wants the policy 'gone', which release 'one' lacks"):
+        shop.run("late", holdout={"share": 0.3, "policy": "gone"}, traffic=0.1)
+
+
 def test_dates_go_by_the_time_of_the_request(shop: Shop) -> None:
     shop.run("t", starts="2023-11-14T22:13:21Z", ends="2023-11-14T22:13:25Z")  # NOW is 22:13:20
     seen = [shop.engine.decide(Request(user="u1", time=NOW + n)).experiment for n in (0, 1, 4.9, 5)]

@@ -69,6 +69,11 @@ def test_a_decision_is_kept_whole(engine: Engine, store: Store) -> None:
     assert kept["id"] == "d0"
 
 
+def test_a_decision_knows_its_context(engine: Engine, store: Store) -> None:
+    engine.recommend(Request("ann", profile={"age": "30"}, context={"device": "phone"}))
+    assert store.decisions()["context"].to_list() == ['{"profile.age":"30","context.device":"phone"}']
+
+
 def test_what_is_not_available_is_not_shown(engine: Engine) -> None:
     assert shown(engine) == {f"i{n}" for n in range(20)} - {"i3"}
     assert shown(engine, candidates=("i3", "i4")) == {"i4"}

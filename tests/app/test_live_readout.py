@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recloop.app.readout import daily_table, history_table, read_trial
+from recloop.app.readout import arms_table, daily_table, history_table, read_trial
 from recloop.experiments import Experiment
+from recloop.experiments.bandits import read_bandits
+from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import by_user
 from recloop.store import Store
 from recloop.types import Decision, Event, SlateItem
@@ -124,6 +126,25 @@ def test_slates_of_other_arms_and_open_windows_are_left_out(store: Store) -> Non
                   allocation={"a": 0.4, "b": 0.6})]
     )  # fmt: skip
     assert read_trial(store, "home", START + 9 * DAY).readout.bandits[0].slates == 150
+
+
+def test_arms_may_be_looked_at_any_time_unless_one_look_was_planned(store: Store) -> None:
+    define(store, primary="slate_ctr")
+    bandit(store, {"a": 0.4, "b": 0.6}, 400)
+    trial = read_trial(store, "home", START + 9 * DAY)
+    (always,) = trial.readout.bandits
+    assert always.found.always_valid
+    assert any("95% intervals, valid at every look" in fact for fact in trial.verdict.facts)
+    store.experiments.stop("home")
+    test = Experiment.parse({**store.experiments.get("home").definition, "name": "once", "rule": "fixed"})
+    seen = arms_table(store, "home", test).filter(variant="new")
+    once, early = (
+        next(read_bandits(test, seen, OUTCOMES, START + 9 * DAY, basis)) for basis in ("fixed", "always valid")
+    )
+    assert not once.found.always_valid
+    wide, narrow = (one.found.contrasts["b"].high - one.found.contrasts["b"].low for one in (early, once))
+    assert 1.3 < wide / narrow < 1.8
+    assert early.found.contrasts == always.found.contrasts
 
 
 def test_an_arm_without_a_chance_cannot_be_read(store: Store) -> None:

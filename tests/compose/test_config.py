@@ -4,16 +4,15 @@ import pytest
 from recloop.compose import SlateConfig, ThompsonConfig, policy_config
 from recloop.errors import SettingError
 
+SETTINGS = ", ".join(sorted([*SlateConfig.__struct_fields__, "kind"]))
+
 
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
         (
             {"divesity": 0.2},
-            (
-                "[policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: budget, candidates, constant, diversity, "
-                "fallback, fusion, kind, scale, sources."
-            ),
+            f"[policy] has no setting 'divesity'. Did you mean 'diversity'? Valid: {SETTINGS}.",
         ),
         ({"diversity": 1.5}, "[policy] diversity is 1.5. It must be a number of at most 1.0."),
         ({"diversity": "much"}, "[policy] diversity is 'much'. It must be a number."),
@@ -22,18 +21,15 @@ from recloop.errors import SettingError
         (
             {"fusion": "reciprocal_rank"},
             (
-                "[policy] fusion is 'reciprocal_rank'. Did you mean 'reciprocal-rank'? Valid: reciprocal-rank, "
-                "weighted-score."
+                "[policy] fusion is 'reciprocal_rank'. Did you mean 'reciprocal-rank'? Valid: cascade, comb-mnz, "
+                "learned, quotas, reciprocal-rank, weighted-score."
             ),
         ),
-        ({"kind": "tompson"}, "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: slate, thompson."),
+        ({"kind": "tompson"}, "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: slate, slots, thompson."),
         ({"kind": "thompson"}, "[policy] needs the setting 'arms'."),
         (
             {"kind": "thompson", "arms": {"a": {"divesity": 1}}},
-            (
-                "[policy.arms.a] has no setting 'divesity'. Did you mean 'diversity'? Valid: budget, candidates, constant, "
-                "diversity, fallback, fusion, kind, scale, sources."
-            ),
+            f"[policy.arms.a] has no setting 'divesity'. Did you mean 'diversity'? Valid: {SETTINGS}.",
         ),
         (
             {"kind": "thompson", "arms": {}, "prior_failures": 0},

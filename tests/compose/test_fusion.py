@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recloop.compose.fusion import Fused, reciprocal_rank, weighted_score
+from recloop.compose.fusion import Calibration, Fused, cascade, comb_mnz, quotas, reciprocal_rank, weighted_score
 from recloop.data.rankings import Rankings
 from recloop.errors import SettingError
 
@@ -123,6 +123,83 @@ def test_the_size_of_a_batch_changes_nothing() -> None:
         parts = [fuse([Rankings(r.items[i : i + 1], r.scores[i : i + 1]) for r in rankings], 15) for i in range(30)]
         np.testing.assert_array_equal(whole.rankings.items, np.concatenate([p.rankings.items for p in parts]))
         np.testing.assert_array_equal(whole.rankings.scores, np.concatenate([p.rankings.scores for p in parts]))
+
+
+def test_comb_mnz_by_hand() -> None:
+    # Fox & Shaw 1994: the sum of scores times the number of runs that retrieved the item. Min-max first: a 1, b 0.5,
+    # c 0 in one run; c 1, a 0 in the other. Sums a 1, b 0.5, c 1, times 2, 1, 2: a and c 2, b 0.5; divided by 2 * 2
+    a, b = ranked([(0, 30.0), (1, 20.0), (2, 10.0)]), ranked([(2, 2.0), (0, 1.0)])
+    fused = comb_mnz([a, b], 3)
+    assert fused.rankings.items.tolist() == [[0, 2, 1]]
+    assert fused.rankings.scores.tolist() == [[0.5, 0.5, 0.125]]
+
+
+def test_rank_norm_by_hand() -> None:
+    # Lee 1997: 1 - (rank - 1) / retrieved. Four of one run: 1, .75, .5, .25; two of the other: 1, .5
+    a, b = ranked([(0, 9.0), (1, 8.9), (2, 1.0), (3, 0.0)]), ranked([(3, 5.0), (1, 4.0)])
+    assert answers(weighted_score([a, b], 4, scale="rank")) == [
+        [(1, 0.625, 0), (3, 0.625, 1), (0, 0.5, 0), (2, 0.25, 0)]
+    ]
+
+
+def test_calibrated_scores_by_hand() -> None:
+    # the first source's 5 means a chance of .4, half way between 0 -> .2 and 10 -> .6; above 10 it stays .6
+    meaning = [Calibration(scores=[0.0, 10.0], chances=[0.2, 0.6]), Calibration(scores=[1.0], chances=[0.1])]
+    a, b = ranked([(0, 99.0), (1, 5.0)]), ranked([(1, 7.0)])
+    fused = weighted_score([a, b], 2, scale="calibrated", calibrations=meaning)
+    np.testing.assert_allclose(fused.rankings.scores, [[0.3, 0.25]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "chances"), [([], []), ([1.0, 0.0], [0.1, 0.2]), ([0.0, 1.0], [0.2, 0.1]), ([0.0], [1.5])]
+)
+def test_wrong_calibrations(scores: list[float], chances: list[float]) -> None:
+    with pytest.raises(SettingError, match="as many chances as scores, at least one, both rising"):
+        Calibration(scores=scores, chances=chances)
+
+
+@pytest.mark.parametrize("scale", ["min-max", "z-score", "rank"])
+def test_scores_that_are_no_numbers_are_refused(scale: str) -> None:
+    broken = ranked([(0, float("nan")), (1, 1.0)])
+    with pytest.raises(SettingError, match="a ranking holds an item whose score is not a finite number"):
+        comb_mnz([broken], 2, scale=scale)
+
+
+def test_calibrated_without_a_calibration() -> None:
+    with pytest.raises(SettingError, match="scores are to be calibrated, and there is no calibration"):
+        weighted_score([ranked([(0, 1.0)])], 1, scale="calibrated")
+
+
+def test_a_cascade_keeps_what_the_ranker_does_not_know_behind() -> None:
+    one = Rankings(np.array([[5, 3, 8, 1, -1]], np.int32), np.array([[0.9, 0.8, 0.7, 0.6, -np.inf]], np.float32))
+    found = Fused(one, np.array([[0, 1, 0, 1, -1]], np.int16))
+    made = cascade(found, np.array([[-np.inf, 0.1, -np.inf, 0.4, 7.0]]))
+    assert made.rankings.items.tolist() == [[1, 3, 5, 8, -1]]
+    assert made.sources.tolist() == [[1, 1, 0, 0, -1]]
+    assert (np.diff(made.rankings.scores[0, :4]) < 0).all()
+
+
+def test_quotas_share_places_by_highest_averages() -> None:
+    # Sainte-Lague over votes of 100, 80, 30 and 20 thousand gives 3, 3, 1 and 1 of eight seats
+    rankings = [ranked([(100 * source + place, 1.0) for place in range(12)]) for source in range(4)]
+    fused = quotas(rankings, 8, places=[10, 8, 3, 2])
+    assert np.bincount(fused.sources[0]).tolist() == [3, 3, 1, 1]
+    every = quotas(rankings, 23, places=[10, 8, 3, 2])
+    assert np.bincount(every.sources[0]).tolist() == [10, 8, 3, 2]
+
+
+def test_quotas_take_each_item_once_and_pass_an_empty_source_by() -> None:
+    a, b = ranked([(0, 3.0), (1, 2.0), (2, 1.0)], [(4, 1.0)]), ranked([(0, 3.0), (9, 1.0)], [])
+    fused = quotas([a, b], 4, places=[1, 1])
+    assert fused.rankings.items.tolist() == [[0, 9, 1, 2], [4, -1, -1, -1]]
+    assert fused.sources.tolist() == [[0, 1, 0, 0], [0, -1, -1, -1]]
+
+
+@pytest.mark.parametrize("places", [[1], [0, 0], [1, -1]])
+def test_wrong_quotas(places: list[int]) -> None:
+    one = ranked([(0, 1.0)])
+    with pytest.raises(SettingError, match="one whole number of at least 0 for each"):
+        quotas([one, one], 1, places=places)
 
 
 def test_empty_rankings_give_empty_slates() -> None:

@@ -1,4 +1,5 @@
 import logging
+import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -6,6 +7,8 @@ import polars as pl
 import pytest
 
 from recloop.compose import Choices, Outcomes, Policy, SlateConfig, ThompsonConfig, build
+from recloop.compose.budget import awaited
+from recloop.compose.diversity import Diversifier
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.errors import ConflictError, SettingError
@@ -265,3 +268,72 @@ def test_wrong_requests() -> None:
         choose(made, histories=Histories.of([[0]], n_items=3))
     with pytest.raises(SettingError, match="'candidates' has 1 rows"):
         choose(made, candidates=[[1]])
+
+
+def test_a_cascade_ranks_what_others_found_and_keeps_their_order_where_the_ranker_fails() -> None:
+    config = SlateConfig(sources=["up"], fusion="cascade", ranker="down", candidates=4, fallback="")
+    made = policy(config, up=Fixed(UP), down=Fixed(DOWN))
+    # up finds 7 6 5 4, down likes the lowest best; the second request has seen item 7
+    assert choose(made).rankings.items.tolist() == [[4, 5, 6], [3, 4, 5]]
+    failing = policy(config, up=Fixed(UP), down=Fixed(DOWN, RuntimeError("no memory")))
+    choices = choose(failing)
+    assert choices.rankings.items.tolist() == [[7, 6, 5], [6, 5, 4]]
+    assert choices.fallbacks.tolist() == ["up", "up"]
+    assert choices.failures == {"down": "RuntimeError: no memory"}
+    some = choose(policy(config, up=Fixed(UP), down=Fixed(DOWN, float("nan"))))
+    assert some.rankings.items.tolist() == [[4, 5, 6], [6, 5, 4]]
+    assert some.fallbacks.tolist() == ["", "up"]
+
+
+def test_a_ranker_that_is_late_is_not_waited_for() -> None:
+    class Slow(Fixed):
+        def __init__(self) -> None:
+            super().__init__(DOWN)
+
+        def _score(self, histories: Histories) -> np.ndarray:
+            time.sleep(0.3)
+            return super()._score(histories)
+
+    config = SlateConfig(sources=["up"], fusion="cascade", ranker="slow", candidates=4, fallback="", budget=0.05)
+    made = policy(config, up=Fixed(UP), slow=Slow())
+    with awaited():
+        choices = choose(made)
+    assert choices.rankings.items.tolist() == [[7, 6, 5], [6, 5, 4]]
+    assert choices.failures == {"slow": "it did not answer within 0.05 seconds"}
+
+
+def test_quotas_of_a_policy() -> None:
+    config = SlateConfig(sources=["up", "down"], fusion="quotas", quotas={"up": 2, "down": 1}, fallback="")
+    choices = choose(policy(config, up=Fixed(UP), down=Fixed(DOWN)), 3)
+    assert choices.rankings.items.tolist() == [[7, 1, 6], [6, 0, 5]]
+    assert choices.sources[0].tolist() == ["up", "down", "up"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"fusion": "cascade"}, "fusion is 'cascade' and the ranker is ''"),
+        ({"ranker": "down"}, "fusion is 'reciprocal-rank' and the ranker is 'down'"),
+        ({"fusion": "quotas"}, "fusion is 'quotas' and the quotas are {}"),
+        ({"fusion": "quotas", "quotas": {"up": 1}}, "the quotas {'up': 1} do not fit the sources up, down"),
+        (
+            {"fusion": "quotas", "quotas": {"up": 0, "down": 0}},
+            "the quotas {'up': 0, 'down': 0} do not fit the sources",
+        ),
+        ({"diversity": 0.1, "diversifier": Diversifier(kind="mmr")}, "diversity is 0.1 beside a diversifier"),
+        (
+            {"fusion": "quotas", "quotas": {"up": 1, "down": 1}, "diversity": 0.1},
+            "places are shared by quotas, and the slate is to be diversified",
+        ),
+    ],
+)
+def test_settings_that_exclude_each_other(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        SlateConfig(sources=["up", "down"], **settings)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_calibrated_scores_need_what_they_mean() -> None:
+    config = SlateConfig(sources=["up"], fusion="weighted-score", scale="calibrated", fallback="")
+    with pytest.raises(SettingError, match="the scores of 'up' are to be calibrated, and it has no calibration"):
+        policy(config, up=Fixed(UP))

@@ -1,12 +1,17 @@
 """Every policy passes the contract, in one class each."""
 
+from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
+import pytest
 
-from recloop.compose import Policy, build, policy_config
+from recloop.compose import Catalogue, Policy, build, policy_config
+from recloop.compose.fusion import reciprocal_rank
+from recloop.compose.fusion.learned import learn_fusion
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import Strategy
@@ -20,7 +25,7 @@ N_ITEMS = 40
 
 
 @cache
-def shop() -> tuple[dict[str, Strategy], np.ndarray]:
+def shop() -> tuple[dict[str, Strategy], np.ndarray, Catalogue]:
     rng = np.random.default_rng(1)
     taste = rng.integers(0, 4, 120)
     user = np.repeat(np.arange(120), 12)
@@ -32,20 +37,26 @@ def shop() -> tuple[dict[str, Strategy], np.ndarray]:
             "time": rng.permutation(len(user)).astype(float),
         }
     )
-    items = pl.DataFrame({"item": [f"i{i:02d}" for i in range(N_ITEMS)]})
+    items = pl.DataFrame(
+        {
+            "item": [f"i{i:02d}" for i in range(N_ITEMS)],
+            "category": [("war", "drama|war", "comedy", None)[i % 4] for i in range(N_ITEMS)],
+            "price": [float(i) for i in range(N_ITEMS)],
+        }
+    )
     data = Dataset.of(log, items)
     strategies = {"random": Random(), "popular": Popular(), "ease": Ease(), "transitions": Transitions()}
     for strategy in strategies.values():
         strategy.fit(data)
-    return strategies, rng.normal(size=(N_ITEMS, 8)).astype(np.float32)
+    return strategies, rng.normal(size=(N_ITEMS, 8)).astype(np.float32), Catalogue(data.items)
 
 
 class Contract(PolicyContract):
     table: ClassVar[dict[str, object]]
 
     def make(self) -> Policy:
-        strategies, vectors = shop()
-        return build(policy_config(self.table), strategies, vectors)
+        strategies, vectors, catalogue = shop()
+        return build(policy_config(self.table), strategies, vectors, catalogue=catalogue)
 
     def requests(self) -> Histories:
         rng = np.random.default_rng(2)
@@ -72,6 +83,98 @@ class TestDiverse(Contract):
         "scale": "z-score",
         "diversity": 0.4,
     }
+
+
+class TestCombMnz(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "fusion": "comb-mnz", "scale": "rank", "candidates": 9}
+
+
+class TestCalibratedScores(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "fusion": "weighted-score",
+        "scale": "calibrated",
+        "calibration": {
+            "ease": {"scores": [0.0, 1.0], "chances": [0.0, 0.5]},
+            "popular": {"scores": [0.0, 100.0], "chances": [0.01, 0.2]},
+        },
+    }
+
+
+class TestCascade(Contract):
+    table: ClassVar = {"sources": ["popular", "transitions"], "fusion": "cascade", "ranker": "ease"}
+
+
+@pytest.mark.skipif(not find_spec("lightgbm"), reason="the extra 'blend' is not installed")
+class TestLearnedFusion(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "fusion": "learned", "model": "known"}
+
+    def make(self) -> Policy:
+        strategies, vectors, catalogue = shop()
+        return build(policy_config(self.table), strategies, vectors, catalogue=replace(catalogue, models=trained()))
+
+
+@cache
+def trained() -> dict[str, str]:
+    strategies, _, _ = shop()
+    rng = np.random.default_rng(3)
+    histories = Histories.of([rng.integers(0, N_ITEMS, 4).tolist() for _ in range(80)], n_items=N_ITEMS)
+    lists = [strategies[name].rank(histories, 30) for name in ("ease", "popular")]
+    fused = reciprocal_rank(lists, N_ITEMS)
+    relevant = (fused.rankings.items % 3 == 0) & (fused.rankings.items >= 0)
+    return {"known": learn_fusion(lists, histories, relevant, fused=fused, rounds=5)}
+
+
+class TestQuotas(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular", "random"],
+        "fusion": "quotas",
+        "quotas": {"ease": 3, "popular": 2, "random": 1},
+    }
+
+
+class TestDeterminantal(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "dpp", "strength": 0.4}}
+
+
+class TestAspects(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "xquad"}}
+
+
+class TestProportional(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "pm2"}}
+
+
+class TestCalibratedSlate(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "diversifier": {"kind": "calibrated", "strength": 0.8}}
+
+
+class TestRules(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "diversifier": {"kind": "mmr", "strength": 0.3},
+        "measured": 1.0,
+        "rules": [
+            {"do": "pin", "name": "ad", "items": ["i07", "i11"], "place": 2},
+            {"do": "boost", "name": "cheap", "where": {"price": {"maximum": 9}}},
+            {"do": "bury", "name": "war later", "where": {"category": {"in": ["war"]}}, "by": 0.5},
+            {"do": "hide", "name": "recall", "items": ["i20", "i21"]},
+            {"do": "cap", "name": "few of a kind", "most": 3},
+        ],
+    }
+
+
+class TestSlots(Contract):
+    table: ClassVar = {
+        "kind": "slots",
+        "slots": {
+            "hero": {"size": 1, "where": {"price": {"minimum": 5}}, "policy": {"sources": ["ease"]}},
+            "row": {"size": 3, "policy": {"kind": "thompson", "arms": {"a": {"sources": ["ease"]},
+                                                                       "b": {"sources": ["popular"]}}}},
+            "ad": {"size": 2, "policy": {"kind": "thompson", "arms": {"x": {"sources": ["transitions"]},
+                                                                      "y": {"sources": ["random"]}}}},
+        },
+    }  # fmt: skip
 
 
 class TestThompson(Contract):

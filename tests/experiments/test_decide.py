@@ -10,6 +10,7 @@ import pytest
 from recloop.experiments import Experiment, Guardrail, LogEntry, Outlook, Variant, Verdict, act, decide, read_out
 from recloop.metrics.online import OUTCOMES
 from recloop.stats import detectable_change
+from recloop.stats.skewness import skewness, users_needed
 
 VARIANTS = {
     "random": Variant(policy="random", control=True),
@@ -228,3 +229,40 @@ def test_a_line_of_the_log_comes_back_from_json() -> None:
     assert (entry.action, entry.reason, entry.users) == ("promote", found.sentence, 3000)
     few = read_out(test, table.head(2), now=5.0)
     assert math.isnan(LogEntry.parse(LogEntry.of(few, decide(test, few), "ada").to_dict()).p_value)
+
+
+def test_a_skewed_metric_in_a_small_arm_waits_for_users() -> None:
+    rng = np.random.default_rng(3)
+    variant = np.repeat(["a", "b"], [3600, 400])
+    spend = (rng.random(4000) < 0.05) * rng.lognormal(0.0, 1.0, 4000)
+    table = pl.DataFrame({"variant": variant, "user": [f"u{n}" for n in range(4000)], "spend": spend})
+    arms = {"a": Variant(policy="p", control=True, weight=0.9), "b": Variant(policy="q", weight=0.1)}
+    plan = {"primary": "spend_per_user", "planned_users": 4000}
+    small = Experiment(name="t", variants=arms, **plan)
+    readout = read_out(small, table, now=0.0)
+    (one,) = readout.of("spend_per_user")
+    values = [table.filter(variant=name)["spend"].to_numpy() for name in ("b", "a")]
+    assert one.users_needed == users_needed(skewness(*values), 400, 3600) > 400
+    found = decide(small, readout)
+    assert found.verdict == "keep_running"
+    assert f"can be trusted once the smaller one has {one.users_needed:,} users" in found.sentence
+    (check,) = (check for check in readout.checks if check.name == "skew")
+    assert (check.level, check.sentence[:45]) == ("yellow", "Spend per user is skewed, and arms differ in ")
+    assert decide(small, readout, stopped=True).verdict == "inconclusive"
+    rail = Experiment(
+        name="t", variants=arms, primary="orders_per_user", guardrails=(Guardrail(metric="spend_per_user"),)
+    )
+    (guardrail,) = read_out(rail, table, now=0.0).guardrails
+    assert (guardrail.status, guardrail.reason[:50]) == (
+        "unclear",
+        "it is skewed, and arms differ in size, so the smal",
+    )
+    # capped it needs fewer, and arms of one size none
+    assert read_out(
+        Experiment(name="t", variants=arms, winsorise={"spend_per_user": 0.5}, **plan), table, now=0.0
+    ).of("spend_per_user")[0].users_needed < one.users_needed  # fmt: skip
+    even = table.with_columns(variant=pl.Series(["a", "b"] * 2000))
+    equal = {name: Variant(policy=name, control=name == "a") for name in arms}
+    readout = read_out(Experiment(name="t", variants=equal, **plan), even, now=0.0)
+    assert readout.of("spend_per_user")[0].users_needed == 0
+    assert "skew" not in {check.name for check in readout.checks}

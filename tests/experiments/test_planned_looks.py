@@ -138,3 +138,48 @@ def test_the_plan_of_users_takes_the_looks_of_the_definition() -> None:
     design = Design.of(trial(looks=(0.5, 1.0), spending="pocock"))
     assert design.inflation == planned_design((0.5, 1.0), "pocock", 0.05).inflation(0.8)
     assert Design(rule="group-sequential", looks=2).looks_at == (0.5, 1.0)
+
+
+def test_below_the_futility_bound_it_is_advised_to_stop() -> None:
+    plan = {"looks": (0.5, 1.0), "futility": "hwang-shih-decani -2"}
+    worse, planned = table(2, 500, lift=-0.1), trial(**plan)
+    verdict = decide(planned, read_out(planned, worse, now=1e6, catalogue=ONE))
+    assert verdict.verdict == "inconclusive"
+    assert verdict.sentence.startswith(
+        "No clear answer, and none to be expected. Planned look 1 of 2 is below its futility bound: were there a change by"
+    )
+    assert "which the plan finds with a chance of 80%" in verdict.sentence
+    assert decide(
+        trial(looks=(0.5, 1.0)), read_out(trial(looks=(0.5, 1.0)), worse, now=1e6, catalogue=ONE)
+    ).verdict == ("keep_running")
+    hopeful = table(2, 500, lift=0.12)
+    (found,) = read_out(planned, hopeful, now=1e6, catalogue=ONE).of("spend_per_user")
+    z = found.effect.estimate / (found.effect.high - found.effect.estimate) * 2.9626
+    assert 0.4 < z < 2.96
+    assert not found.futile
+    assert decide(planned, read_out(planned, hopeful, now=1e6, catalogue=ONE)).verdict == "keep_running"
+    # at the last look nothing is futile: it ends anyway
+    assert not any(
+        one.futile for one in read_out(planned, table(2, 1000, lift=-0.1), now=1e6, catalogue=ONE).comparisons
+    )
+
+
+def test_one_treatment_that_may_still_win_keeps_all_running() -> None:
+    test = trial(looks=(0.5, 1.0), futility="pocock", variants={**AB, "c": Variant(policy="other")}, planned_users=3000)
+    users = table(5, 1500, names=("a", "b", "c"))
+    users = users.with_columns(
+        spend=pl.col("spend") + 0.3 * (pl.col("variant") == "c") - 0.1 * (pl.col("variant") == "b")
+    )
+    readout = read_out(test, users, now=1e6, catalogue=ONE)
+    assert {one.treatment: one.futile for one in readout.of("spend_per_user")} == {"b": True, "c": False}
+    assert decide(test, readout).verdict == "keep_running"
+
+
+def test_futility_settings_are_checked() -> None:
+    with pytest.raises(SettingError, match=r"futility is set, and no looks are planned; .*add rule"):
+        Experiment(name="t", variants=AB, futility="pocock")
+    with pytest.raises(SettingError, match=r"spending is 'pococks'. Did you mean 'pocock'"):
+        trial(futility="pococks")
+    with pytest.raises(SettingError, match=r"power is 0.3; it lies between 0.5 and 1"):
+        trial(power=0.3)
+    assert Design.of(trial(futility="pocock")).inflation > Design.of(trial()).inflation

@@ -9,7 +9,7 @@ from scipy import stats
 
 from recloop.experiments import Experiment, Guardrail, Variant, read_out
 from recloop.experiments.segments import Segments
-from recloop.stats import Moments, benjamini_hochberg, welch
+from recloop.stats import Moments, benjamini_hochberg, ratio, welch
 
 TEST = Experiment(
     name="t",
@@ -123,3 +123,66 @@ def test_before_the_planned_size_intervals_hold_at_every_look() -> None:
     pairs = [(a.effect, b.effect) for a, b in zip(once.effects, always.effects, strict=True) if a.effect and b.effect]
     assert all(b.low < a.low < a.high < b.high for a, b in pairs)
     assert all(b.p_value >= a.p_value for a, b in zip(once.tests, always.tests, strict=True))
+
+
+def visits(seed: int, users: int, lifts: dict[str, float], taste: float = 0.3) -> pl.DataFrame:
+    """Four visits per user, each assigned by itself; users differ, whatever the variant."""
+    rng = np.random.default_rng(seed)
+    country = rng.choice(["DE", "FR", "US"], users)
+    likes = 0.4 + taste * rng.choice([-1.0, 1.0], users)
+    of = np.repeat(np.arange(users), 4)
+    variant = rng.choice(["a", "b"], of.size)
+    lift = np.array([lifts.get(one, 0.0) for one in country])[of] * (variant == "b")
+    log = pl.DataFrame(
+        {
+            "variant": variant,
+            "user": of,
+            "country": country[of],
+            "clicked_slates": rng.random(of.size) < likes[of] + lift,
+        }
+    )
+    return log.group_by("variant", "user", "country", maintain_order=True).agg(
+        pl.len().alias("slates"), pl.col("clicked_slates").sum()
+    ).with_columns(pl.col("user").cast(pl.String))  # fmt: skip
+
+
+SESSIONS = {"unit": "session", "primary": "slate_ctr", "guardrails": (), "minimum_users": 50}
+
+
+def by_session(table: pl.DataFrame, **settings: object) -> Segments:
+    given = {**TEST.to_dict(), **SESSIONS, "planned_users": 1500, "variants": TEST.variants, **settings}
+    return read_out(Experiment(**given), table, now=0.0, segment_columns=["country"]).segments
+
+
+def test_where_sessions_are_assigned_a_segment_is_the_comparison_of_its_users() -> None:
+    table = visits(1, 1500, {"FR": 0.2})
+    found = by_session(table)
+    assert {one.value for one in found.effects} == {"DE", "FR", "US"}
+    for one in found.effects:
+        own = table.filter(country=one.value)
+        given = {**TEST.to_dict(), **SESSIONS, "planned_users": 2, "minimum_users": 2, "variants": TEST.variants}
+        (alone,) = read_out(Experiment(**given), own, now=0.0).of("slate_ctr")
+        assert (one.effect.low, one.effect.high) == pytest.approx((alone.fixed.low, alone.fixed.high))
+        assert one.users == own["user"].n_unique()
+    (france,) = (one for one in found.effects if one.value == "FR")
+    assert france.p_adjusted < 1e-4
+    assert found.tests[0].sentence.startswith("The effect of b against a on click rate differs by country (p < 0.0001)")
+    # users who are alike in both variants make it more certain than separate users would
+    sides = [
+        Moments.of(side["clicked_slates"].cast(pl.Float64).to_numpy(), side["slates"].cast(pl.Float64).to_numpy())
+        for side in (table.filter(country="FR", variant=name) for name in ("b", "a"))
+    ]
+    apart = ratio(*sides)
+    assert france.effect.high - france.effect.low < 0.9 * (apart.high - apart.low)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "sequential"])
+def test_equal_effects_over_sessions_are_told_apart_no_more_often_than_promised(rule: str) -> None:
+    worlds, alarms = 120, 0
+    for seed in range(worlds):
+        found = by_session(visits(100 + seed, 400, {}, taste=0.35), rule=rule, planned_users=400, alpha=0.1)
+        alarms += found.tests[0].p_value < 0.1
+    most = 0.1 + 3.3 * np.sqrt(0.09 / worlds)
+    assert alarms / worlds < most
+    if rule == "fixed":
+        assert alarms / worlds > 0.1 - 3.3 * np.sqrt(0.09 / worlds)

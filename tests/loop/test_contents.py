@@ -85,8 +85,9 @@ def test_what_is_in_order(tmp_path: Path) -> None:
     header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
     (tmp_path / "a.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
+    (tmp_path / "a.lightgbm").write_text("tree\nversion=v4\n")
     assert {path.suffix for path in tmp_path.iterdir()} == set(KINDS)
-    assert [objection(path) for path in sorted(tmp_path.iterdir())] == [""] * 6
+    assert [objection(path) for path in sorted(tmp_path.iterdir())] == [""] * 7
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != ".json"])

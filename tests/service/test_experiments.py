@@ -152,3 +152,16 @@ def test_the_log_of_decisions(service) -> None:
     assert (entry["actor"], entry["verdict"], entry["data"]) == ("ann", "keep_running", done.entry.data)
     assert client.get("/v1/experiments/t/readout").json()["paragraph"].startswith("Keep running.")
     assert "no experiment 'x'" in refused(client.get("/v1/experiments/x/log"), 404)
+
+
+def test_the_holdout_over_http(serving) -> None:
+    with serving() as (client, _):
+        client.post("/v1/experiments", json={"name": "t", "variants": VARIANTS, "holdout": {"share": 0.3}})
+        client.post("/v1/experiments/t/start")
+        for n in range(20):
+            client.post("/v1/recommend", json={"user": f"u{n}"})
+        found = client.get("/v1/experiments/t/holdout").json()
+        assert found["sentence"].startswith("Too early to say anything: held-out has ")
+        assert sum(found["holdout"]["readout"]["users"].values()) == 20
+        client.post("/v1/experiments", json={"name": "plain", "variants": VARIANTS})
+        assert "'plain' holds nobody out" in refused(client.get("/v1/experiments/plain/holdout"), 422)

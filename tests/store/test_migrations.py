@@ -79,6 +79,7 @@ def test_from_every_earlier_schema(url: str, version: int) -> None:
         assert (key.name, *key[5:]) == ("shop", *((90.0, 3.0, 2.5) if version > 3 else (None, None, None)))
         assert decision["allocation"] == ('{"left": 0.25, "right": 0.75}' if version > 4 else "")
         assert [one.reward for one in store.outcomes.read("r1", "blend")] == ([1.0] if version > 2 else [])
+        assert (decision["context"], decision["details"]) == ("", "")
         assert store.archive.parts() == []
         # and it goes on: numbers are given after those that were there
         store.append_events([Event("bob", "i2", "view", 5.0, id="e2")])

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from recloop.app.engine import Assign, Assignment
 from recloop.errors import SettingError, nearest
-from recloop.experiments import Allocation, Experiment, allocate
+from recloop.experiments import Allocation, Experiment, Holdout, allocate
+from recloop.experiments.assign import in_holdout
 from recloop.experiments.steps import share_now
 from recloop.experiments.targeting import attributes
 from recloop.types import Request
@@ -69,8 +70,10 @@ class Running:
         )
 
 
-def assigning(running: Sequence[Running]) -> Assign:
+def assigning(running: Sequence[Running], holdout: Holdout | None = None) -> Assign:
     """The function that gives each request a variant of at most one experiment, and its policy.
+
+    Users of a ``holdout`` with a policy of its own get that one, and are in no experiment.
 
     A surface belongs to one layer, and inside a layer the experiments share no unit: so no order of precedence is
     needed, and none is there (``recloop.experiments.layers``). Only testers go before the hash.
@@ -88,6 +91,8 @@ def assigning(running: Sequence[Running]) -> Assign:
             if found := one.allocate(request):
                 policy = one.experiment.variants[found.variant].policy
                 return Assignment(one.experiment.id, found.variant, policy, found.forced)
+        if holdout and holdout.policy and in_holdout(holdout, request.user or ""):
+            return Assignment("", "", holdout.policy)
         return None
 
     return assignment

@@ -23,13 +23,19 @@ class Door:
     names: Pseudonyms | None = None
 
     def request(self, request: Request) -> Request:
-        """A wish as it may go on."""
-        steer = self.text(request.steer)
+        """A wish as it may go on: what it tells of user and moment is kept with its decision."""
+        if self.masks and (request.steer or request.profile or request.context):
+            request = replace(
+                request,
+                steer=self.text(request.steer),
+                profile={name: self.text(value) for name, value in request.profile.items()},
+                context={name: self.text(value) for name, value in request.context.items()},
+            )
         if self.names is None or not request.user:
-            return request if steer == request.steer else replace(request, steer=steer)
+            return request
         user = self.names.of(request.user)
         history = tuple(replace(event, user=user) for event in request.history)
-        return replace(request, user=user, history=history, steer=steer)
+        return replace(request, user=user, history=history)
 
     def event(self, event: Event) -> Event:
         """An event as it may be kept."""

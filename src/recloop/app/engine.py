@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from recloop.app.news import News
 from recloop.app.recent import Recent
 from recloop.app.shared_recent import SharedRecent
+from recloop.app.steps import with_steps
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
+from recloop.compose.business.effects import measured_rules
 from recloop.compose.causes import causes
 from recloop.compose.filters import Filters
 from recloop.compose.policy import Choices, Policy, State
@@ -28,6 +30,7 @@ from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, nearest
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
+from recloop.experiments.targeting import attributes
 from recloop.language.steer import parse as parse_steer
 from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
@@ -378,6 +381,7 @@ class Engine:
             surface=request.surface,
             session=request.session or "",
             forced=assigned.forced if assigned else False,
+            context=attributes(request.profile, request.context),
         )
         rules = self._rules(loaded.release, request)
         if decision.policy != NONE:
@@ -407,8 +411,15 @@ class Engine:
             if len(group) == 1:
                 return [error]
             return [answer for asked in group for answer in self._answers(loaded, [asked])]
+        told: Sequence[Mapping[str, Any]] = choices.details or [{}] * len(choices)
+        if first.request.explain:  # then it is alone
+            slates[0], details = with_steps(release.policies.get(name), choices, histories, first.rules, slates[0])
+            told = [details]
         for propensity in choices.propensities.tolist():
             self.watch.chose(wanted, propensity)
+        for details in told:
+            for rule, did in measured_rules(details):
+                self.watch.ruled(wanted, rule, did["places"], did["exposure"])
         return [
             replace(
                 asked.decision,
@@ -417,14 +428,16 @@ class Engine:
                 propensity=float(propensity),
                 allocation=allocation,
                 fallback=name if name != wanted else fallback,
+                details=details,
             )
-            for asked, slate, arm, propensity, allocation, fallback in zip(
+            for asked, slate, arm, propensity, allocation, fallback, details in zip(
                 group,
                 slates,
                 choices.arms,
                 choices.propensities,
                 _allocations(loaded.release.policies.get(name), choices),
                 choices.fallbacks,
+                told,
                 strict=True,
             )
         ]

@@ -6,12 +6,14 @@ from typing import Any
 from recloop.app.assignment import Running, assigning
 from recloop.app.decision import decision_log
 from recloop.app.engine import Engine, Servable, unassigned
+from recloop.app.holdout import holdout_in_force, read_launches
 from recloop.app.interleaving import interleaved, read_interleaving
 from recloop.app.ramp import follow_ramp, is_due
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError, SettingError, nearest
-from recloop.experiments import Experiment, LogEntry, NextStep, Readout, Verdict, designs, placed
+from recloop.experiments import Experiment, Holdout, LogEntry, NextStep, Readout, Verdict, designs, placed
 from recloop.experiments.definition import NONE
+from recloop.experiments.holdout import HoldoutReadout
 from recloop.experiments.interleaving import Interleaving, InterleavingReadout, PreferenceVerdict
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, ExperimentRecord
@@ -41,7 +43,7 @@ class Experiments:
         self._engine = engine
         self._clock = clock
         self._sentiment = sentiment
-        self._assigned: list[tuple[str, int]] = []
+        self._assigned: tuple[list[tuple[str, int]], Holdout | None] = ([], None)
 
     def all(self) -> list[ExperimentRecord]:
         """Every experiment, oldest first."""
@@ -109,6 +111,19 @@ class Experiments:
         trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
         return trial.readout, trial.verdict
 
+    def read_holdout(self, name: str, *, since: float | None = None, primary: str = "") -> HoldoutReadout:
+        """The users that an experiment holds out against everybody else: see ``read_launches``."""
+        shown = self._engine.release
+        return read_launches(
+            self._store,
+            name,
+            self._clock(),
+            since=since,
+            primary=primary,
+            shown=shown,
+            sentiment=self._sentiment,
+        )
+
     def log(self, name: str) -> list[LogEntry]:
         """Every decision on an experiment, oldest first: see ``decision_log``."""
         return decision_log(self._store, name)
@@ -116,14 +131,19 @@ class Experiments:
     def follow(self) -> None:
         """Have the engine assign requests to the experiments that run in the store, whoever started them."""
         records = running(self._store)
-        now = [(record.name, record.step) for record in records]
+        holdout = holdout_in_force(self._store)
+        now = ([(record.name, record.step) for record in records], holdout)
         if now != self._assigned:
             found = [(designs.parse(record.definition), record.step) for record in records]
             mixed = [one for one, _ in found if isinstance(one, Interleaving)]
             live = [Running(one, step) for one, step in found if isinstance(one, Experiment)]
             self._engine.interleave(mixed)
             self._engine.run_experiment(
-                interleaved(mixed[0]) if mixed else assigning(live) if live else unassigned  # it runs alone
+                interleaved(mixed[0])
+                if mixed
+                else assigning(live, holdout)
+                if live or holdout
+                else unassigned  # it runs alone
             )
             self._assigned = now
 

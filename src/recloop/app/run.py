@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recloop.compose import SlateConfig
+from recloop.compose import SlateConfig, SlotsConfig
 from recloop.loop.plan import Plan
 from recloop.loop.run import Run
 from recloop.loop.run import run as run_plan
@@ -65,4 +65,6 @@ def reproduction(done: Run, command: str) -> Reproduction:
 def _composed(done: Run) -> str:
     if isinstance(done.policy, SlateConfig):
         return ", ".join(f"{name} {weight:g}" for name, weight in done.policy.weights.items())
+    if isinstance(done.policy, SlotsConfig):
+        return "slots: " + ", ".join(f"{name} {slot.size}" for name, slot in done.policy.slots.items())
     return "arms: " + ", ".join(done.policy.arms) if done.policy else "nothing"

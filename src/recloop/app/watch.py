@@ -21,6 +21,10 @@ class Watch(Protocol):
         """A policy chose an arm with this probability."""
         ...
 
+    def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:
+        """A business rule changed so many places of a slate and moved so much of its exposure."""
+        ...
+
 
 class Unwatched:
     """Nobody watches."""
@@ -33,4 +37,7 @@ class Unwatched:
         """Nothing happens."""
 
     def chose(self, policy: str, propensity: float) -> None:
+        """Nothing happens."""
+
+    def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:
         """Nothing happens."""

@@ -178,6 +178,53 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
             out.print(f"  {row.sentence}", markup=False)
 
 
+@experiments.command(epilog="Example: recloop experiments holdout home-page --since 2026-01-01")
+@click.argument("name")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Slates before do not count; UTC."
+)
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Slates from then on do not; UTC."
+)
+@click.option("--metric", default="", help="To begin with; the experiment's primary metric by default.")
+@click.option("--planned-users", default=10_000, show_default=True, help="At which the intervals are narrowest.")
+@store_option
+@json_option
+def holdout(
+    name: str,
+    since: datetime | None,
+    until: datetime | None,
+    metric: str,
+    planned_users: int,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Say what all that was launched did together: everybody against the users that the experiment NAME holds out."""
+    from recloop.app.comments import comment_reader
+    from recloop.app.holdout import read_launches
+    from recloop.loop.release import load
+
+    with existing_store(store) as opened:
+        active = opened.releases.active()
+        found = read_launches(
+            opened,
+            name,
+            time.time(),
+            since=since.replace(tzinfo=UTC).timestamp() if since else None,
+            until=until.replace(tzinfo=UTC).timestamp() if until else math.inf,
+            primary=metric,
+            planned_users=planned_users,
+            shown=load(Path(active.path)) if active else None,
+            sentiment=comment_reader(),
+        )
+    if as_json:
+        answer(found.to_dict())
+        return
+    out.print(f"[bold]{found.sentence}[/]")
+    for fact in found.facts:
+        out.print(f"[dim]·[/] {fact}")
+
+
 @experiments.command(
     epilog="Example: recloop experiment analyze exposures.parquet --events events.parquet --plan exp.toml"
 )

@@ -1,8 +1,9 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
@@ -52,6 +53,10 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
     for leader in done.results["best"]:
         if leader["metric"] == metrics[0]:
             out.print(leader["sentence"])
+    if done.results.get("rules"):
+        out.print(rules(done.results["rules"]))
+    for note in done.results.get("rule_notes", ()):
+        out.print(f"[dim]settled by precedence: {escape(note)}[/]")
     if done.reused:
         out.print(f"[yellow]reused[/] the plan and the data are those of an earlier run: {done.folder}")
     else:
@@ -59,6 +64,19 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
     out.print(f"report:  {done.report}")
     out.print(f"release: {done.release}")
     out.print(f"Next: recloop serve --release {done.release}")
+
+
+def rules(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each business rule did to held-out slates, as a table for the terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("rule", "does"):
+        table.add_column(name)
+    for name in ("slates changed", "places per slate", "exposure moved"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        changed = f"{row['slates']:,} of {row['requests']:,}"
+        table.add_row(escape(row["rule"]), row["does"], changed, f"{row['places']:.2f}", f"{row['exposure']:.1%}")
+    return table
 
 
 def leaderboard(results: Mapping[str, Any], most: int = 6) -> Table:

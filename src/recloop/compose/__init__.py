@@ -1,14 +1,17 @@
 """Candidates from many strategies become one slate: fusion, diversity, rules, and policies that learn."""
 
-from recloop.compose.config import PolicyConfig, SlateConfig, ThompsonConfig, policy_config
+from recloop.compose.catalogue import Catalogue
+from recloop.compose.config import PolicyConfig, SlateConfig, SlotsConfig, ThompsonConfig, policy_config
 from recloop.compose.policy import Choices, Outcomes, Policy, State, build
 
 __all__ = [
+    "Catalogue",
     "Choices",
     "Outcomes",
     "Policy",
     "PolicyConfig",
     "SlateConfig",
+    "SlotsConfig",
     "State",
     "ThompsonConfig",
     "build",

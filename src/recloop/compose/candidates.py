@@ -72,6 +72,22 @@ def retrieve(
     return Candidates(top_k(scores, depth), broken, failure)
 
 
+def usable_scores(
+    strategy: Strategy, histories: Histories, budget: Budget = UNLIMITED
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], str]:
+    """(n, n_items) a strategy's scores, (n,) the requests for which it failed (-inf throughout), and why."""
+    try:
+        scores, failure = budget.run(lambda: _scores(strategy, histories))
+    except LateError as error:
+        scores, failure = np.full((len(histories), histories.n_items), np.nan, np.float32), str(error)
+    broken = ~(scores.max(axis=1, initial=-np.inf) < np.inf)
+    scores[broken] = -np.inf
+    if broken.any():
+        failure = failure or "scores that are not numbers"
+        log.warning("strategy '%s' failed for %d requests: %s", strategy.name, broken.sum(), failure.partition(":")[0])
+    return scores, broken, failure
+
+
 def _searched(strategy: Strategy, histories: Histories, depth: int, rules: Rules) -> Rankings | None:
     """What ``retrieve`` gives, without a score for every item; None where that is not to be had."""
     spare = rules.spare(histories)

@@ -6,8 +6,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from recloop.compose.business.settings import AnyRule, columns
+from recloop.compose.diversity.settings import Diversifier
+from recloop.compose.fusion.norms import Calibration
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
+from recloop.types import ItemCondition
 
 
 class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_field="kind"):
@@ -15,11 +19,20 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
 
     Attributes:
         sources: strategy → weight, or a list of strategies that weigh alike. One source is a control policy.
-        fusion: ``reciprocal-rank`` or ``weighted-score``.
+        fusion: ``reciprocal-rank``, ``weighted-score`` (CombSUM), ``comb-mnz``, ``cascade`` (the ranker orders what the
+            sources retrieve), ``quotas`` (so many places for each source) or ``learned`` (trees, extra ``blend``).
         constant: of reciprocal rank fusion.
-        scale: of weighted-score fusion: ``min-max`` or ``z-score``.
+        scale: of weighted-score and comb-mnz: ``min-max``, ``z-score``, ``rank`` or ``calibrated``.
+        calibration: source → what its scores mean; a run learns it where the scale is ``calibrated``.
+        ranker: the strategy that ranks in a cascade.
+        quotas: source → places of every Σ.
+        model: the name of a trained fusion; a run trains it where the fusion is ``learned``.
         candidates: how many items are taken from each source.
         diversity: 0 (order of relevance) to 1 (as unlike each other as can be), by maximal marginal relevance.
+        diversifier: another way to be diverse; None for none.
+        rules: business rules, see ``recloop.compose.business``.
+        conflicts: what happens where rules contradict: ``refuse`` them, or let ``precedence`` decide.
+        measured: share of the requests for which each rule's effect is measured, by the slates without it.
         fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
         budget: seconds that a source may take before the fallback stands in for it; None for any time. It holds where a
             service answers, not in evaluations.
@@ -29,13 +42,65 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
     """
 
     sources: dict[str, float] | list[str] = msgspec.field(default_factory=dict)
-    fusion: Literal["reciprocal-rank", "weighted-score"] = "reciprocal-rank"
+    fusion: Literal["reciprocal-rank", "weighted-score", "comb-mnz", "cascade", "quotas", "learned"] = "reciprocal-rank"
     constant: Annotated[float, Meta(ge=0.0)] = 60.0
-    scale: Literal["min-max", "z-score"] = "min-max"
+    scale: Literal["min-max", "z-score", "rank", "calibrated"] = "min-max"
+    calibration: dict[str, Calibration] = {}
+    ranker: str = ""
+    quotas: dict[str, Annotated[int, Meta(ge=0)]] = {}
+    model: str = ""
     candidates: Annotated[int, Meta(ge=1)] = 200
     diversity: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    diversifier: Diversifier | None = None
+    rules: list[AnyRule] = []
+    conflicts: Literal["refuse", "precedence"] = "refuse"
+    measured: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.1
     fallback: str = "popular"
     budget: Annotated[float, Meta(gt=0.0)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.diversity > 0 and self.diversifier is not None:
+            raise SettingError(
+                f"diversity is {self.diversity} beside a diversifier",
+                allowed="one of them: diversity is short for the diversifier mmr",
+            )
+        if self.fusion == "quotas" and self.diversified is not None:
+            raise SettingError(
+                "places are shared by quotas, and the slate is to be diversified",
+                allowed="one of them: a slate in another order keeps no quotas",
+            )
+        if (self.fusion == "cascade") != bool(self.ranker):
+            raise SettingError(
+                f"fusion is '{self.fusion}' and the ranker is '{self.ranker}'",
+                allowed="a cascade needs a ranker, and nothing else has one",
+            )
+        if (self.fusion == "quotas") != bool(self.quotas):
+            raise SettingError(
+                f"fusion is '{self.fusion}' and the quotas are {self.quotas}",
+                allowed="quotas belong to the fusion 'quotas': quotas = {ease = 6, popular = 4}",
+            )
+        if self.quotas and (not sum(self.quotas.values()) or set(self.quotas) != set(self.sources)):
+            raise SettingError(
+                f"the quotas {self.quotas} do not fit the sources {', '.join(self.sources)}",
+                allowed="one whole number for each source, of which at least one is above 0",
+            )
+
+    @property
+    def diversified(self) -> Diversifier | None:
+        """How slates are diversified, whichever way it was written; None where they are not."""
+        if self.diversifier is not None:
+            return self.diversifier if self.diversifier.strength > 0 or self.diversifier.kind == "pm2" else None
+        return Diversifier(kind="mmr", strength=self.diversity) if self.diversity > 0 else None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether scores are fused as chances."""
+        return self.scale == "calibrated" and self.fusion in ("weighted-score", "comb-mnz")
+
+    @property
+    def asked(self) -> list[str]:
+        """Every strategy that it asks, by name: sources, ranker and fallback."""
+        return list(dict.fromkeys([*self.sources, *filter(None, (self.ranker, self.fallback))]))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -91,8 +156,51 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
             )
 
 
-PolicyConfig = SlateConfig | ThompsonConfig
-_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig]] = {"slate": SlateConfig, "thompson": ThompsonConfig}
+class SlotConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot of a page: so many places of a kind, with a policy of its own.
+
+    Attributes:
+        size: places.
+        where: what its items must be, by column of the catalogue; any item where empty.
+        policy: what fills it: a table of any kind but ``slots``.
+    """
+
+    size: Annotated[int, Meta(ge=1, le=1000)]
+    where: dict[str, ItemCondition] = {}
+    policy: dict[str, Any]
+
+    @property
+    def config(self) -> "PolicyConfig":
+        """The settings of its policy."""
+        return policy_config(self.policy)
+
+
+class SlotsConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slots", tag_field="kind"):
+    """A page of typed slots: hero, row, ad …
+
+    Slots are filled in the order in which they are written; no item stands in two of them.
+
+    Attributes:
+        slots: name → slot.
+        reward_kinds: kinds of the events that reward the decision that they name; any where empty.
+        reward_hours: how long after the decision; without such an event it counts as a failure then.
+
+    >>> page = policy_config({"kind": "slots", "slots": {"hero": {"size": 1, "policy": {"sources": ["ease"]}}}})
+    >>> page.slots["hero"].config.sources
+    ['ease']
+    """
+
+    slots: dict[Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], SlotConfig]
+    reward_kinds: list[str] = []
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+
+
+PolicyConfig = SlateConfig | ThompsonConfig | SlotsConfig
+_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig] | type[SlotsConfig]] = {
+    "slate": SlateConfig,
+    "slots": SlotsConfig,
+    "thompson": ThompsonConfig,
+}
 
 
 def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConfig:
@@ -110,4 +218,40 @@ def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConf
     kind = table.get("kind", "slate")
     if kind not in _KINDS:
         raise SettingError(f"[{where}] kind is {kind!r}", advice=nearest(str(kind), _KINDS))
-    return typed(_KINDS[kind], {**table, "kind": kind}, where)
+    config = typed(_KINDS[kind], {**table, "kind": kind}, where)
+    return _with_slots(config, where) if isinstance(config, SlotsConfig) else config
+
+
+def _with_slots(config: SlotsConfig, where: str) -> SlotsConfig:
+    """The same with the settings of every slot checked and written out."""
+    if not config.slots:
+        raise SettingError(f"[{where}] has no slot", advice=f"name at least one: [{where}.slots.hero] size = 1")
+    slots = {}
+    for name, slot in config.slots.items():
+        place = f"{where}.slots.{name}.policy"
+        if slot.policy.get("kind") == "slots":
+            raise SettingError(f"[{place}] kind is 'slots'", allowed="a slot holds no slots")
+        slots[name] = msgspec.structs.replace(slot, policy=msgspec.to_builtins(policy_config(slot.policy, place)))
+    return msgspec.structs.replace(config, slots=slots)
+
+
+def slates_of(config: PolicyConfig, where: str = "policy") -> dict[str, SlateConfig]:
+    """Every slate that a policy is made of, by its table: itself, its arms, and those of its slots.
+
+    >>> list(slates_of(policy_config({"kind": "thompson", "arms": {"a": {"sources": ["ease"]}}})))
+    ['policy.arms.a']
+    """
+    if isinstance(config, SlateConfig):
+        return {where: config}
+    if isinstance(config, SlotsConfig):
+        parts = [slates_of(slot.config, f"{where}.slots.{name}.policy") for name, slot in config.slots.items()]
+        return {place: slate for part in parts for place, slate in part.items()}
+    return {f"{where}.arms.{name}": arm for name, arm in config.arms.items()}
+
+
+def columns_of(config: PolicyConfig) -> set[str]:
+    """The columns of the catalogue that a policy's rules and slots read."""
+    read = {name for slate in slates_of(config).values() for rule in slate.rules for name in columns(rule)}
+    if isinstance(config, SlotsConfig):
+        read |= {name for slot in config.slots.values() for name in slot.where}
+    return read

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose.config import PolicyConfig, ThompsonConfig, policy_config
+from recloop.compose.business.effects import Effect
+from recloop.compose.catalogue import Catalogue
+from recloop.compose.config import PolicyConfig, SlotsConfig, ThompsonConfig, policy_config
 from recloop.compose.rules import Items, Rules
 from recloop.compose.steering import Steering
+from recloop.compose.steps import Move
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed, unit
@@ -38,6 +41,7 @@ class Choices:
         failures: strategy → why it failed, for the log; empty where all did their work.
         allocation: (n, n_arms) float64, the chance of every arm in the order of the policy's ``arms``; None where it
             has none. It is kept, so that the arms' values can be told although rewards moved the chances.
+        details: for each request what else a late reward or an estimator needs, as JSON values; None where nothing.
     """
 
     rankings: Rankings
@@ -47,6 +51,7 @@ class Choices:
     fallbacks: NDArray[np.object_]
     failures: Mapping[str, str] = field(default_factory=dict)
     allocation: NDArray[np.float64] | None = None
+    details: Sequence[Mapping[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.rankings)
@@ -113,6 +118,31 @@ class Policy(ABC):
         """A source of its slates by name; None where it has none of that name, or does not tell."""
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Contradictions between its business rules that precedence settles, as sentences."""
+        return ()
+
+    def moves(self, histories: Histories, choices: "Choices", rules: Rules) -> list[list[Move]]:  # noqa: ARG002
+        """Where each item of a slate stood after each step of the policy; empty where it does not tell.
+
+        Args:
+            histories: one row.
+            choices: what it chose.
+            rules: what it had to keep to.
+        """
+        return []
+
+    def rule_effects(
+        self,
+        histories: Histories,  # noqa: ARG002
+        k: int,  # noqa: ARG002
+        *,
+        allowed: NDArray[np.bool_] | None = None,  # noqa: ARG002
+    ) -> list[Effect]:
+        """What each of its business rules does to the slates of these requests; empty where it has none."""
+        return []
+
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:  # noqa: ARG002
         """(n, n_arms) float64, the probability with which each request gets each arm; rows sum to 1."""
         return np.ones((len(histories), 1))
@@ -156,7 +186,7 @@ class Policy(ABC):
         Raises:
             SettingError: ``k`` or a rule does not fit the requests, or the state is not one of this policy.
         """
-        rules = Rules(hide_seen=hide_seen, allowed=allowed, exclude=exclude, candidates=candidates, steering=steering)
+        rules = Rules(hide_seen, allowed, exclude, candidates, steering, effects=True)
         self._check(histories, k, rules)
         return self._choose(state, histories, k, rng.random(len(histories)), rules)
 
@@ -202,7 +232,11 @@ class Policy(ABC):
 
 
 def build(
-    config: PolicyConfig, strategies: Mapping[str, Strategy], vectors: NDArray[np.float32] | None = None
+    config: PolicyConfig,
+    strategies: Mapping[str, Strategy],
+    vectors: NDArray[np.float32] | None = None,
+    *,
+    catalogue: Catalogue | None = None,
 ) -> Policy:
     """The policy that a configuration describes.
 
@@ -210,6 +244,7 @@ def build(
         config: what it is made of.
         strategies: fitted strategies by name, all over the same items.
         vectors: (n_items, d) for diversity; may be None where no slate is diversified.
+        catalogue: what rules, slots and categories look at, and trained fusions; may be None where there are none.
 
     Raises:
         SettingError: a source or the fallback is not among the strategies (the nearest is offered), or diversity is
@@ -228,12 +263,24 @@ def build(
     (('y',), ['random', '', ''])
     """
     from recloop.compose.slate import SlatePolicy
+    from recloop.compose.slots import Slot, SlotsPolicy
     from recloop.compose.thompson import ThompsonPolicy
 
+    if isinstance(config, SlotsConfig):
+        if catalogue is None:
+            raise SettingError(
+                "the policy has slots, and no catalogue is known", advice="build it with catalogue=Catalogue(items)"
+            )
+        slots = [
+            Slot(name, slot.size, catalogue.selected([], slot.where, f"the slot '{name}'"),
+                 build(slot.config, strategies, vectors, catalogue=catalogue))
+            for name, slot in config.slots.items()
+        ]  # fmt: skip
+        return SlotsPolicy(config, slots)
     if isinstance(config, ThompsonConfig):
-        arms = {name: SlatePolicy(arm, strategies, vectors) for name, arm in config.arms.items()}
+        arms = {name: SlatePolicy(arm, strategies, vectors, catalogue=catalogue) for name, arm in config.arms.items()}
         return ThompsonPolicy(config, arms)
-    return SlatePolicy(config, strategies, vectors)
+    return SlatePolicy(config, strategies, vectors, catalogue=catalogue)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

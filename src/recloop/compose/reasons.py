@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from recloop.compose.assembly import PIN
 from recloop.compose.causes import Cause
 from recloop.errors import AnswerError
 from recloop.language.chat import Chat
@@ -52,6 +53,8 @@ def plain(facts: Facts) -> str:
     if facts.events or facts.words:
         events = f"because of {_listed(facts.events)} in your history" if facts.events else "close to your history"
         return f"{events}, by the word{'s' * (len(facts.words) > 1)} {_listed(facts.words)}" if facts.words else events
+    if facts.source == PIN:
+        return "placed here by a rule"
     if facts.source == "random":
         return "picked at random"
     if facts.source.startswith("popular"):

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ class Rules:
         exclude: per request, item indices never to show; None means none.
         candidates: per request, the only item indices that may be shown, or None for no limit.
         steering: what the wishes of each request leave out, and pull up or down; None means nothing.
+        taken: (n, t) item indices that stand elsewhere already, -1 for none; None means nothing.
+        hidden: (n, n_items) bool, what else is hidden from whom; None means nothing.
+        effects: whether a policy is to measure what its business rules did; it shows nothing else for it.
 
     Indices below 0 (unknown items) are ignored.
 
@@ -37,6 +41,9 @@ class Rules:
     exclude: Sequence[Items] | None = None
     candidates: Sequence[Items | None] | None = None
     steering: Steering | None = None
+    taken: NDArray[np.int32] | None = None
+    hidden: NDArray[np.bool_] | None = None
+    effects: bool = False
 
     def check(self, n: int, n_items: int) -> None:
         """Raise SettingError where the rules do not fit n requests over n_items items."""
@@ -58,6 +65,9 @@ class Rules:
             None if self.exclude is None else self.exclude[start:stop],
             None if self.candidates is None else self.candidates[start:stop],
             None if self.steering is None else self.steering.take(slice(start, stop)),
+            None if self.taken is None else self.taken[start:stop],
+            None if self.hidden is None else self.hidden[start:stop],
+            self.effects,
         )
 
     def take(self, rows: NDArray[np.integer]) -> "Rules":
@@ -68,6 +78,9 @@ class Rules:
             None if self.exclude is None else [self.exclude[row] for row in rows],
             None if self.candidates is None else [self.candidates[row] for row in rows],
             None if self.steering is None else self.steering.take(rows),
+            None if self.taken is None else self.taken[rows],
+            None if self.hidden is None else self.hidden[rows],
+            self.effects,
         )
 
     def apply(self, scores: NDArray[np.float32], histories: Histories) -> None:
@@ -81,30 +94,52 @@ class Rules:
 
         None where that does not help: another order is wished for, or what may be shown is a list.
         """
-        if self.candidates is not None or self.steering is not None:
+        if self.candidates is not None or self.steering is not None or self.hidden is not None:
             return None
         hidden = histories.lengths if self.hide_seen else np.zeros(len(histories), np.int64)
         if self.exclude is not None:
             hidden = hidden + np.array([len(row) for row in self.exclude], dtype=np.int64)
+        if self.taken is not None:
+            hidden = hidden + np.count_nonzero(self.taken >= 0, axis=1)
         return int(hidden.max(initial=0))
 
     def kept(self, found: Rankings, histories: Histories, k: int) -> Rankings:
         """The k best of what was found among the allowed items, without what is hidden."""
-        rows, items = (histories.rows, histories.items) if self.hide_seen else _pairs([()])
-        if self.exclude is not None:
-            also = _pairs(self.exclude)
-            rows, items = np.concatenate([rows, also[0]]), np.concatenate([items, also[1]])
-        out = found.items < 0
-        if len(items):
-            hidden = np.sort(rows * histories.n_items + items)
-            cells = np.arange(len(found))[:, None] * histories.n_items + found.items
-            out |= hidden[np.minimum(np.searchsorted(hidden, cells), len(hidden) - 1)] == cells
-        order = np.argsort(out, axis=1, kind="stable")[:, :k]
-        lost = np.take_along_axis(out, order, axis=1)
-        return Rankings(
-            np.where(lost, np.int32(-1), np.take_along_axis(found.items, order, axis=1)),
-            np.where(lost, np.float32(-np.inf), np.take_along_axis(found.scores, order, axis=1)),
-        )
+        out = (found.items < 0) | self._refused(found.items, histories)
+        items, scores = moved_up(out, (found.items, -1), (found.scores, -np.inf))
+        return Rankings(items[:, :k], scores[:, :k])
+
+    def permits(self, items: NDArray[np.int32], histories: Histories) -> NDArray[np.bool_]:
+        """(n, m) which of these items may be shown; padding may not.
+
+        >>> Rules(exclude=[[2]]).permits(np.array([[0, 1, 2, -1]], np.int32), Histories.of([[0]], n_items=3)).tolist()
+        [[False, True, False, False]]
+        """
+        safe = np.maximum(items, 0)
+        out = (items < 0) | self._refused(items, histories)
+        rows = np.arange(len(items))[:, None]
+        if self.allowed is not None:
+            out |= ~self.allowed[safe]
+        if self.hidden is not None:
+            out |= self.hidden[rows, safe]
+        if self.steering is not None:
+            steered = self.steering.rows >= 0
+            if steered.any():
+                out[steered] |= ~self.steering.shown[self.steering.rows[steered, None], safe[steered]]
+        if self.candidates is not None:
+            limited = np.array([row is not None for row in self.candidates], dtype=bool)
+            known = _pairs([() if row is None else row for row in self.candidates])
+            out |= limited[:, None] & ~within(items, known, histories.n_items)
+        return ~out
+
+    def _refused(self, items: NDArray[np.int32], histories: Histories) -> NDArray[np.bool_]:
+        """(n, m) which items are of the history, excluded or taken."""
+        rows, known = (histories.rows, histories.items) if self.hide_seen else _pairs([()])
+        for also in (self.exclude, self.taken):
+            if also is not None:
+                more = _pairs(also)
+                rows, known = np.concatenate([rows, more[0]]), np.concatenate([known, more[1]])
+        return within(items, (rows, known), histories.n_items)
 
     def _hide(self, scores: NDArray[np.float32], histories: Histories) -> None:
         if self.candidates is not None:
@@ -119,10 +154,47 @@ class Rules:
             scores[histories.rows, histories.items] = -np.inf
         if self.exclude is not None:
             scores[_pairs(self.exclude)] = -np.inf
+        if self.taken is not None:
+            scores[_pairs(self.taken)] = -np.inf
+        if self.hidden is not None:
+            scores[self.hidden] = -np.inf
 
 
-def _pairs(rows: Sequence[Items]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def moved_up(out: NDArray[np.bool_], *columns: tuple[NDArray[Any], float]) -> list[NDArray[Any]]:
+    """Arrays (n, m) without the places that are out; what follows moves up, and the end is filled.
+
+    >>> moved_up(np.array([[True, False]]), (np.array([[3, 4]]), -1))[0].tolist()
+    [[4, -1]]
+    """
+    order = np.argsort(out, axis=1, kind="stable")
+    lost = np.take_along_axis(out, order, axis=1)
+    return [
+        np.where(lost, np.asarray(fill, own.dtype), np.take_along_axis(own, order, axis=1)) for own, fill in columns
+    ]
+
+
+def within(
+    items: NDArray[np.int32], pairs: tuple[NDArray[np.integer], NDArray[np.integer]], n_items: int
+) -> NDArray[np.bool_]:
+    """(n, m) which items stand beside their own row in the pairs (row, item).
+
+    >>> pairs = np.array([0, 1]), np.array([4, 3])
+    >>> within(np.array([[3, 4], [3, 4]], np.int32), pairs, 9).tolist()
+    [[False, True], [True, False]]
+    """
+    if not len(pairs[1]):
+        return np.zeros(items.shape, bool)
+    known = np.sort(pairs[0] * n_items + pairs[1])
+    cells = np.arange(len(items))[:, None] * n_items + items
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, cells), len(known) - 1)] == cells
+    return found
+
+
+def _pairs(rows: Sequence[Items] | NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row and item of each entry, unknown items left out."""
+    if isinstance(rows, np.ndarray) and rows.ndim > 1:
+        place, column = np.nonzero(rows >= 0)
+        return place, rows[place, column].astype(np.int64)
     lengths = [len(row) for row in rows]
     place = np.repeat(np.arange(len(rows), dtype=np.int64), lengths)
     items = np.concatenate([np.empty(0, np.int64), *(np.asarray(row, dtype=np.int64) for row in rows)])

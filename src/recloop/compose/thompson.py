@@ -1,6 +1,7 @@
 """Beta-Bernoulli Thompson sampling: beliefs as numbers, probabilities by quadrature, learning as a pure function."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class ThompsonPolicy(Policy):
         items, scores = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
         sources, fallbacks = np.full((n, k), "", dtype=object), np.full(n, "", dtype=object)
         failures: dict[str, str] = {}
+        details: list[Mapping[str, Any]] = [{}] * n
         for arm, policy in enumerate(self.policies):
             rows = np.flatnonzero(drawn == arm)
             if len(rows):
@@ -75,6 +77,8 @@ class ThompsonPolicy(Policy):
                 items[rows], scores[rows] = part.rankings.items, part.rankings.scores
                 sources[rows], fallbacks[rows] = part.sources, part.fallbacks
                 failures |= part.failures
+                for row, told in zip(rows.tolist(), part.details or (), strict=False):
+                    details[row] = told
         return Choices(
             rankings=Rankings(items, scores),
             sources=sources,
@@ -83,6 +87,7 @@ class ThompsonPolicy(Policy):
             allocation=share,
             fallbacks=fallbacks,
             failures=failures,
+            details=details if any(details) else None,
         )
 
     def _update(self, state: State, outcomes: Outcomes) -> State:

@@ -69,10 +69,26 @@ def _refuse(shape: inspect.Type, table: Any, where: str) -> None:
             parent, _, key = where.rpartition(".")
             raise SettingError(f"[{parent}] {key} is {table!r}", advice=nearest(str(table), map(str, shape.values)))
         case inspect.UnionType():
+            tagged = {str(option.tag): option for option in shape.types if isinstance(option, inspect.StructType)
+                      and option.tag is not None}  # fmt: skip
+            if len(tagged) > 1 and isinstance(table, Mapping):
+                _refuse(_chosen(tagged, table, where), table, where)
+                return
             for option in shape.types:
                 _refuse(option, table, where)
         case _:
             return
+
+
+def _chosen(tagged: Mapping[str, inspect.StructType], table: Mapping[Any, Any], where: str) -> inspect.StructType:
+    """Which of several kinds of table it is, by what its tag says."""
+    field = str(next(iter(tagged.values())).tag_field)
+    said = table.get(field)
+    if said is None:
+        raise SettingError(f"[{where}] needs the setting '{field}'", allowed=f"one of: {', '.join(tagged)}")
+    if str(said) not in tagged:
+        raise SettingError(f"[{where}] {field} is {said!r}", advice=nearest(str(said), tagged))
+    return tagged[str(said)]
 
 
 def _sentence(message: str, table: Any, where: str) -> SettingError:

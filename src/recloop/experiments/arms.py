@@ -13,6 +13,9 @@ from recloop.experiments.effects import Effects, adjusted, enough, group_sequent
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Adjusted, Comoments, Effect, GroupSequential, Moments, cap, cuped, impute
 from recloop.stats.crossed import crossed
+from recloop.stats.skewness import skewness, users_needed
+
+ALIKE = 1.25  # arms that differ by less are of one size: skew cancels
 
 Columns = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
@@ -32,6 +35,7 @@ class Arms:
         uncapped: (metric, arm) → of the metric as it was before it was capped, without covariates.
         caps: metric → where it is capped.
         crossed: whether users are seen in several arms, since sessions were assigned.
+        skews: metric → skewness of the value of a user, where only sums are known and somebody asked.
     """
 
     metrics: Mapping[str, OutcomeMetric]
@@ -44,6 +48,7 @@ class Arms:
     uncapped: Mapping[tuple[str, str], Moments] = field(default_factory=dict)
     caps: Mapping[str, float] = field(default_factory=dict)
     crossed: bool = False
+    skews: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -159,6 +164,25 @@ class Arms:
             return f"{self.metrics[metric].say(self.value(metric, control))} for every user of both"
         return ""
 
+    def users_needed(self, metric: str, treatment: str, control: str) -> int:
+        """Users of the smaller arm from which so skewed a metric can be trusted; 0 where it has them."""
+        counts = [self.moments[metric, name].n for name in (treatment, control)]
+        if not self.unequal(metric, treatment, control):
+            return 0
+        if not self.frames:
+            return users_needed(self.skews.get(metric, 0.0), *counts)
+        values = []
+        for name in (treatment, control):
+            y, x = self.values(metric, name)
+            moments = self.moments[metric, name]
+            values.append(y if x is None or not moments.x_mean else (y - moments.ratio * x) / moments.x_mean)
+        return users_needed(skewness(*values), *counts)
+
+    def unequal(self, metric: str, treatment: str, control: str) -> bool:
+        """Whether the arms differ in size, so that the skew of the metric does not cancel."""
+        counts = [self.moments[metric, name].n for name in (treatment, control)]
+        return not self.crossed and max(counts) >= ALIKE * min(counts)
+
     # ---- effects
 
     def effects(self, metric: str, treatment: str, control: str, alpha: float, planned: int) -> Effects:
@@ -190,15 +214,30 @@ class Arms:
         t, c = self.comoments[metric, treatment], self.comoments[metric, control]
         return (t, c) if enough(t, c, ratio=self._ratio(metric)) else None
 
+    def shared_sums(
+        self, metric: str, treatment: str, control: str, frames: Mapping[str, pl.DataFrame], segment: str
+    ) -> dict[str, Comoments]:
+        """Value of a segment → what each of its users did in either arm; ``frames`` hold it as text."""
+        if not {treatment, control} <= frames.keys():
+            return {}
+        both = self._both(metric, treatment, control)
+        seen = pl.concat([frames[name].select("user", segment) for name in (treatment, control)]).unique(
+            "user", keep="first", maintain_order=True
+        )
+        parts = both.join(seen, on="user").sort(segment, "user").partition_by(segment, as_dict=True)
+        return {str(value): Comoments.of(part.drop("user", segment).to_numpy()) for (value,), part in parts.items()}
+
     def _sums(self, metric: str, *arms: str) -> Comoments:
+        return Comoments.of(self._both(metric, *arms).drop("user").to_numpy())
+
+    def _both(self, metric: str, *arms: str) -> pl.DataFrame:
         """What each user of either arm adds to numerator and denominator in each: zero where the user never was."""
         sides = []
         for arm in arms:
             y, x = self.metrics[metric].values(self.frames[arm])
             columns = {"user": self.frames[arm]["user"], f"y {arm}": y, f"x {arm}": np.ones(y.size) if x is None else x}
             sides.append(pl.DataFrame(columns))
-        both = sides[0].join(sides[1], on="user", how="full", coalesce=True).drop("user").fill_null(0.0)
-        return Comoments.of(both.to_numpy())
+        return sides[0].join(sides[1], on="user", how="full", coalesce=True).fill_null(0.0)
 
 
 def _stacked(

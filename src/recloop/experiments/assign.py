@@ -21,7 +21,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from recloop.experiments.definition import Experiment
+from recloop.experiments.definition import Experiment, Holdout
 
 
 class Allocation(NamedTuple):
@@ -58,7 +58,17 @@ def assign(experiment: Experiment, unit: str) -> str:
 def held_out(experiment: Experiment, user: str) -> bool:
     """Whether a user is in no experiment. Nobody knows who is anonymous (""): those are not held out."""
     holdout = experiment.holdout
-    return bool(holdout and user) and bucket(f"holdout:{holdout.salt}", user) < holdout.share  # type: ignore[union-attr]
+    return holdout is not None and in_holdout(holdout, user)
+
+
+def in_holdout(holdout: Holdout, user: str) -> bool:
+    """Whether a holdout has a user.
+
+    >>> from recloop.experiments import Holdout
+    >>> [in_holdout(Holdout(share=0.2, salt="2026-q4"), user) for user in ("u1", "u3", "")]
+    [True, False, False]
+    """
+    return bool(user) and bucket(f"holdout:{holdout.salt}", user) < holdout.share
 
 
 def takes_part(experiment: Experiment, unit: str, share: float | None = None) -> bool:

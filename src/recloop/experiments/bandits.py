@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recloop.errors import DataError
 from recloop.experiments.definition import Experiment
+from recloop.experiments.guardrails import Basis
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats.adaptive import AdaptiveLog, AdaptiveReadout, read_adaptive
 
@@ -47,13 +48,18 @@ class BanditReadout:
 
 
 def read_bandits(
-    experiment: Experiment, slates: pl.DataFrame, metrics: Mapping[str, OutcomeMetric], now: float
+    experiment: Experiment,
+    slates: pl.DataFrame,
+    metrics: Mapping[str, OutcomeMetric],
+    now: float,
+    basis: Basis = "fixed",
 ) -> Iterator[BanditReadout]:
     """Of each variant whose decisions have arms, on each agreed metric that is a mean over slates.
 
     Values and differences are made of augmented inverse-propensity scores with weights that steady their variance
     (``stats.adaptive``). The user is the unit. Slates whose attribution window is still open are not counted, since
-    late rewards would look like none. Intervals are for one look, at a size that was planned; no rule reads them.
+    late rewards would look like none. Intervals are for one look where the experiment's rule is at its one look, and
+    hold at every look otherwise (``stats.adaptive.steady_value``); no rule reads them.
 
     Args:
         experiment: what was agreed on.
@@ -61,6 +67,7 @@ def read_bandits(
             ``metrics.outcomes.slate_table``. Slates of testers are not among them.
         metrics: by id.
         now: seconds since 1970.
+        basis: which intervals the experiment's rule allows now.
     """
     over = slates.filter(pl.col("time") + experiment.window <= now).sort("time", "decision")
     wanted = [metrics[id_] for id_ in experiment.metrics if metrics[id_].denominator == "slates"]
@@ -75,7 +82,8 @@ def read_bandits(
             reason = f"{title} is no mean over slates; name one among the secondaries, such as slate_ctr"
             yield BanditReadout(variant, experiment.primary, 0, 0, mine.height, reason=reason)
         for metric in wanted:
-            yield _read(experiment, variant, metric, kept, shares, names, mine.height - kept.height)
+            planned = None if basis == "fixed" else experiment.planned_for(variant)
+            yield _read(experiment, variant, metric, kept, shares, names, mine.height - kept.height, planned)
 
 
 def _shares(told: pl.DataFrame) -> tuple[list[str], pl.DataFrame, NDArray[np.float64]]:
@@ -98,6 +106,7 @@ def _read(
     shares: NDArray[np.float64],
     names: list[str],
     left_out: int,
+    planned: int | None,
 ) -> BanditReadout:
     users = slates["user"].rank("dense").to_numpy().astype(np.int64) - 1
     found, reason = None, metric.missing(slates)
@@ -105,7 +114,7 @@ def _read(
         try:
             arms = slates["arm"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
             log = AdaptiveLog.of(arms, metric.values(slates)[0], shares)
-            found = read_adaptive(log, names, names[0], alpha=experiment.alpha, users=users)
+            found = read_adaptive(log, names, names[0], alpha=experiment.alpha, users=users, planned=planned)
         except DataError as error:
             reason = str(error).rstrip(".")
     return BanditReadout(variant, metric.id, slates.height, int(users.max()) + 1, left_out, found, reason)

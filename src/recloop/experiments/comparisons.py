@@ -17,6 +17,8 @@ class Comparison:
     the experiment's rule allows now: one of both, or, under ``group-sequential``, that of the last planned look, on
     the primary metric at alpha over the number of pairs. ``p_adjusted`` is its p-value after Holm over the pairs of
     treatment and control of the primary metric, NaN for other metrics. ``reason`` says why there is no effect.
+    ``users_needed``: of the smaller arm, before so skewed a primary metric can be read; 0 where it has them.
+    ``futile``: at the last planned look, a win of the treatment on the primary metric had become unlikely.
     """
 
     metric: str
@@ -27,6 +29,8 @@ class Comparison:
     effect: Effect | None = None
     p_adjusted: float = math.nan
     reason: str = ""
+    futile: bool = False
+    users_needed: int = 0
 
 
 def comparisons(experiment: Experiment, arms: Arms, basis: Basis, look: Look | None = None) -> tuple[Comparison, ...]:
@@ -53,6 +57,7 @@ def _compare(
         return Comparison(metric, treatment, control, reason=reason)
     planned = experiment.planned_for(treatment, control)
     both = arms.effects(metric, treatment, control, experiment.alpha, planned)
+    needed = arms.users_needed(metric, treatment, control) if metric == experiment.primary else 0
     effect: Effect | None = both.fixed if basis == "fixed" else both.sequential
     if look:
         if reason := look.arms.incomparable(metric, treatment, control):
@@ -60,4 +65,10 @@ def _compare(
         # boundaries are made for the alpha that the first step of Holm leaves to each pair
         alpha = experiment.alpha / len(experiment.pairs) if metric == experiment.primary else experiment.alpha
         effect = look.effect(metric, treatment, control, alpha)
-    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect)
+        if metric == experiment.primary:
+            futile = look.futile(metric, treatment, control, alpha, arms.metrics[metric].sign)
+            needed = look.arms.users_needed(metric, treatment, control)
+            return Comparison(
+                metric, treatment, control, both.fixed, both.sequential, effect, futile=futile, users_needed=needed
+            )
+    return Comparison(metric, treatment, control, both.fixed, both.sequential, effect, users_needed=needed)

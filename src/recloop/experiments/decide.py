@@ -1,13 +1,15 @@
 """The rule that turns a readout into a verdict. It is read before the data, and it is the same for everybody.
 
 1. A red check, or a primary metric that was never measured: **invalid**.
-2. An arm with fewer users than the minimum, or, under the group-sequential rule, no planned look reached: **keep
-   running**.
+2. An arm with fewer users than the minimum, or than a skewed primary metric needs in arms of unequal size, or, under
+   the group-sequential rule, no planned look reached: **keep running**.
 3. Every treatment does harm (worse than some control on the primary metric, or a guardrail breached): **roll back**.
 4. A treatment is better than *every* control on the primary metric and all its guardrails held: **ship** the one with
    the best primary value. Under the fixed rule only once the planned users are there.
-5. The planned users are not there yet, and nobody stopped it: **keep running**.
-6. Else: **inconclusive**.
+5. Futility bounds were planned, and every treatment that does no harm is below that of the last planned look against
+   some control: **inconclusive**, with the advice to stop.
+6. The planned users are not there yet, and nobody stopped it: **keep running**.
+7. Else: **inconclusive**.
 
 Better and worse mean: the p-value of the primary comparison, adjusted by Holm over all pairs of treatment and control,
 is below alpha. Before the planned users are there, under the fixed and the sequential rule, only always-valid intervals
@@ -22,7 +24,7 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import MADE, GuardrailResult
 from recloop.experiments.json_values import to_json
 from recloop.experiments.look import users_at_looks
-from recloop.experiments.outlook import POWER, Outlook, outlook
+from recloop.experiments.outlook import Outlook, outlook
 from recloop.experiments.readout import Readout
 from recloop.experiments.words import against, change, duration, lift, listed, loss, probability
 
@@ -97,6 +99,8 @@ class _Case:
             )
         if experiment.rule == "group-sequential" and readout.look is None:
             return self._say("inconclusive" if self.stopped else "keep_running", self._before_looks())
+        if not self.stopped and (needed := max((one.users_needed for one in self._all_primary()), default=0)):
+            return self._say("keep_running", self._skewed(needed))
         harms = {treatment: self._harm(treatment) for treatment in self.treatments}
         if all(harms.values()):
             return self._say("roll_back", " ".join(f"Roll back {name}. {why}" for name, why in harms.items()), *harms)
@@ -106,6 +110,9 @@ class _Case:
             best = max(winners, key=lambda name: self.metric.sign * self._value(name))
             return self._say("ship", f"Ship {best}. {self._compared(best)} {self._guardrail_words(best)}".strip(), best)
         warning = "".join(f" Take {name} out. {why}" for name, why in harms.items() if why)
+        futile = [name for name in self.treatments if not harms[name] and self._futile(name)]
+        if futile and all(name in futile or harms[name] for name in self.treatments):
+            return self._say("inconclusive", f"No clear answer, and none to be expected. {self._hopeless()}{warning}")
         if self._goes_on() and not self.stopped:
             return self._say("keep_running", f"Keep running. {self._progress()} {self._open()}{warning}")
         return self._say("inconclusive", f"No clear answer. {self._open()}{warning}")
@@ -119,6 +126,9 @@ class _Case:
     def _primary(self, treatment: str) -> tuple[Comparison, ...]:
         return self.readout.of(self.experiment.primary, treatment)
 
+    def _all_primary(self) -> tuple[Comparison, ...]:
+        return self.readout.of(self.experiment.primary)
+
     def _rails(self, treatment: str) -> list[GuardrailResult]:
         return [one for one in self.readout.guardrails if one.treatment == treatment]
 
@@ -130,6 +140,9 @@ class _Case:
 
     def _wins(self, treatment: str) -> bool:
         return all(self._sign(one) > 0 for one in self._primary(treatment))
+
+    def _futile(self, treatment: str) -> bool:
+        return any(one.futile for one in self._primary(treatment))
 
     def _held(self, treatment: str) -> bool:
         return all(one.status == "held" for one in self._rails(treatment))
@@ -189,11 +202,29 @@ class _Case:
                     parts.append(f"The guardrail on {self._named(one)} cannot be judged: {one.reason}.")
         return " ".join(dict.fromkeys(parts))
 
+    def _hopeless(self) -> str:
+        """Why it is advised to stop at a futility bound."""
+        look = self.readout.look
+        assert look is not None
+        change_ = change(self.metric, self.outlook.detectable).lstrip("+-")
+        return (
+            f"Planned look {look.number} of {len(self.experiment.looks)} is below its futility bound: were there a "
+            f"change by {change_}, which the plan finds with a chance of {self.experiment.power:.0%}, more would be "
+            f"seen by now. Stop, or go on: the bound is advice, and going on costs no error. {self._open()}"
+        )
+
     def _goes_on(self) -> bool:
         """Whether users, or looks, are still to come."""
         if self.readout.look:
             return self.readout.look.next_users is not None
         return self.readout.total_users < self.experiment.planned_users
+
+    def _skewed(self, needed: int) -> str:
+        return (
+            f"Keep running. The {self.metric.title} of single users is skewed, and the variants differ in size: what "
+            f"is seen can be trusted once the smaller one has {needed:,} users. A cap (winsorise), or variants of one "
+            "size, need fewer."
+        )
 
     def _before_looks(self) -> str:
         first = f"The first planned look is at {users_at_looks(self.experiment)[0]:,} users"
@@ -221,9 +252,10 @@ class _Case:
         yellow = [one.sentence for one in readout.checks if one.level == "yellow"]
         said += yellow or [f"All {len(readout.checks)} checks on validity passed."]
         if verdict == "keep_running" and self.outlook.users_left and self.outlook.detectable > 0:
+            least = change(self.metric, self.outlook.detectable).lstrip("+")
             said.append(
-                f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by "
-                f"{change(self.metric, self.outlook.detectable).lstrip('+')} is found with a chance of {POWER:.0%}."
+                f"{self.outlook.users_left:,} users are still to come; then a change of {self.metric.title} by {least} "
+                f"is found with a chance of {self.experiment.power:.0%}."
             )
         return " ".join(said)
 

@@ -67,10 +67,13 @@ class Holdout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         share: of all users.
         salt: text that the choice hangs on; another one chooses other users.
+        policy: what they get; empty is the release's default policy, which changes with what is launched. Name the
+            policy from before, so that they go on without it.
     """
 
     share: float
     salt: str = ""
+    policy: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
@@ -111,6 +114,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         looks: of the rule ``group-sequential``: rising shares of the planned users, the last one 1.
         spending: how these looks spend alpha: ``obrien-fleming``, ``pocock``, ``power RHO`` or
             ``hwang-shih-decani GAMMA``.
+        futility: how they spend the chance to miss a change, named as for ``spending``: below a bound the experiment
+            is advised to end, since a win has become unlikely. Empty is no such bound.
+        power: chance to find the change that the plan is made for: futility bounds and ``detectable`` go by it.
         winsorise: metric → quantile, of the users who have a value, at which its numerator is capped.
         covariate_days: days before a user's first slate of the experiment whose events and slates make effects sharper
             (CUPED); 0 is none.
@@ -154,6 +160,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rule: Literal["sequential", "fixed", "group-sequential"] = "sequential"
     looks: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     spending: str = "obrien-fleming"
+    futility: str = ""
+    power: float = 0.8
     winsorise: dict[str, float] = {}
     covariate_days: float = 0.0
     covariates: Literal["own", "predicted"] = "own"
@@ -200,6 +208,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _check_reading(self) -> None:
         check_looks(self.looks)
         spending_named(self.spending)
+        if self.futility:
+            spending_named(self.futility)
+            if self.rule != "group-sequential":
+                raise SettingError("futility is set, and no looks are planned", advice="add rule = 'group-sequential'")
+        _between("power", self.power, 0.5, 1)
         for metric, quantile in self.winsorise.items():
             if not 0.5 <= quantile < 1:
                 raise SettingError(

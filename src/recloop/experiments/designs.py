@@ -38,4 +38,7 @@ def policies(definition: Experiment | Interleaving) -> dict[str, str]:
     """The policies that a release must have for it, by who wants them."""
     if isinstance(definition, Interleaving):
         return {f"place {place} of '{definition.name}'": name for place, name in enumerate(definition.policies, 1)}
-    return {f"variant '{name}'": variant.policy for name, variant in definition.variants.items()}
+    found = {f"variant '{name}'": variant.policy for name, variant in definition.variants.items()}
+    if definition.holdout and definition.holdout.policy:
+        found["the holdout"] = definition.holdout.policy
+    return found

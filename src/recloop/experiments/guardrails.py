@@ -88,6 +88,9 @@ def _judge(
         return both.fixed if basis == "fixed" else both.sequential
 
     effect = made(experiment.alpha)
+    if needed := arms.users_needed(metric.id, treatment, control):
+        why = f"it is skewed, and arms differ in size, so the smaller one needs {needed:,} users"
+        return result("unclear", effect, why)
     if scale == "relative" and not effect.bounded:
         return result("unclear", effect, f"{metric.title} is too close to zero under {control} for a relative margin")
     if losses(metric, effect, scale)[1] < margin:

@@ -106,7 +106,10 @@ def _no_room(experiment: Experiment, running: Sequence[Experiment], gaps: list[t
 
 def _held(experiment: Experiment) -> str:
     holdout = experiment.holdout
-    return f"{holdout.share:.4g} of the users (salt '{holdout.salt}')" if holdout else "nobody"
+    if not holdout:
+        return "nobody"
+    policy = f", policy '{holdout.policy}'" if holdout.policy else ""
+    return f"{holdout.share:.4g} of the users (salt '{holdout.salt}'{policy})"
 
 
 def _where(experiment: Experiment) -> str:

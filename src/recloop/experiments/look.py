@@ -8,8 +8,10 @@ import polars as pl
 from recloop.errors import DataError
 from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
-from recloop.experiments.planned_looks import planned_design
-from recloop.stats import Effect
+from recloop.experiments.planned_looks import planned_design, planned_futility
+from recloop.stats import Effect, GroupSequential
+
+ONE_ERROR = GroupSequential((1.0,), (1.0,))  # its interval reaches one standard error to either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,43 @@ class LookTime:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A planned look that was reached: its number, from 1, and its users."""
+    """A planned look that was reached: its number, from 1, and its users.
+
+    ``shares`` are the shares of the planned users at which this look and those before it came to be, where they came
+    later than planned; empty where they are as planned.
+    """
 
     experiment: Experiment
     number: int
     arms: Arms
+    shares: tuple[float, ...] = ()
+
+    @property
+    def place(self) -> int:
+        """Of this look among ``times``."""
+        return len(self.shares) - 1 if self.shares else self.number - 1
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Shares of the planned users: those at which looks came to be, and those of the looks to come."""
+        if not self.shares:
+            return self.experiment.looks
+        return (*self.shares, *(share for share in self.experiment.looks if share > max(self.shares)))
 
     def effect(self, metric: str, treatment: str, control: str, alpha: float) -> Effect:
         """The treatment against the control among the users of the look, with its repeated confidence interval."""
-        design = planned_design(self.experiment.looks, self.experiment.spending, alpha)
-        return self.arms.at_look(metric, treatment, control, design, self.number - 1)
+        design = planned_design(self.times, self.experiment.spending, alpha)
+        return self.arms.at_look(metric, treatment, control, design, self.place)
+
+    def futile(self, metric: str, treatment: str, control: str, alpha: float, sign: int) -> bool:
+        """Whether z, in the direction of a win (``sign``), is below the bound of the look; never at the last one."""
+        plan = self.experiment
+        if not plan.futility or self.place + 1 >= len(self.times):
+            return False
+        found = self.arms.at_look(metric, treatment, control, ONE_ERROR, 0)
+        error = found.high - found.estimate
+        bound = planned_futility(self.times, plan.spending, alpha, plan.futility, plan.power).bounds[self.place]
+        return error > 0 and sign * found.estimate / error < bound
 
 
 def users_at_looks(experiment: Experiment) -> tuple[int, ...]:

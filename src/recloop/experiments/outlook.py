@@ -5,11 +5,9 @@ from scipy.special import ndtri
 
 from recloop.experiments.comparisons import Comparison
 from recloop.experiments.definition import Experiment
-from recloop.experiments.planned_looks import planned_design
+from recloop.experiments.planned_looks import planned_design, planned_futility
 from recloop.experiments.readout import Readout
 from recloop.stats.sequences import boundary
-
-POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,7 @@ class Outlook:
         users_left: how many more, of all variants.
         seconds_left: how long that takes at the pace so far; None where it is not known.
         detectable: the smallest true change of the primary metric, in its unit, that the planned users show with a
-            chance of 80%, against the control for which that is hardest; NaN where nothing can be compared yet.
+            chance of ``power``, against the control for which that is hardest; NaN where nothing can be compared yet.
     """
 
     users_left: int
@@ -46,9 +44,14 @@ def _detectable(experiment: Experiment, readout: Readout, one: Comparison) -> fl
     error = (one.sequential.high - one.sequential.low) / 2 / boundary(share, experiment.alpha)
     if experiment.rule == "group-sequential":
         alpha = experiment.alpha / len(experiment.pairs)
-        found = planned_design(experiment.looks, experiment.spending, alpha).drift(POWER)
+        if experiment.futility:
+            found = planned_futility(
+                experiment.looks, experiment.spending, alpha, experiment.futility, experiment.power
+            ).drift
+        else:
+            found = planned_design(experiment.looks, experiment.spending, alpha).drift(experiment.power)
     else:
         once = experiment.rule == "fixed"
         critical = float(ndtri(1 - experiment.alpha / 2)) if once else boundary(1.0, experiment.alpha)
-        found = critical + float(ndtri(POWER))
+        found = critical + float(ndtri(experiment.power))
     return found * error * math.sqrt(share)

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from recloop.errors import SettingError, nearest
 from recloop.stats import (
+    Futility,
     GroupSequential,
     hwang_shih_decani_spending,
     obrien_fleming_spending,
@@ -48,11 +49,21 @@ def spending_named(name: str) -> Spending:
 
 
 @lru_cache(maxsize=256)
+def planned_futility(looks: tuple[float, ...], spending: str, alpha: float, futility: str, power: float) -> Futility:
+    """The bounds below which a win has become unlikely, of all planned looks.
+
+    >>> found = planned_futility((0.5, 1.0), "obrien-fleming", 0.05, "hwang-shih-decani -2", 0.8)
+    >>> [round(z, 2) for z in found.bounds]
+    [0.41, 1.97]
+    """
+    return Futility.spend(planned_design(looks, spending, alpha), spending_named(futility), power)
+
+
+@lru_cache(maxsize=256)
 def planned_design(looks: tuple[float, ...], spending: str, alpha: float) -> GroupSequential:
-    """The boundaries of all planned looks.
+    """The boundaries of all planned looks; ``looks`` may also be at the shares at which they came to be.
 
     >>> [round(z, 2) for z in planned_design((0.5, 1.0), "obrien-fleming", 0.05).boundary]
     [2.96, 1.97]
     """
-    check_looks(looks)
-    return GroupSequential.spend(looks, spending_named(spending), alpha)
+    return GroupSequential.spend(looks, spending_named(spending), alpha, planned=1.0)

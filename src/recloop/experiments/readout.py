@@ -21,6 +21,7 @@ from recloop.experiments.checks import (
     reason,
     require_users,
     simpson,
+    skew_check,
     split,
     traffic,
     traffic_by_slice,
@@ -61,7 +62,7 @@ class Readout:
 
     ``users`` are counted without those seen in two variants (``crossovers``), and without those who got a variant by
     hand. Where sessions or requests are assigned, a user counts in each variant they were seen in, and there are no
-    lifts over time and no segments. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
+    lifts over time. ``definition`` and ``data`` are the fingerprints of what was agreed on and of what
     was read. ``segments`` are empty where none were asked for. ``seconds_left`` is how long the planned users take at
     the pace so far; None where it is not known. ``look`` is the last planned look that was reached.
 
@@ -185,7 +186,7 @@ def read_out(
 
     # while it is not known who is counted, nothing is computed of what they did
     arms = read(kept.clear() if reason(found) else kept)
-    cells = Cells.read(arms, () if crossed else segment_columns, experiment.metrics)
+    cells = Cells.read(arms, segment_columns, experiment.metrics, experiment.pairs)
     if not reason(found):
         found += _from_effects(experiment, arms, kept, cells, daily)
     if reason(found):
@@ -216,7 +217,9 @@ def read_out(
         beliefs=() if hidden else tuple(beliefs(experiment, arms)),
         bandits=()
         if hidden or slates is None
-        else tuple(read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now)),
+        else tuple(
+            read_bandits(experiment, slates.join(kept, on=["variant", "user"], how="semi"), arms.metrics, now, basis)
+        ),
         metrics=arms.metrics,
         look=look,
     )
@@ -234,10 +237,10 @@ def _from_effects(
     metric = arms.metrics[experiment.primary]
     if arms.missing[metric.id]:
         return []
-    found = [outliers(arms, metric.id, experiment.pairs)]
+    found = [outliers(arms, metric.id, experiment.pairs), *skew_check(arms, metric.id, experiment.pairs)]
     if "first" in table.columns:
         found.append(interference(experiment, table, metric))
-    if cells.moments:
+    if cells.moments and not arms.crossed:
         found.append(simpson(cells, metric, experiment.pairs))
     if daily is not None and not metric.missing(daily):
         counted = daily.join(table.select("user"), on="user", how="semi")

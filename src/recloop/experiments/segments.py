@@ -3,19 +3,21 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import numpy as np
 import polars as pl
 
 from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
-from recloop.experiments.effects import plain
 from recloop.experiments.guardrails import Basis
+from recloop.experiments.parts import Part, Separate, Shared
 from recloop.experiments.slices import sliced
 from recloop.experiments.words import adjusted_over, lift, listed, probability
 from recloop.metrics.online import OutcomeMetric
-from recloop.stats import Effect, Estimate, Moments, benjamini_hochberg, heterogeneity
+from recloop.stats import Comoments, Effect, Moments, benjamini_hochberg, heterogeneity
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,21 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The moments of every metric in every segment of every arm."""
+    """The sums of every metric in every segment.
 
-    moments: Mapping[tuple[str, str, str], Mapping[str, Moments]]  # (metric, column, value) → arm → moments
+    Attributes:
+        moments: (metric, column, value) → arm → moments.
+        shared: (metric, column, value) → pair of arms → what their users did in both, where sessions were assigned.
+    """
+
+    moments: Mapping[tuple[str, str, str], Mapping[str, Moments]]
+    shared: Mapping[tuple[str, str, str], Mapping[tuple[str, str], Comoments]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, arms: Arms, columns: Sequence[str], metrics: Sequence[str]) -> "Cells":
-        """Of the arms' users, each column read once per metric.
+    def read(
+        cls, arms: Arms, columns: Sequence[str], metrics: Sequence[str], pairs: Sequence[tuple[str, str]] = ()
+    ) -> "Cells":
+        """Of the arms' users, each column read once per metric; ``pairs`` where users are seen in several arms.
 
         Raises:
             DataError: a column is missing, or cannot be one of segments.
@@ -93,7 +103,23 @@ class Cells:
                     parts = Moments.grouped(*arms.values(metric, name), codes, len(values))
                     for value, part in zip(values, parts, strict=True):
                         found.setdefault((metric, column, value), dict.fromkeys(frames, Moments()))[name] = part
-        return cls(found)
+        if not arms.crossed:
+            return cls(found)
+        shared: dict[tuple[str, str, str], dict[tuple[str, str], Comoments]] = {}
+        for metric, column in ((one, column) for one in metrics if not arms.missing[one] for column in columns):
+            for pair in pairs:
+                for value, sums in arms.shared_sums(metric, *pair, frames, column).items():
+                    shared.setdefault((metric, column, value), {})[pair] = sums
+        return cls(found, shared)
+
+    def parts(self, metric: str, column: str, pair: tuple[str, str]) -> dict[str, Part]:
+        """Value → what its users did in two arms."""
+        found: dict[str, Part] = {}
+        for value, by_arm in self.of(metric)[column].items():
+            t, c = (by_arm.get(name, Moments()) for name in pair)
+            sums = self.shared.get((metric, column, value), {}).get(pair)
+            found[value] = Separate(t, c) if sums is None else Shared(sums, (t.n, c.n))
+        return found
 
     def of(self, metric: str) -> dict[str, dict[str, Mapping[str, Moments]]]:
         """Column → value → arm → moments of one metric."""
@@ -113,11 +139,12 @@ def segments(experiment: Experiment, arms: Arms, cells: Cells, basis: Basis) -> 
     effects: list[SegmentEffect] = []
     tests: list[SegmentTest] = []
     for metric in dict.fromkeys(metric for metric, *_ in cells.moments):
-        for column, by_value in cells.of(metric).items():
+        for column in cells.of(metric):
             for pair in experiment.pairs:
-                found = list(_effects(experiment, arms.metrics[metric], column, by_value, pair, basis))
+                parts = cells.parts(metric, column, pair)
+                found = list(_effects(experiment, arms.metrics[metric], column, parts, pair, basis))
                 effects += found
-                if test := _test(experiment, arms.metrics[metric], found, by_value, pair, basis):
+                if test := _test(experiment, arms.metrics[metric], found, parts, pair, basis):
                     tests.append(test)
     rest = benjamini_hochberg([one.p_rest for one in effects]).tolist()
     all_ = benjamini_hochberg([one.p_value for one in tests]).tolist()
@@ -133,58 +160,43 @@ def _effects(
     experiment: Experiment,
     metric: OutcomeMetric,
     column: str,
-    by_value: Mapping[str, Mapping[str, Moments]],
+    parts: Mapping[str, Part],
     pair: tuple[str, str],
     basis: Basis,
 ) -> Iterator[SegmentEffect]:
-    empty = Moments()
     planned = experiment.planned_for(*pair)
-    for value, arms in by_value.items():
-        t, c = (arms.get(name, empty) for name in pair)
-        one = SegmentEffect(column, value, metric.id, *pair, users=t.n + c.n)
-        few = min(pair, key=lambda name: arms.get(name, empty).n)
-        seen = arms.get(few, empty).n
+    for value, part in parts.items():
+        one = SegmentEffect(column, value, metric.id, *pair, users=part.users)
+        seen, few = min(zip(part.counts, pair, strict=True), key=lambda counted: counted[0])
         if seen < experiment.minimum_users:
             reason = f"{seen:,} users under {few}, and each variant needs {experiment.minimum_users:,}"
             yield dataclasses.replace(one, reason=reason)
             continue
-        here = _difference(t, c)
+        here = part.difference()
         if here is None or here.variance == 0:
             yield dataclasses.replace(one, reason=f"every user has the same, or it needs {metric.needs}")
             continue
         # as if users were spread evenly: what the interval is tuned to must not hang on the data
-        both = plain(t, c, experiment.alpha, max(planned // len(by_value), 2))
-        others = _difference(*(_without(by_value, value, name) for name in pair))
-        p = math.nan
+        both = part.effects(experiment.alpha, max(planned // len(parts), 2))
+        p, rest = math.nan, [other for name, other in parts.items() if name != value]
+        others = reduce(add, rest).difference() if rest else None
         if others is not None and others.variance > 0:
             p = heterogeneity([here, others], planned=planned if basis != "fixed" else None).p_value
         yield dataclasses.replace(one, effect=both.fixed if basis == "fixed" else both.sequential, p_rest=p)
-
-
-def _without(by_value: Mapping[str, Mapping[str, Moments]], value: str, arm: str) -> Moments:
-    return sum((arms.get(arm, Moments()) for other, arms in by_value.items() if other != value), Moments())
-
-
-def _difference(t: Moments, c: Moments) -> Estimate | None:
-    """Treatment minus control; None where there is none."""
-    if min(t.n, c.n) < 2 or t.x_mean == 0 or c.x_mean == 0:
-        return None
-    a, b = t.estimate(), c.estimate()
-    return Estimate(a.value - b.value, a.variance + b.variance, a.n + b.n)
 
 
 def _test(
     experiment: Experiment,
     metric: OutcomeMetric,
     effects: Sequence[SegmentEffect],
-    by_value: Mapping[str, Mapping[str, Moments]],
+    parts: Mapping[str, Part],
     pair: tuple[str, str],
     basis: Basis,
 ) -> SegmentTest | None:
     shown = [one.value for one in effects if one.effect]
     if len(shown) < 2:
         return None
-    estimates = [one for value in shown if (one := _difference(*(by_value[value][name] for name in pair)))]
+    estimates = [one for value in shown if (one := parts[value].difference())]
     found = heterogeneity(estimates, planned=experiment.planned_for(*pair) if basis != "fixed" else None)
     p = found.p_value
     return SegmentTest(effects[0].column, metric.id, *pair, found.q, found.df, found.i_squared, p, math.nan, "")

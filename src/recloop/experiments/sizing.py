@@ -11,7 +11,7 @@ import polars as pl
 from recloop.errors import DataError, SettingError
 from recloop.experiments.definition import Experiment
 from recloop.experiments.json_values import to_json
-from recloop.experiments.planned_looks import planned_design
+from recloop.experiments.planned_looks import planned_design, planned_futility
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import detectable_change, sequential_inflation
 from recloop.stats.duration import LONGEST, users_by_day
@@ -94,6 +94,7 @@ class Design:
         rule: ``fixed`` for a single look, ``sequential`` for one at any time, ``group-sequential`` for planned looks.
         looks: of the group-sequential rule: rising shares of the users, or how many that are evenly spread.
         spending: how these looks spend alpha, as in an experiment's definition.
+        futility: how they spend the chance to miss the change, likewise; empty where they do not end as futile.
         correlation: of the metric with a covariate from before the start.
         adjustment: how the comparisons share alpha. Experiments are decided by Holm, of which ``bonferroni`` is the
             first step; ``dunnett`` is for several treatments against one control.
@@ -108,6 +109,7 @@ class Design:
     rule: Literal["fixed", "sequential", "group-sequential"] = "sequential"
     looks: tuple[float, ...] | int = 5
     spending: str = "obrien-fleming"
+    futility: str = ""
     correlation: float = 0.0
     adjustment: Adjustment = "bonferroni"
 
@@ -137,6 +139,7 @@ class Design:
             "rule": experiment.rule,
             "looks": experiment.looks,
             "spending": experiment.spending,
+            "futility": experiment.futility,
         }
         return cls(**{**own, **settings})
 
@@ -160,6 +163,9 @@ class Design:
         if self.rule == "sequential":
             return sequential_inflation(self.alpha_each, self.power)
         if self.rule == "group-sequential":
+            if self.futility:
+                plan = (self.looks_at, self.spending, self.alpha_each, self.futility, self.power)
+                return max(planned_futility(*plan).inflation, 1.0)
             design = planned_design(self.looks_at, self.spending, self.alpha_each)
             return max(design.inflation(self.power), 1.0)  # of one look it is 1 up to the chance of a win the wrong way
         return 1.0

@@ -216,7 +216,7 @@ class _Judge:
     def policy(self, release: Release, taken: Mapping[str, Strategy]) -> Compressed:
         """The default policy over all smaller strategies."""
         config = policy_config(verify(release.folder)["policies"][release.default_policy])
-        smaller = build(config, {**release.strategies, **taken}, release.vectors)
+        smaller = build(config, {**release.strategies, **taken}, release.vectors, catalogue=release.known)
         original = release.policy()
         sizes = (None, None)
         return self.row(

@@ -7,7 +7,7 @@ from zipfile import BadZipFile, ZipFile
 
 from numpy.lib import format as npy
 
-KINDS = (".json", ".parquet", ".npz", ".safetensors", ".onnx")
+KINDS = (".json", ".parquet", ".npz", ".safetensors", ".onnx", ".lightgbm")
 LONGEST_HEADER = 100 * 2**20
 
 
@@ -85,4 +85,17 @@ def _onnx(file: IO[bytes]) -> str:
     return "" if file.read(1) == b"\x08" else "it is no onnx file"
 
 
-_LOOKS = {".json": _json, ".parquet": _parquet, ".npz": _npz, ".safetensors": _safetensors, ".onnx": _onnx}
+def _lightgbm(file: IO[bytes]) -> str:
+    """A model as text, that reads as numbers."""
+    text = file.read()
+    return "" if text.startswith(b"tree\n") and text.isascii() and b"\0" not in text else "it is no lightgbm file"
+
+
+_LOOKS = {
+    ".json": _json,
+    ".parquet": _parquet,
+    ".npz": _npz,
+    ".safetensors": _safetensors,
+    ".onnx": _onnx,
+    ".lightgbm": _lightgbm,
+}

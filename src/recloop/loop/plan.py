@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from recloop.compose.config import PolicyConfig, SlateConfig, ThompsonConfig, policy_config
+from recloop.compose.config import PolicyConfig, policy_config, slates_of
 from recloop.compose.typed import typed
 from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
@@ -346,20 +346,17 @@ def _split(table: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def _check_policy(policy: PolicyConfig, strategies: Mapping[str, StrategyConfig]) -> None:
-    slates = {"policy": policy} if isinstance(policy, SlateConfig) else {}
-    if isinstance(policy, ThompsonConfig):
-        slates = {f"policy.arms.{name}": arm for name, arm in policy.arms.items()}
-        if not slates:
-            raise SettingError(
-                "[policy.arms] is empty", advice="name at least one arm: [policy.arms.a] sources = [...]"
-            )
+    slates = slates_of(policy)
+    if not slates:
+        raise SettingError("[policy.arms] is empty", advice="name at least one arm: [policy.arms.a] sources = [...]")
     for where, slate in slates.items():
         if slate.sources or where != "policy":
             for source in _at(where, lambda s=slate: s.weights):
                 if source not in strategies:
                     raise SettingError(f"[{where}] sources names '{source}'", advice=nearest(source, strategies))
-        if slate.fallback and slate.fallback not in strategies:
-            raise SettingError(f"[{where}] fallback is '{slate.fallback}'", advice=nearest(slate.fallback, strategies))
+        for role, name in (("fallback", slate.fallback), ("ranker", slate.ranker)):
+            if name and name not in strategies:
+                raise SettingError(f"[{where}] {role} is '{name}'", advice=nearest(name, strategies))
 
 
 def _tune(table: Mapping[str, Any], strategies: Mapping[str, StrategyConfig]) -> dict[str, Space]:

@@ -3,8 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -16,7 +16,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recloop.compose import Policy, PolicyConfig, build, policy_config
+from recloop.compose import Catalogue, Policy, PolicyConfig, build, policy_config
+from recloop.compose.business.settings import STANDARD
+from recloop.compose.config import columns_of
 from recloop.compose.facets import Facets
 from recloop.compose.filters import Filters
 from recloop.compose.search import lengths_of
@@ -32,6 +34,7 @@ from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
 
 FORMAT = 1
+MODELS, MODEL = "models", ".lightgbm"
 RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES = (
     "release.json",
     "checksums.json",
@@ -65,6 +68,7 @@ class Release:
         parent: the release before, "" for the first.
         plan_hash: of the run that made it.
         data_fingerprint: of the data that it was trained on.
+        models: name → text of what the fusion of its policies learned.
     """
 
     folder: Path
@@ -84,6 +88,12 @@ class Release:
     parent: str = ""
     plan_hash: str = ""
     data_fingerprint: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Catalogue:
+        """What its policies know of the items, and what their fusion learned."""
+        return Catalogue(self.catalogue, self.models)
 
     @cached_property
     def titles(self) -> tuple[str, ...]:
@@ -143,6 +153,7 @@ def build_release(
     strategies: Mapping[str, Strategy],
     policies: Mapping[str, PolicyConfig],
     default_policy: str,
+    models: Mapping[str, str] | None = None,
     vectors: NDArray[np.float32] | None = None,
     encoder: str = "",
     fingerprint: str = "",
@@ -161,6 +172,7 @@ def build_release(
         strategies: fitted, by name.
         policies: by name, over these strategies.
         default_policy: one of ``policies``.
+        models: name → text of what their fusion learned.
         vectors: (n_items, d) for diversity and steering.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
@@ -176,8 +188,9 @@ def build_release(
     """
     if default_policy not in policies:
         raise SettingError(f"the default policy is '{default_policy}'", advice=nearest(default_policy, policies))
+    catalogue = _catalogue(dataset, set().union(*map(columns_of, policies.values())))
     for config in policies.values():
-        build(config, strategies, vectors)
+        build(config, strategies, vectors, catalogue=Catalogue(catalogue, models or {}))
     header = {
         "format": FORMAT,
         "name": name,
@@ -196,7 +209,10 @@ def build_release(
     with whole_folder(folder) as draft:
         for key, strategy in strategies.items():
             strategy.save(draft / STRATEGIES / key)
-        _catalogue(dataset).write_parquet(draft / ITEMS)
+        catalogue.write_parquet(draft / ITEMS)
+        for key, text in (models or {}).items():
+            (draft / MODELS).mkdir(exist_ok=True)
+            (draft / MODELS / f"{key}{MODEL}").write_text(text, encoding="utf-8")
         if vectors is not None:
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
         _seal(draft, header)
@@ -332,8 +348,10 @@ def load(folder: Path) -> Release:
         if (folder / VECTORS).exists():
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
+        models = {path.stem: path.read_text("utf-8") for path in (folder / MODELS).glob(f"*{MODEL}")}
+        known = Catalogue(catalogue, models)
         policies = {
-            name: build(policy_config(config, f"policies.{name}"), strategies, vectors)
+            name: build(policy_config(config, f"policies.{name}"), strategies, vectors, catalogue=known)
             for name, config in header["policies"].items()
         }
         return Release(
@@ -354,6 +372,7 @@ def load(folder: Path) -> Release:
             parent=header["parent"],
             plan_hash=header["plan_hash"],
             data_fingerprint=header["data_fingerprint"],
+            models=models,
         )
     except ArtifactError:
         raise
@@ -377,7 +396,8 @@ def _seal(draft: Path, header: Mapping[str, Any]) -> None:
     (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft), indent=2), encoding="utf-8")
 
 
-def _catalogue(dataset: Dataset) -> pl.DataFrame:
+def _catalogue(dataset: Dataset, more: Collection[str] = ()) -> pl.DataFrame:
+    """What a release keeps of the catalogue: what everybody needs, and the columns that its policies read."""
     items, columns = dataset.items, dataset.items.columns
     title = pl.col("title").cast(pl.String).fill_null(pl.col("item")) if "title" in columns else pl.col("item")
     there = (
@@ -388,7 +408,8 @@ def _catalogue(dataset: Dataset) -> pl.DataFrame:
     facets = Facets.of(items)
     known = {name: pl.Series(getattr(facets, name)).fill_nan(None) for name in ("year", "price")}
     kept = [pl.col(name).cast(pl.String) for name in ("category", "brand") if name in columns]
-    return items.select("item", title.alias("title"), there.alias("available"), *kept).with_columns(**known)
+    own = [name for name in columns if name in more and name not in STANDARD]
+    return items.select("item", title.alias("title"), there.alias("available"), *kept, *own).with_columns(**known)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

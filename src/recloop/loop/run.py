@@ -9,17 +9,19 @@ from typing import Any
 
 import msgspec
 
-from recloop.compose import PolicyConfig, SlateConfig, build, policy_config
+from recloop.compose import Catalogue, PolicyConfig, SlateConfig, build, policy_config
 from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
 from recloop.data.split import Split
 from recloop.errors import ArtifactError, ConflictError, DataError, ExtraError, MissingError
 from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
+from recloop.loop.blending import blended, is_learned
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
 from recloop.loop.plan import COMPOSED, Plan, read_plan
 from recloop.loop.release import build_release, versions
+from recloop.loop.rule_effects import rules_measured
 from recloop.loop.selection import select
 from recloop.loop.vectors import item_vectors
 from recloop.progress import SILENT, Progress
@@ -154,17 +156,22 @@ def _make(
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
     vectors = item_vectors(strategies.values(), split.train)
-    policy = _policy(plan, split.train, left_out, progress)
+    policy, models = _policy(plan, split.train, left_out, progress)
+    catalogue = Catalogue(dataset.items, models)
+    composed = build(policy, strategies, vectors.values, catalogue=catalogue)
     evaluation = evaluate(
         split,
-        {**strategies, COMPOSED: build(policy, strategies, vectors.values)},
+        {**strategies, COMPOSED: composed},
         plan.metrics.metrics,
         vectors=vectors.values,
         ratings=HeldOutRatings.of(dataset, split),
         fit_seconds=seconds,
         progress=progress,
     )
-    results = evaluation.to_dict()
+    results = evaluation.to_dict() | {
+        "rules": rules_measured(composed, split, max(plan.metrics.k)),
+        "rule_notes": list(composed.notes),
+    }
     made = replace(
         made, policy=policy, left_out=left_out, vectors=vectors.origin, evaluation=evaluation, results=results
     )
@@ -183,6 +190,7 @@ def _make(
         strategies=strategies,
         policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
         default_policy=COMPOSED,
+        models=models,
         vectors=vectors.values,
         encoder=vectors.encoder,
         fingerprint=vectors.fingerprint,
@@ -283,22 +291,40 @@ def _fit(
     return fitted, seconds, left_out
 
 
-def _policy(plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress) -> PolicyConfig:
-    """The plan's policy; where it names no sources, those that do best on a part of the training events."""
+def _policy(
+    plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress
+) -> tuple[PolicyConfig, dict[str, str]]:
+    """The plan's policy, with what is learned of it on a part of the training events, and the models of that.
+
+    Where it names no sources, those that do best are taken; where it is to learn how to fuse, it learns.
+    """
     policy = plan.policy
-    if not isinstance(policy, SlateConfig) or policy.sources:
-        return policy
+    chosen = not isinstance(policy, SlateConfig) or bool(policy.sources)
+    if chosen and not is_learned(policy):
+        return policy, {}
     trained = [name for name in plan.strategies if name not in left_out]
     sources = [name for name in trained if plan.strategies[name].strategy != "random"] or trained
     try:
         validation = plan.splitter(train)
     except DataError:  # too few events to put some aside
-        return msgspec.structs.replace(policy, sources=sources)
-    progress.note("What to fuse is learned on a part of the training events")
+        if chosen or not isinstance(policy, SlateConfig) or is_learned(policy):
+            raise
+        return msgspec.structs.replace(policy, sources=sources), {}
     strategies, _, _ = _fit(plan, validation.train, left_out, progress)
-    vectors = item_vectors(strategies.values(), validation.train).values if policy.diversity else None
-    metric = plan.metrics.metrics[0]
-    return select(policy, strategies, sources, validation, metric, vectors=vectors, progress=progress)
+    if not chosen and isinstance(policy, SlateConfig):
+        progress.note("What to fuse is learned on a part of the training events")
+        vectors = item_vectors(strategies.values(), validation.train).values if policy.diversified else None
+        policy = select(
+            policy,
+            strategies,
+            sources,
+            validation,
+            plan.metrics.metrics[0],
+            vectors=vectors,
+            catalogue=Catalogue(train.items),
+            progress=progress,
+        )
+    return blended(policy, strategies, validation, seed=plan.run.seed, progress=progress)
 
 
 def _alone(name: str) -> SlateConfig:

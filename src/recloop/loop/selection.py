@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.compose import SlateConfig, build
+from recloop.compose import Catalogue, SlateConfig, build
 from recloop.data.split import Split
 from recloop.evaluate import evaluate
 from recloop.metrics import Metric
@@ -22,6 +22,7 @@ def select(
     metric: Metric,
     *,
     vectors: NDArray[np.float32] | None = None,
+    catalogue: Catalogue | None = None,
     progress: Progress = SILENT,
 ) -> SlateConfig:
     """The configuration with sources and weights that are best on a validation split.
@@ -37,6 +38,7 @@ def select(
         validation: a split of the training events; what the run is judged by is not in it.
         metric: what decides.
         vectors: (n_items, d) for diversity.
+        catalogue: for rules and categories.
         progress: told of each try.
     """
     alone = evaluate(validation, {name: strategies[name] for name in candidates}, [metric])
@@ -50,9 +52,18 @@ def select(
         for name in ranked:
             tried = msgspec.structs.replace(config, sources=kept | {name: round(merit[name] / merit[best], 3)})
             if tried.weights[name] > 0:
-                judged = evaluate(validation, {"tried": build(tried, strategies, vectors)}, [metric])
+                judged = evaluate(
+                    validation, {"tried": build(_plain(tried), strategies, vectors, catalogue=catalogue)}, [metric]
+                )
                 value = metric.merit(judged.value("tried", metric))
                 if value > reached:
                     kept, reached = tried.weights, value
             advance(1)
     return msgspec.structs.replace(config, sources=kept)
+
+
+def _plain(config: SlateConfig) -> SlateConfig:
+    """The same without what is learned of fusion once its sources are known."""
+    if config.fusion == "learned":
+        return msgspec.structs.replace(config, fusion="reciprocal-rank")
+    return msgspec.structs.replace(config, scale="min-max") if config.calibrated else config

@@ -12,6 +12,7 @@ from recloop.report.data import data
 from recloop.report.experience import experience
 from recloop.report.leaderboard import leaderboard
 from recloop.report.page import render
+from recloop.report.rule_effects import rule_effects
 from recloop.report.trial import trial
 
 
@@ -83,6 +84,7 @@ def report(
         "experiment": trial(tested.experiment, tested.readout) if tested and not tested.readout.hidden else None,
         "scorecard": experience(tested.scorecard) if tested and tested.scorecard else None,
         "leaderboard": judged,
+        "rules": rule_effects(results.get("rules", ()), results.get("rule_notes", ())),
         "check": data(check),
         "reproduce": {
             "command": reproduction.command,

@@ -81,6 +81,24 @@ class Observed:
             PROPENSITIES,
             registry,
         )
+        self._ruled_slates = Counter(
+            "recloop_rule_slates",
+            "Slates for which the effect of a business rule was measured, by whether it changed them.",
+            ["policy", "rule", "changed"],
+            registry=registry,
+        )
+        self._ruled_places = Counter(
+            "recloop_rule_places",
+            "Places of these slates that hold another item because of the rule.",
+            ["policy", "rule"],
+            registry=registry,
+        )
+        self._ruled_exposure = Counter(
+            "recloop_rule_exposure",
+            "Exposure that the rule moved to other items, in slates.",
+            ["policy", "rule"],
+            registry=registry,
+        )
         self._policies: dict[str, Callable[[float], None]] = {}
         self.under_way = 0
         self._waiting = Gauge(
@@ -129,6 +147,12 @@ class Observed:
         if put is None:
             put = self._policies[policy] = self._propensity.of(policy)
         put(propensity)
+
+    def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:
+        """Count what a business rule did."""
+        self._ruled_slates.labels(policy, rule, "true" if places else "false").inc()
+        self._ruled_places.labels(policy, rule).inc(places)
+        self._ruled_exposure.labels(policy, rule).inc(exposure)
 
     def refresh(self) -> None:
         """Look again at what is not counted but read."""

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from recloop.app.engine import NotReadyError, Servable
 from recloop.compose.search import Found
+from recloop.compose.slots import slots_of
 from recloop.errors import RecloopError
 from recloop.experiments import Experiment
 from recloop.experiments.definition import NONE
@@ -31,10 +32,12 @@ from recloop.wire import (
     FeedbackRequest,
     FoundItem,
     HealthAnswer,
+    HoldoutAnswer,
     ItemsAnswer,
     LogAnswer,
     LooseEvents,
     NewEvent,
+    PolicyStep,
     ReadoutAnswer,
     RecommendAnswer,
     RecommendedItem,
@@ -89,11 +92,15 @@ async def recommend(call: Call) -> RecommendAnswer:
         call.observed.fallbacks.labels(decision.policy).inc()
     if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
+    slots = slots_of(decision.details) or [""] * len(decision.items)
+    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[PolicyStep, ...]])
     return RecommendAnswer(
         decision=decision.id,
         items=tuple(
-            RecommendedItem(entry.item, entry.score, entry.source, entry.reason, entry.because, entry.words)
-            for entry in decision.items
+            RecommendedItem(
+                entry.item, entry.score, entry.source, entry.reason, entry.because, entry.words, slot, steps
+            )
+            for entry, slot, steps in zip(decision.items, slots, moved, strict=True)
         ),
         policy=decision.policy,
         release=decision.release,
@@ -234,6 +241,12 @@ async def read_out(call: Call) -> ReadoutAnswer:
     return ReadoutAnswer(*told, readout.to_dict())
 
 
+async def read_holdout(call: Call) -> HoldoutAnswer:
+    """What all that was launched did together: everybody against the users that an experiment holds out."""
+    found = await asyncio.to_thread(call.serving.experiments.read_holdout, call.path["name"])
+    return HoldoutAnswer(found.sentence, found.facts, found.to_dict())
+
+
 async def experiment_log(call: Call) -> LogAnswer:
     """Who or what decided on an experiment, when, and on which data."""
     entries = await asyncio.to_thread(call.serving.experiments.log, call.path["name"])
@@ -371,6 +384,7 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
+    Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404,)),
     Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),

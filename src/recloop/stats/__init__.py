@@ -8,6 +8,7 @@ from recloop.stats.covariates import impute
 from recloop.stats.cupac import cross_fitted
 from recloop.stats.effect import Effect, relative_change
 from recloop.stats.estimate import Estimate
+from recloop.stats.futility import Futility
 from recloop.stats.group_sequential import GroupSequential
 from recloop.stats.heterogeneity import Heterogeneity, heterogeneity
 from recloop.stats.intersection import Intersection, running_intersection
@@ -52,6 +53,7 @@ __all__ = [
     "Comoments",
     "Effect",
     "Estimate",
+    "Futility",
     "GroupSequential",
     "Heterogeneity",
     "Intersection",

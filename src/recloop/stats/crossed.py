@@ -36,17 +36,32 @@ def crossed(sums: Comoments, alpha: float = 0.05, *, planned: int | None = None)
     >>> round(e.treatment, 2), round(e.control, 2), round(e.estimate, 2)
     (0.5, 0.3, 0.2)
     """
+    gap = crossed_difference(sums)
     y_t, x_t, y_c, x_c = sums.means.tolist()
-    if not (x_t and x_c):
-        raise DataError("the denominator of a ratio sums to zero", advice="wait for more data")
     r_t, r_c = y_t / x_t, y_c / x_c
     arms = [[1 / x_t, -r_t / x_t, 0.0, 0.0], [0.0, 0.0, 1 / x_c, -r_c / x_c]]
     t, c = (
         Estimate(value, sums.linear(weights).variance, sums.n) for value, weights in zip((r_t, r_c), arms, strict=True)
     )
-    both = sums.linear([1 / x_t, -r_t / x_t, -1 / x_c, r_c / x_c])
-    gap = Estimate(r_t - r_c, both.variance, sums.n)
     if planned is None:
         return difference(t, c, alpha, sums.n - 1, "ratio, delta method, users of both arms", gap)
     found = always_valid_of(t, c, alpha, users=sums.n, planned=planned, pairs=gap)
     return dataclasses.replace(found, method="always valid, users of both arms")
+
+
+def crossed_difference(sums: Comoments) -> Estimate:
+    """The difference that ``crossed`` tells of, with its variance.
+
+    Raises:
+        DataError: as ``crossed``.
+
+    >>> rows = [[2.0, 4.0, 1.0, 4.0], [0.0, 3.0, 0.0, 2.0], [3.0, 3.0, 2.0, 4.0], [1.0, 2.0, 0.0, 0.0]]
+    >>> round(crossed_difference(Comoments.of(rows)).value, 2)
+    0.2
+    """
+    y_t, x_t, y_c, x_c = sums.means.tolist()
+    if not (x_t and x_c):
+        raise DataError("the denominator of a ratio sums to zero", advice="wait for more data")
+    r_t, r_c = y_t / x_t, y_c / x_c
+    both = sums.linear([1 / x_t, -r_t / x_t, -1 / x_c, r_c / x_c])
+    return Estimate(r_t - r_c, both.variance, sums.n)

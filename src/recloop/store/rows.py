@@ -1,7 +1,7 @@
 """Values to rows and rows to frames: the only place that knows the order of the columns."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -64,10 +64,14 @@ def decision_rows(decisions: Sequence[Decision]) -> list[Row]:
             _json.encode([entry.score for entry in decision.items]).decode(),
             decision.session,
             int(decision.forced),
-            _json.encode(decision.allocation).decode() if decision.allocation else "",
+            *(_object(held) for held in (decision.allocation, decision.context, decision.details)),
         )
         for decision in decisions
     ]
+
+
+def _object(held: Mapping[str, Any]) -> str:
+    return _json.encode(held).decode() if held else ""
 
 
 def feedback_rows(feedback: Sequence[Feedback], received: float, new_id: Callable[[], str]) -> list[Row]:

@@ -131,7 +131,7 @@ class Store:
         until: float | None = None,
     ) -> pl.DataFrame:
         """Decisions in order of arrival; ``items, sources, scores`` are lists of one length, best first,
-        ``allocation`` a JSON text of arm and probability, empty where there are no arms.
+        ``allocation`` (arm → probability), ``context`` and ``details`` JSON texts, empty where there is nothing.
         """
         return self._read(tables.decisions, experiment=experiment, user=user, since=since, until=until)
 

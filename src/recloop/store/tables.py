@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
 
-SCHEMA = 6  # raised by every change of a table, with a file in versions
+SCHEMA = 7  # raised by every change of a table, with a file in versions
 
 metadata = MetaData()
 
@@ -61,7 +61,8 @@ events = Table(
     Index("events_decision", "decision", **_where("decision IS NOT NULL")),
 )
 
-# items, sources and scores are JSON arrays of one length, best first; allocation is a JSON object, or empty
+# items, sources and scores are JSON arrays of one length, best first; allocation, context
+# and details are JSON objects, or empty
 decisions = Table(
     "decisions",
     metadata,
@@ -84,6 +85,8 @@ decisions = Table(
     _text("session"),
     _count("forced"),
     _text("allocation"),
+    _text("context"),
+    _text("details"),
     Index("decisions_experiment_time", "experiment", "time"),
     Index("decisions_arm", "policy", "seq", **_where("arm <> ''")),
 )

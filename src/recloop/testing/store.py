@@ -41,6 +41,8 @@ def a_decision(number: int, experiment: str = "") -> Decision:
         session="v1",
         forced=True,
         allocation={"a": 0.25, "b": 0.75},
+        context={"context.device": "phone"},
+        details={"propensities": [0.5, 0.25]},
     )
 
 
@@ -153,6 +155,8 @@ class StoreContract(ABC):
                 "session": "v1",
                 "forced": True,
                 "allocation": '{"a":0.25,"b":0.75}',
+                "context": '{"context.device":"phone"}',
+                "details": '{"propensities":[0.5,0.25]}',
             }
         ]
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 from recloop.errors import DataError
 from recloop.experiments import analyze, conclude, scan_of
@@ -204,3 +205,33 @@ def test_recloops_own_outcomes() -> None:
     for name in ("estimate", "low", "high", "p_value", "relative_high"):
         assert getattr(effect, name) == pytest.approx(getattr(wanted, name), rel=1e-9)
     assert found.verdict.sentence.count("click rate") == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"denominator": "visits"}, {"winsorise": 0.9}])
+def test_the_skew_of_unequal_arms_is_that_of_the_values(settings: dict[str, object]) -> None:
+    rng = np.random.default_rng(8)
+    table = pl.DataFrame(
+        {
+            "user": np.arange(3300),
+            "variant": np.repeat(["old", "new"], [3000, 300]),
+            "spend": (rng.random(3300) < 0.05) * rng.lognormal(0.0, 1.0, 3300),
+            "visits": 1.0 + rng.poisson(2.0, 3300),
+        }
+    )
+    plan = {
+        "variants": {"old": {"control": True, "weight": 10}, "new": {}}, "primary": "spend", "planned_users": 3300,
+        "metrics": {"spend": settings},
+    }  # fmt: skip
+    found = analyze(table, plan=plan)
+    y, x = table["spend"].to_numpy(), table["visits"].to_numpy()
+    if "winsorise" in settings:
+        y = np.minimum(y, found.scan.caps["spend, capped at 0.9"])
+    value = y - y.sum() / x.sum() * x if "denominator" in settings else y
+    assert found.scan.skews["spend"] == pytest.approx(
+        stats.skew(value), rel=0.01 if "denominator" in settings else 1e-6
+    )
+    (one,) = found.readout.of("spend")
+    assert one.users_needed > 300
+    assert found.verdict.sentence.startswith("Keep running. The spend of single users is skewed")
+    equal = analyze(table.with_columns(variant=pl.Series(["old", "new"] * 1650)), plan={**plan, "variants": {"old": {"control": True}, "new": {}}})  # fmt: skip
+    assert equal.scan.skews == {}

@@ -188,5 +188,9 @@ def test_sessions_are_counted_where_sessions_are_assigned() -> None:
     even = visits.with_columns(sessions=5)
     readout = read_out(test, even, now=0.0, segment_columns=["country"])
     assert not readout.hidden
-    assert readout.segments.effects == ()  # the same users are in both arms
+    # the same users are in both arms: each counts once per segment
+    shown = [one.effect.method for one in readout.segments.effects if one.effect]
+    assert all(one.users <= 1000 for one in readout.segments.effects)
+    assert set(shown) == {"always valid, users of both arms"}
+    assert len(readout.segments.effects) >= 3
     assert len([one for one in readout.checks if one.name == "crossover"]) == 1

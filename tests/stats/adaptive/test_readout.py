@@ -31,7 +31,7 @@ def test_the_sentence_names_the_arms_that_can_be_told_apart() -> None:
     arms = rng.integers(0, 3, 3000)
     rewards = (rng.random(3000) < np.array([0.2, 0.2, 0.6])[arms]).astype(float)
     found = read_adaptive(AdaptiveLog.of(arms, rewards, np.full((3000, 3), 1 / 3)), ["pop", "als", "lm"], "pop")
-    assert found.sentence.startswith("Told from 'pop' (95% intervals): 'lm' by +0.")
+    assert found.sentence.startswith("Told from 'pop' (95% intervals, made for one look): 'lm' by +0.")
     assert "'als'" not in found.sentence
     assert found.contrasts["lm"].bounded
 

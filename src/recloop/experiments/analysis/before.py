@@ -7,7 +7,7 @@ from recloop.experiments.analysis.findings import Findings
 from recloop.experiments.analysis.layout import Layout
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import FromEvents
-from recloop.experiments.analysis.source import Source, quoted
+from recloop.experiments.analysis.source import Source, TellsApart, quoted
 from recloop.experiments.analysis.units import Shape, arm, in_time
 from recloop.experiments.analysis.variants import tell_crossovers
 from recloop.experiments.words import number_of
@@ -92,6 +92,10 @@ def _repeated(
         findings.add("no user", nameless, f"no user is named in {number_of('row', nameless)}", "they are left out")
     inside = f" WHERE {' AND '.join([*conditions, f'{user} IS NOT NULL'])}"
     conditions = (*conditions, f"{user} IS NOT NULL") if nameless else conditions
+    # without a condition the file's own statistics tell how many rows there are, and the range of their values
+    some = inside if conditions else ""
+    if isinstance(source, TellsApart) and source.distinct("exposures", shape.user, some):
+        return Before(conditions)
     again = f"SELECT {user} FROM {table}{inside} GROUP BY {user} HAVING COUNT(*) > 1"
     ((repeated,),) = source.rows(f"SELECT COUNT(*) AS n FROM ({again}) AS again")
     if not repeated:

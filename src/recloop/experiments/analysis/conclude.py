@@ -10,6 +10,7 @@ from recloop.errors import DataError
 from recloop.experiments.analysis.days import lifts
 from recloop.experiments.analysis.layout import Column, Layout
 from recloop.experiments.analysis.plan import DAY, AnalysisPlan
+from recloop.experiments.analysis.planned_look import reached
 from recloop.experiments.analysis.reader import Reader, Where
 from recloop.experiments.analysis.result import Analysis
 from recloop.experiments.analysis.scan import Scan
@@ -22,6 +23,7 @@ from recloop.experiments.checks import (
     crossover,
     reason,
     simpson,
+    skew_check,
     split_of,
     traffic,
     traffic_of_slices,
@@ -55,20 +57,27 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     users = {name: sums.users(sums.of(name)) for name in plan.variants}
     experiment = plan.experiment(sum(users.values()))
     over = sum(users.values()) >= experiment.planned_users
-    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "always valid"
+    reader = Reader.of(plan, sums, layout, scan.skews)
+    at = None
+    if experiment.rule == "group-sequential":
+        at = reached(experiment, plan, reader, now, events=any(one.from_events for one in plan.defined.values()))
+    basis: Basis = "fixed" if experiment.rule == "fixed" and over else "group sequential" if at else "always valid"
     split = split_of(experiment, users, basis)
     found = [traffic(split)]
     if scan.counted:
         found.append(crossover(scan.crossovers, sum(users.values()) + scan.crossovers))
     found += [Check(one.name, "yellow", one.sentence) for one in scan.findings if one.name != "crossover"]
     found += _slices(experiment, sums, basis)
-    reader = Reader.of(plan, sums, layout)
+    found += at.checks if at else ()
     found += _balance(experiment, reader, basis)
     arms = reader.arms()
     cells = _cells(reader)
     if not reason(found) and cells.moments:
         found.append(simpson(cells, plan.catalogue[plan.primary], experiment.pairs))
+    if not reason(found):
+        found += skew_check(arms, plan.primary, experiment.pairs)
     hidden = reason(found)
+    look = at.look if at else None
     # a segment is small by its own measure
     small = msgspec.structs.replace(
         experiment,
@@ -88,8 +97,8 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
         checks=worst_first(found),
         hidden=hidden,
         values=() if hidden else tuple(_values(experiment, arms)),
-        comparisons=() if hidden else comparisons(experiment, arms, basis),
-        guardrails=() if hidden else guardrails(experiment, arms, basis),
+        comparisons=() if hidden else comparisons(experiment, arms, basis, look),
+        guardrails=() if hidden else guardrails(experiment, arms, basis, look),
         details=() if hidden else tuple(details(experiment, arms, basis)),
         beliefs=() if hidden else tuple(beliefs(experiment, arms)),
         bandits=(),
@@ -97,6 +106,7 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
         segments=segments(small, arms, Cells({}) if hidden else cells, basis),
         seconds_left=_seconds_left(experiment, sums, now),
         metrics=plan.catalogue,
+        look=at.time if at else None,
     )
     return Analysis(plan, experiment, scan, readout, decide(experiment, readout))
 

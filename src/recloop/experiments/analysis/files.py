@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from recloop.errors import DataError, ExtraError, MissingError, SettingError
+from recloop.experiments.analysis.distinct import distinct
 from recloop.experiments.analysis.source import Kind, Row, literal
 
 MEMORY = 128  # MB for each thread, as DuckDB advises; more only where a query needs it
@@ -62,6 +63,19 @@ class Files:
             except self._full:
                 self._connection.execute("RESET memory_limit")
                 return self._connection.execute(sql).fetchall()
+        except self._failures as error:
+            raise DataError(f"DuckDB cannot read the data: {str(error).splitlines()[0]}") from error
+
+    def distinct(self, table: str, column: str, inside: str) -> bool:
+        """Whether it is known that no value of a column comes twice.
+
+        Raises:
+            DataError: a file is damaged.
+        """
+        try:
+            return distinct(self._connection, self.tables[table], column, inside)
+        except self._full:
+            return False
         except self._failures as error:
             raise DataError(f"DuckDB cannot read the data: {str(error).splitlines()[0]}") from error
 

@@ -1,7 +1,7 @@
 """One query: counts, sums and sums of products of every column, by cell."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,18 @@ class Pass:
     filled: frozenset[Number] = frozenset()  # numbers whose gaps count as zero
     finite: bool = False  # whether users with an infinite number are left out
 
+    def value(self, column: Column) -> str:
+        """A column of the sums as SQL over the numbers per user."""
+        value = f"q{self.layout.numbers.index(column.number)}"
+        if column.role == "missing":
+            value = f"CASE WHEN {value} IS NULL THEN {literal(1)} ELSE {literal(0)} END"
+        elif column.number in self.filled:
+            value = f"COALESCE({value}, {literal(0)})"
+        if column.role == "capped":
+            cap = literal(self.caps[column.name])
+            value = f"CASE WHEN {value} > {cap} THEN {cap} ELSE {value} END"
+        return value
+
 
 @dataclass(slots=True)
 class Answer:
@@ -49,7 +61,7 @@ def ask(source: Source, plan: AnalysisPlan, units: Units, way: Pass) -> Answer:
     numbers, columns, pairs = way.layout.numbers, way.layout.columns, way.layout.pairs
     wary = [place for place, number in enumerate(numbers) if number in _wary(plan, way.layout)]
     inner = [*units.keys, *(f"q{i}" for i in range(len(numbers)))]
-    inner += [f"{_value(column, way, numbers)} AS e{j}" for j, column in enumerate(columns)]
+    inner += [f"{_centred(column, way)} AS e{j}" for j, column in enumerate(columns)]
     outer = [*units.keys, "COUNT(*) AS n"]
     outer += [f"COUNT(q{i}) AS k{i}" for i in range(len(numbers))]
     outer += [f"MIN(q{i}) AS m{i}" for i in wary]
@@ -57,7 +69,7 @@ def ask(source: Source, plan: AnalysisPlan, units: Units, way: Pass) -> Answer:
     outer += [f"SUM(e{i} * e{j}) AS p{i}_{j}" for i, j in pairs]
     sql = (
         f"{units.ahead}SELECT {', '.join(outer)} FROM "
-        f"(SELECT {', '.join(inner)} FROM {units.body}{_where(way)}) AS rows_ GROUP BY {', '.join(units.keys)}"
+        f"(SELECT {', '.join(inner)} FROM {users_of(units, way)}) AS rows_ GROUP BY {', '.join(units.keys)}"
     )
     rows = source.rows(sql)
     if len(rows) > MOST_CELLS:
@@ -91,18 +103,14 @@ def _wary(plan: AnalysisPlan, layout: Layout) -> set[Number]:
     }
 
 
-def _value(column: Column, way: Pass, numbers: Sequence[Number]) -> str:
-    """A column of the sums as SQL over a number per user."""
-    value = f"q{numbers.index(column.number)}"
-    if column.role == "missing":
-        value = f"CASE WHEN {value} IS NULL THEN {literal(1)} ELSE {literal(0)} END"
-    elif column.number in way.filled:
-        value = f"COALESCE({value}, {literal(0)})"
-    if column.role == "capped":
-        cap = literal(way.caps[column.name])
-        value = f"CASE WHEN {value} > {cap} THEN {cap} ELSE {value} END"
+def _centred(column: Column, way: Pass) -> str:
     centre = way.centre[way.layout.columns.index(column)]
-    return f"{value} - {literal(centre)}" if centre else value
+    return f"{way.value(column)} - {literal(centre)}" if centre else way.value(column)
+
+
+def users_of(units: Units, way: Pass) -> str:
+    """The users of a pass, as what stands behind FROM."""
+    return f"{units.body}{_where(way)}"
 
 
 def _where(way: Pass) -> str:

@@ -71,9 +71,13 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         hypothesis: why anybody expects a change.
         guardrails: what must not get worse.
         alpha: chance of a false alarm that is accepted.
-        rule: ``sequential`` may be read any time, ``fixed`` once.
-        planned_users: users of all variants at which the experiment ends. The sequential rule needs it, since its
-            intervals are narrowest there; without it the fixed rule takes the data for all that was planned.
+        rule: ``sequential`` may be read any time, ``fixed`` once, ``group-sequential`` at the planned looks.
+        planned_users: users of all variants at which the experiment ends. All rules but ``fixed`` need it; without it
+            the fixed rule takes the data for all that was planned.
+        looks: of the rule ``group-sequential``: rising shares of the planned users, the last one 1.
+        spending: how these looks spend alpha, as in an experiment's definition.
+        futility: how they spend the chance to miss a change, likewise; empty is no futility bound.
+        power: chance to find the change that the plan is made for.
         minimum_users: users that each variant needs before anything is said.
         window_days: events count for so many days after a user's first exposure.
         start: exposures before are outside the experiment.
@@ -100,8 +104,12 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hypothesis: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     alpha: float = 0.05
-    rule: Literal["sequential", "fixed"] = "sequential"
+    rule: Literal["sequential", "fixed", "group-sequential"] = "sequential"
     planned_users: int | None = None
+    looks: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    spending: str = "obrien-fleming"
+    futility: str = ""
+    power: float = 0.8
     minimum_users: int = 100
     window_days: float = 14.0
     start: datetime | None = None
@@ -112,9 +120,9 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     columns: Columns = Columns()
 
     def __post_init__(self) -> None:
-        if self.rule == "sequential" and self.planned_users is None:
+        if self.rule != "fixed" and self.planned_users is None:
             raise SettingError(
-                "the rule is 'sequential', and planned_users is not set",
+                f"the rule is '{self.rule}', and planned_users is not set",
                 allowed="its intervals are made for a size that was planned",
                 advice="set planned_users, or rule = 'fixed' for data that are read once",
             )
@@ -225,6 +233,10 @@ class AnalysisPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             minimum_users=self.minimum_users,
             planned_users=planned,
             rule=self.rule,
+            looks=self.looks,
+            spending=self.spending,
+            futility=self.futility,
+            power=self.power,
         )
         found.check_metrics(self.catalogue)
         return found

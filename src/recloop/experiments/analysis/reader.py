@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,17 @@ class Reader:
         sums: of all users.
         layout: where each metric's columns are.
         adjustments: metric → how its covariates are taken out.
+        skews: metric → skewness, as a scan has it.
     """
 
     plan: AnalysisPlan
     sums: Sums
     layout: Layout
     adjustments: Mapping[str, PooledAdjustment]
+    skews: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: AnalysisPlan, sums: Sums, layout: Layout) -> "Reader":
+    def of(cls, plan: AnalysisPlan, sums: Sums, layout: Layout, skews: Mapping[str, float] = {}) -> "Reader":
         """With adjustments fitted over all users."""
         where = [sums.of(name) for name in plan.variants]
         found = {}
@@ -40,7 +42,7 @@ class Reader:
             names = _names(columns.y, columns.x, *columns.covariates)
             arms = [sums.comoments(names, one) for one in where]
             found[id_] = PooledAdjustment.of(arms, ratio=columns.x is not None)
-        return cls(plan, sums, layout, found)
+        return cls(plan, sums, layout, found, skews)
 
     def comoments(self, metric: str, where: Where) -> Comoments:
         """Numerator, denominator, covariates."""
@@ -57,9 +59,15 @@ class Reader:
         found = self.sums.comoments(_names(columns.raw, columns.x), where)
         return found.moments(0, None if columns.x is None else 1)
 
-    def arms(self) -> Arms:
-        """All of them. Their moments are those of the metrics less what covariates explain."""
-        where = {name: self.sums.of(name) for name in self.plan.variants}
+    def arms(self, among: Where | None = None) -> Arms:
+        """All of them. Their moments are those of the metrics less what covariates explain.
+
+        Args:
+            among: (cells,) whose users count; None is everybody's.
+        """
+        where = {
+            name: self.sums.of(name) if among is None else self.sums.of(name) & among for name in self.plan.variants
+        }
         both = {(id_, name): self.comoments(id_, one) for id_ in self.plan.metrics for name, one in where.items()}
         capped = {id_: columns.y.name for id_, columns in self.layout.metrics.items() if columns.raw}
         return Arms(
@@ -70,6 +78,7 @@ class Reader:
             adjustments=self.adjustments,
             uncapped={(id_, name): self.uncapped(id_, one) for id_ in capped for name, one in where.items()},
             caps={id_: self.sums.caps[name] for id_, name in capped.items()},
+            skews=self.skews,
         )
 
 

@@ -1,7 +1,7 @@
 """One query over the data: the sums of every metric, covariate and segment at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from recloop.experiments.analysis.passes import Pass
 from recloop.experiments.analysis.plan import AnalysisPlan
 from recloop.experiments.analysis.quantity import Number
 from recloop.experiments.analysis.settle import settle
+from recloop.experiments.analysis.skews import skews
 from recloop.experiments.analysis.source import Source
 from recloop.experiments.analysis.sums import Sums
 from recloop.experiments.analysis.units import rows_of_users, users_from_events
@@ -31,6 +32,8 @@ class Scan:
         incomplete: covariates that some users lack.
         counted: whether it is known that no user comes twice.
         notes: what a reader should know of how the data were taken.
+        skews: metric → skewness of the value of a user: of the primary metric and the guardrails, where the plan's
+            variants differ in size. Of added scans the larger one.
     """
 
     sums: Sums
@@ -39,6 +42,7 @@ class Scan:
     incomplete: frozenset[Number] = frozenset()
     counted: bool = True
     notes: tuple[str, ...] = ()
+    skews: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: Self) -> Self:
         """What is known of the users of both; no user may be in both.
@@ -46,6 +50,9 @@ class Scan:
         Raises:
             DataError: they were made by different plans, or capped at different values.
         """
+        skews = dict(self.skews)
+        for id_, skew in other.skews.items():
+            skews[id_] = max(skews.get(id_, 0.0), skew, key=abs)
         return type(self)(
             self.sums + other.sums,
             self.findings + other.findings,
@@ -53,6 +60,7 @@ class Scan:
             self.incomplete,
             self.counted and other.counted,
             tuple(dict.fromkeys(self.notes + other.notes)),
+            skews,
         )
 
     @property
@@ -64,8 +72,8 @@ class Scan:
 def scan(source: Source, plan: AnalysisPlan, *, like: Scan | None = None) -> Scan:
     """The sums of a source.
 
-    One query where the data are clean. A second one where covariates have gaps, values are infinite, or values are
-    large against their spread, and one for each metric that is capped.
+    One query where the data are clean. A second one where variants differ in size (for the skew), covariates have gaps,
+    values are infinite, or values are large against their spread, and one for each metric that is capped.
 
     Args:
         source: where the rows lie.
@@ -106,4 +114,5 @@ def scan(source: Source, plan: AnalysisPlan, *, like: Scan | None = None) -> Sca
         way.layout.incomplete,
         start.counted,
         start.notes,
+        skews(source, plan, units, way, sums),
     )

@@ -1,7 +1,7 @@
 """Where the rows lie. A source runs one dialect of SQL, the part that all engines share, and returns a few rows."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Kind = Literal["number", "boolean", "text", "time", "other"]
 Row = tuple[Any, ...]
@@ -25,6 +25,17 @@ class Source(Protocol):
 
         Raises:
             DataError: the engine cannot compute it.
+        """
+
+
+@runtime_checkable
+class TellsApart(Protocol):
+    """A source that may know cheaply that each user has one row."""
+
+    def distinct(self, table: str, column: str, inside: str) -> bool:
+        """Whether it is known that no value of a column comes twice in the rows ``inside`` (``WHERE …``).
+
+        False where one does, or where only grouping by it would tell.
         """
 
 

@@ -8,6 +8,7 @@ from recloop.experiments.checks.influence import Influence, influence, outliers
 from recloop.experiments.checks.interference import Drift, drift, interference
 from recloop.experiments.checks.novelty import Slope, novelty, novelty_check
 from recloop.experiments.checks.simpson import simpson, within
+from recloop.experiments.checks.skew import skew_check
 from recloop.experiments.checks.traffic import split, split_of, traffic, traffic_by_slice, traffic_of_slices
 from recloop.experiments.checks.users import once, require_users, without_crossovers
 
@@ -32,6 +33,7 @@ __all__ = [
     "reason",
     "require_users",
     "simpson",
+    "skew_check",
     "split",
     "split_of",
     "traffic",

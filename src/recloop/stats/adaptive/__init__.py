@@ -1,5 +1,6 @@
 """Inference under allocation that follows the rewards: bandits, and mixtures of bandit and experiment."""
 
+from recloop.stats.adaptive.anytime import Steady, steady_contrast, steady_value
 from recloop.stats.adaptive.band import Band
 from recloop.stats.adaptive.best_arm import probability_best, probability_best_mean, with_floor
 from recloop.stats.adaptive.betting import betting
@@ -21,6 +22,7 @@ __all__ = [
     "ArmReadout",
     "Band",
     "BoundedScores",
+    "Steady",
     "Weighted",
     "aipw",
     "arm_values",
@@ -41,6 +43,8 @@ __all__ = [
     "read_adaptive",
     "ridge",
     "running_means",
+    "steady_contrast",
+    "steady_value",
     "stick_breaking",
     "two_point_rates",
     "with_floor",

@@ -44,7 +44,7 @@ def arm_values(scores: Array, weights: Array, users: Users | None = None) -> Wei
     """
     total = weights.sum(axis=-2)
     value = (weights * scores).sum(axis=-2) / total
-    parts = _by_user(weights * (scores - value[..., None, :]), users)
+    parts = by_user(weights * (scores - value[..., None, :]), users)
     return Weighted(value, np.square(parts).sum(axis=-2) / total**2)
 
 
@@ -59,12 +59,12 @@ def contrast(scores: Array, weights: Array, treatment: int, control: int, users:
     both = [treatment, control]
     value = arm_values(scores, weights).value
     shares = weights / weights.sum(axis=-2, keepdims=True)
-    parts = _by_user((shares * (scores - value[..., None, :]))[..., both], users)
+    parts = by_user((shares * (scores - value[..., None, :]))[..., both], users)
     gap = value[..., treatment] - value[..., control]
     return Weighted(np.asarray(gap), np.asarray(np.square(parts[..., 0] - parts[..., 1]).sum(axis=-1)))
 
 
-def _by_user(parts: Array, users: Users | None) -> Array:
+def by_user(parts: Array, users: Users | None) -> Array:
     """(..., users, K) sums over the rounds of each user; as they are where each round is one user."""
     if users is None:
         return parts
