@@ -104,7 +104,7 @@ def test_the_dynamic_bayesian_model_comes_back() -> None:
     assert abs(found.model.continuation - 0.8) < 0.03
     assert np.abs(found.attraction - ATTRACTION).max() < 0.03
     assert np.abs(found.model.satisfies - SATISFIES).max() < 0.12
-    one = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, np.array([0.4])), 20_000), ITEMS, per_item=False)
+    one = fit_dynamic_bayesian(simulated(DynamicBayesian(0.8, np.array([0.4])), 8_000), ITEMS, per_item=False)
     assert isinstance(one.model, DynamicBayesian)
     assert abs(one.model.satisfies[0] - 0.4) < 0.05
 

@@ -19,7 +19,7 @@ class Follow:
 
     >>> follow = Follow.fit(Histories.of([[0, 1], [0, 1], [2, 0]], n_items=3))
     >>> follow.of(np.array([0, -1]), np.array([[1, 2], [1, 2]])).tolist()
-    [[0.62..., 0.0], [0.0, 0.0]]
+    [[0.619..., 0.0], [0.0, 0.0]]
     """
 
     table: "sparse.csr_array[Any, Any]"
@@ -73,7 +73,7 @@ class Follow:
     def _keys(self) -> NDArray[np.int64]:
         """Row times columns plus column of each entry, in order."""
         rows = np.repeat(np.arange(self.table.shape[0], dtype=np.int64), np.diff(self.table.indptr))
-        return rows * self.table.shape[1] + self.table.indices
+        return np.asarray(rows * self.table.shape[1] + self.table.indices, np.int64)
 
 
 def last_items(histories: Histories) -> NDArray[np.int64]:

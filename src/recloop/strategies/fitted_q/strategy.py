@@ -37,7 +37,7 @@ class FittedQ(Strategy):
     discount: float = setting(0.97, "what the next slate counts of this one; 0: myopic", low=0.0, high=0.999)
     iterations: int = setting(60, "rounds of fitted Q iteration, at most", low=1, high=10_000)
     factors: int = setting(8, "numbers of an item beyond its outcomes", low=0, high=256, search=(2, 32))
-    width: int = setting(16, "random units that make sessions curved", low=0, high=2048)
+    width: int = setting(0, "random units that make sessions curved", low=0, high=2048)
     reg: float = setting(10.0, "how strongly Q is drawn to its mean, in observations", low=1e-6, high=1e6)
     window: int = setting(50, "how many of the last events are read", low=1, high=1000)
     away: float = setting(7.0, "days without a slate, to the end of the log, that mean a user has left", low=0.0)
