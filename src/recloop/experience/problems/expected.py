@@ -87,4 +87,5 @@ def _usual(coded: Coded, known: pl.DataFrame, numerator: str, denominator: str) 
     between = (float((apart * apart).sum()) - within * float(total_x.sum())) / float((total_x * total_x).sum())
     if not (between > 0 and free > 0):
         return None
-    return apart / (level * (total_x + within / between))
+    usual: Floats = apart / (level * (total_x + within / between))
+    return usual
