@@ -15,6 +15,7 @@ from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.finder import Answered, Finder
 from recloop.app.learning import Learning
+from recloop.app.overrides import Wish, add_override
 from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
@@ -23,6 +24,7 @@ from recloop.errors import SettingError, StoreError
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
+from recloop.store.overrides import Override
 from recloop.store.writer import PENDING
 from recloop.types import Decision, Event, Feedback, ItemCondition, Request
 
@@ -84,6 +86,7 @@ class Serving:
         """
         self.releases.follow()
         self.experiments.follow()
+        self.engine.overrides.follow()
         if (erased := self.store.erasure.times()) != self._erased:
             self._erased = erased
             self.engine.forget()  # another process erased somebody, and does not say whom
@@ -172,6 +175,23 @@ class Serving:
             return erase_person(self.store, kept_as, actor=actor)
         finally:
             self.engine.forget(kept_as)
+
+    def add_override(self, wish: Wish, *, actor: str = "") -> Override:
+        """Put something over the policies from the next request on: see ``add_override``."""
+        made = add_override(self.store, wish, self.engine.release, now=self._clock(), actor=actor)
+        self.engine.overrides.follow()
+        return made
+
+    def end_override(self, name: str, *, actor: str = "") -> Override:
+        """Take an override back.
+
+        Raises:
+            MissingError: there is none of that id.
+            ConflictError: it does not hold any more.
+        """
+        ended = self.store.overrides.end(name, actor=actor)
+        self.engine.overrides.follow()
+        return ended
 
     def find_attacks(self) -> Attacks:
         """Bursts in the last days of the log that look made."""

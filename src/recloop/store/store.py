@@ -8,6 +8,7 @@ import polars as pl
 from sqlalchemy import Connection, Select, Table, bindparam, func, select, update
 
 from recloop.store import tables
+from recloop.store.accounts import Accounts
 from recloop.store.archive import Archive
 from recloop.store.audit import Audit
 from recloop.store.backend import Appended, Rows
@@ -17,8 +18,10 @@ from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
 from recloop.store.outcomes import Outcomes
+from recloop.store.overrides import Overrides
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
+from recloop.store.reviews import Reviews
 from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
 from recloop.types import Decision, Event, Feedback
 
@@ -38,6 +41,9 @@ class Store:
         policy_states: what policies have learned (``PolicyStates``).
         archive: closed days of the log, as files (``Archive``); what is read is read from there too.
         outcomes: what came of decisions, and what policies learn from it (``Outcomes``).
+        overrides: what people put over the policies (``Overrides``).
+        reviews: findings that people look after (``Reviews``).
+        accounts: who may log in to the dashboard (``Accounts``).
 
     Args:
         url: ``sqlite:///file.db`` or the path of the file, made when it is not there; or
@@ -78,6 +84,9 @@ class Store:
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
         self.outcomes = Outcomes(self._database)
+        self.overrides = Overrides(self._database, self.audit)
+        self.reviews = Reviews(self._database, self.audit)
+        self.accounts = Accounts(self._database, self.audit)
         self.erasure = Erasure(self._database, self.audit)
         beside = Path(self.name.removeprefix("file:")).with_suffix(".archive")
         self.archive = Archive(self._database, self.audit, beside if archive is None else archive)
