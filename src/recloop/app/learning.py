@@ -1,16 +1,20 @@
 """What bandits learn while they serve: from the log of outcomes, the same in every process."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from recloop.app.attacks import find_attacks
 from recloop.app.engine import Engine
 from recloop.compose.config import ThompsonConfig
 from recloop.compose.policy import Outcomes, Policy, State
 from recloop.store import Store
-from recloop.store.outcomes import Outcome, Rewarded
+from recloop.store.outcomes import Doubts, Outcome, Rewarded
 
 HOUR = 3600.0
+ON_ITS_WAY = 10.0  # seconds from the arrival of an event until it is in the store for certain
+LOOK = 60.0  # seconds between searches for attacks: each reads the last days of the log
 
 
 class Learning:
@@ -22,11 +26,19 @@ class Learning:
     Args:
         store: where decisions, events and states are.
         engine: what answers.
+        quarantine: whether events of attacks reward nothing (``recloop.app.attacks``). Rewards then count within a
+            minute, once the log has been searched.
+        clock: seconds since 1970.
     """
 
-    def __init__(self, store: Store, engine: Engine) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, *, quarantine: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
         self._engine = engine
+        self._quarantine = quarantine
+        self._clock = clock
+        self._doubts: Doubts | None = None
 
     def follow(self) -> None:
         """Take over what became of decisions since the last call.
@@ -41,9 +53,18 @@ class Learning:
             config = policy.config
             if isinstance(config, ThompsonConfig):
                 rewarded = Rewarded(tuple(config.reward_kinds), config.reward_hours * HOUR)
-                state = self._store.outcomes.follow(release.name, name, rewarded, partial(fold, policy))
+                state = self._store.outcomes.follow(release.name, name, rewarded, partial(fold, policy), self._look())
                 if state is not None:
                     self._engine.adopt(release, name, state)
+
+    def _look(self) -> Doubts | None:
+        """What is to be doubted; the log is searched where that is some time ago."""
+        if not self._quarantine:
+            return None
+        now = self._clock()
+        if self._doubts is None or not 0 <= now - self._doubts.looked - ON_ITS_WAY < LOOK:
+            self._doubts = Doubts(find_attacks(self._store, now).doubted, now - ON_ITS_WAY)
+        return self._doubts
 
 
 def fold(policy: Policy, state: State | None, outcomes: Sequence[Outcome]) -> Any:

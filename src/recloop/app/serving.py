@@ -52,6 +52,7 @@ class Serving:
         door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes the id of an event that comes without one.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Serving:
         door: Door | None = None,
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
+        quarantine: bool = False,
     ) -> None:
         self.door = door or Door()
         self.store = store
@@ -72,7 +74,7 @@ class Serving:
         self.experiments = experiments
         self._finder = Finder(engine)
         self._batches = Batches(engine.submit_all, lambda: engine.watch.stage("store"))
-        self._learning = Learning(store, engine)
+        self._learning = Learning(store, engine, quarantine=quarantine, clock=clock)
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
@@ -147,6 +149,9 @@ class Serving:
             appended = await asyncio.wrap_future(self.store.submit_events(good))
         watch.came(now - min(event.time for event in good if event.time is not None))
         out_of_order = self.engine.observe(good)
+        if appended.duplicates:  # what the store holds under these ids may be something else
+            for user in {event.user for event in good}:
+                self.engine.forget(user)
         return Taken(appended, faults, times(events, now)._replace(out_of_order=out_of_order))
 
     async def add_feedback(self, said: Feedback) -> Appended:
@@ -230,6 +235,7 @@ def open_serving(
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
     watch: Watch | None = None,
     hot: Hot | None = None,
+    quarantine: bool = False,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -245,6 +251,7 @@ def open_serving(
             for a template.
         watch: told how long each stage of a request took.
         hot: what is shared with other services on the same store; None where this one is alone.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
     engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch, hot=hot)
     serving = Serving(
@@ -255,6 +262,7 @@ def open_serving(
         door=door,
         clock=clock,
         ids=ids,
+        quarantine=quarantine,
     )
     serving.follow()
     return serving

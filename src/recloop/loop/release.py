@@ -32,6 +32,7 @@ from recloop.loop.contents import objection
 from recloop.loop.folder import whole_folder
 from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
+from recloop.strategies.index import Index, cells_of
 
 FORMAT = 1
 MODELS, MODEL = "models", ".lightgbm"
@@ -115,6 +116,11 @@ class Release:
     def lengths(self) -> NDArray[np.float32] | None:
         """(n_items,) the length of each vector, 1 where it is 0; None where there are no vectors."""
         return None if self.vectors is None else lengths_of(self.vectors)
+
+    @cached_property
+    def nearest(self) -> Index | None:
+        """Finds the items near a vector without scoring all; None where the catalogue is small, or has no vectors."""
+        return None if self.vectors is None else cells_of(self.vectors)
 
     @cached_property
     def filters(self) -> Filters:

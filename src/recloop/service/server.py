@@ -23,7 +23,7 @@ from recloop.errors import ConflictError, RecloopError, SettingError
 from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
-from recloop.service.application import LIMIT, Application
+from recloop.service.application import LIMIT, Application, where
 from recloop.service.browser import origins_of, shared
 from recloop.service.logs import json_logs
 from recloop.service.observe import AccessLog, Observed
@@ -54,6 +54,7 @@ class HttpServer(uvicorn.Server):
         ready: called with the URL once requests are answered.
         rate: requests a second of a key that has no rate of its own.
         origins: of pages that may call.
+        hot: what this service shares with others; None where it is alone.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class HttpServer(uvicorn.Server):
         ready: Callable[[str], None] | None = None,
         rate: float | None = None,
         origins: frozenset[str] = frozenset(),
+        hot: Hot | None = None,
     ) -> None:
         self._serving = serving
         self._listener = listener
@@ -83,6 +85,7 @@ class HttpServer(uvicorn.Server):
             limit=limit,
             rate=rate,
             origins=origins,
+            hot=hot,
         )
         super().__init__(
             uvicorn.Config(
@@ -169,6 +172,8 @@ class HttpServer(uvicorn.Server):
                 await asyncio.to_thread(work)
             except RecloopError as error:
                 _log.error("%s", error)
+            except Exception as error:  # noqa: BLE001  it goes on: else the service would follow nothing any more
+                _log.error("%s while following the store\n%s", type(error).__name__, where(error))
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -222,6 +227,7 @@ class Options(TypedDict, total=False):
         pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
         origins: of pages that may call, such as ``https://shop.example``; none by default.
         redis: URL of what services on the same store share; None where this one is alone.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
 
     release: Path | None
@@ -241,6 +247,7 @@ class Options(TypedDict, total=False):
     pseudonymise: Path | None
     origins: Sequence[str]
     redis: str | None
+    quarantine: bool
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -303,6 +310,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             sentiment=options.get("sentiment"),
             watch=observed,
             hot=hot,
+            quarantine=options.get("quarantine", False),
         )
         yield HttpServer(
             serving,
@@ -315,6 +323,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             ready=options.get("ready"),
             rate=options.get("rate"),
             origins=origins,
+            hot=hot,
         )
 
 
