@@ -181,6 +181,10 @@ class Serving:
         finally:
             self.engine.forget(kept_as)
 
+    def now(self) -> float:
+        """Seconds since 1970, by the service's clock."""
+        return self._clock()
+
     def add_override(self, wish: Wish, *, actor: str = "") -> Override:
         """Put something over the policies from the next request on: see ``add_override``."""
         made = add_override(self.store, wish, self.engine.release, now=self._clock(), actor=actor)

@@ -28,6 +28,7 @@ COMMANDS = {
     "rollback": "releases",
     "dashboard": "dashboard",
     "overrides": "overrides",
+    "ux": "review",
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",

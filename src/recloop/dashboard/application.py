@@ -27,6 +27,7 @@ from recloop.store.accounts import LASTS, Account
 
 PREFIX = "/dashboard"
 LOGIN = f"{PREFIX}/login"
+DEMO = "recloop demo"  # who acts in a store of made-up users
 BODY = 65_536  # bytes of a form
 PATIENCE = 30.0  # seconds for it to arrive
 
@@ -78,7 +79,7 @@ class Dashboard:
                 await self._entrance(scope, headers, send, token, query, form)
                 return
             visit = Visit(
-                self._serving, self._memory, account, match.groupdict(), query, form, _csrf(token), token, time.time()
+                self._serving, self._memory, account, match.groupdict(), query, form, _csrf(token), token, self._serving.now()
             )
             given = await asyncio.to_thread(view.handler, visit)
             if view.method == "POST":
@@ -152,7 +153,8 @@ class Dashboard:
                 more.append(_keep(headers, given.cookie))
             await _respond(send, 303, b"", more)
             return
-        values = {**given.values, "done": page.DONE.get(visit.query.get("done", ""), "")}
+        simulated = self._memory.ask("simulated", lambda: self._serving.store.audit.acted(DEMO))
+        values = {**given.values, "simulation": simulated, "done": page.DONE.get(visit.query.get("done", ""), "")}
         text = await asyncio.to_thread(
             page.render, given.template, values,
             title=given.title, account=visit.account, csrf=visit.csrf, menu=view.menu, now=visit.now,

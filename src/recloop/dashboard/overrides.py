@@ -8,18 +8,22 @@ from recloop.dashboard.visit import Sent, Shown, Visit
 from recloop.errors import SettingError
 from recloop.store.overrides import Override
 
+OFFERED = 2000  # items, at most, of which the form knows the titles
 PAST = 20  # that are shown of those that hold no more
 
 
 def overrides(visit: Visit) -> Shown:
     """Those in force with what they did, those of the past, and the form."""
-    known = visit.serving.store.overrides.all()
+    known, release = visit.serving.store.overrides.all(), visit.serving.engine.release
     live = [one for one in reversed(known) if one.state(visit.now) == "in force"]
     past = [one for one in reversed(known) if one.state(visit.now) != "in force"]
     values = {
         "live": [_row(visit, one) for one in live],
         "past": [_row(visit, one, measure=False) for one in past[:PAST]],
         "actions": ACTIONS,
+        "catalogue": list(zip(release.items.ids, release.titles, strict=True))
+        if release is not None and len(release.items) <= OFFERED
+        else [],
         "item": visit.query.get("item", ""),
     }
     return Shown("overrides.html", values, "Overrides")

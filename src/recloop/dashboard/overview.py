@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from recloop.app.experiments import running
 from recloop.charts import Series, lines
-from recloop.charts.scale import percent
 from recloop.dashboard.memory import Memory
+from recloop.dashboard.page import day
 from recloop.dashboard.reviews import told
 from recloop.dashboard.trials import read, records
 from recloop.dashboard.visit import Shown, Visit
@@ -72,7 +72,8 @@ def _traffic(store: Store) -> dict[str, Any] | None:
         .agg(slates=pl.len(), clicked=(pl.col("clicked_slates").fill_null(0) > 0).sum())
         .sort("day")
     )
-    days = by_day["day"].to_list()
+    whole = by_day.filter(pl.col("day") < newest // DAY * DAY)  # the last day is not over, and would look like a fall
+    days = whole["day"].to_list()
     ticks = [(at, _day(at)) for at in days[:: max(1, len(days) // 5)]]
     latest = decisions.filter(pl.col("time") >= newest - DAY)
     empty = decisions.filter((pl.col("items").list.len() == 0) & (pl.col("policy") != "none")).height
@@ -80,7 +81,7 @@ def _traffic(store: Store) -> dict[str, Any] | None:
     latency = latest["latency"].quantile(0.99)
     clicked = int(by_day["clicked"].sum())
     tiles = [
-        (f"{decisions.height:,}", f"slates in {number_of('day', max(len(days), 1))}"),
+        (f"{decisions.height:,}", f"slates in {number_of('day', by_day.height)}"),
         (f"{decisions['user'].n_unique():,}", "users"),
         (f"{clicked / max(table.height, 1):.1%}" if sent else "–", "slates with a click" if sent else "no clicks are sent"),
         (f"{(latency or 0.0) * 1e3:.0f} ms", "99% are made within, last day"),
@@ -90,21 +91,23 @@ def _traffic(store: Store) -> dict[str, Any] | None:
     plots = []
     if len(days) > 1:
         plots.append(
-            lines([Series("slates", days, by_day["slates"].to_list())], "Slates by day", x_ticks=ticks)
+            lines([Series("slates", days, whole["slates"].to_list())], "Slates by day", x_ticks=ticks)
         )
         if sent:
-            share = (by_day["clicked"] / by_day["slates"]).to_list()
+            share = (whole["clicked"] / whole["slates"]).to_list()
             plots.append(lines([Series("slates with a click", days, share)], "Share of slates with a click, by day",
-                               x_ticks=ticks, form=percent))  # fmt: skip
+                               x_ticks=ticks, form=_share))  # fmt: skip
     surfaces = listed(decisions["surface"].unique().sort().to_list()[:5])
     return {
         "tiles": tiles,
         "plots": [Markup(plot) for plot in plots],  # noqa: S704 -- our own pictures, escaped where they were made
-        "caption": f"{_day(days[0])} to {_day(days[-1])}, surfaces: {surfaces}. Pictures count whole days in UTC.",
+        "caption": f"Surfaces: {surfaces}. The pictures show whole days in UTC.",
     }
 
 
 def _day(seconds: float) -> str:
-    from recloop.dashboard.page import day
-
     return day(seconds).rsplit(" ", 1)[0]
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}"

@@ -57,6 +57,7 @@ def _assets() -> dict[str, Asset]:
     script = own.joinpath("dashboard.js").read_bytes()
     return {
         "/dashboard/style.css": Asset(css.encode(), b"text/css; charset=utf-8"),
+        "/dashboard/icon.svg": Asset(own.joinpath("icon.svg").read_bytes(), b"image/svg+xml"),
         "/dashboard/script.js": Asset(script, b"text/javascript; charset=utf-8"),
     }
 
@@ -119,5 +120,5 @@ def render(
         now: seconds since 1970.
     """
     common = {"title": title, "account": account, "csrf": csrf, "menu": menu, "entries": MENU, "now": now,
-              "version": __version__, "done": ""}  # fmt: skip
+              "version": __version__, "done": "", "simulation": False}  # fmt: skip
     return _environment().get_template(template).render(**common | dict(values)).encode()

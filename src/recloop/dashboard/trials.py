@@ -124,8 +124,9 @@ def _guardrails(found: Trial) -> list[dict[str, str]]:
 
 
 def _traffic(store: Store, name: str) -> Markup | None:
-    """Slates of each variant by day; None where there are not two days."""
+    """Slates of each variant by day; None where there are not two whole days."""
     rows = store.decisions(experiment=name).with_columns(day=(pl.col("time") // DAY) * DAY)
+    rows = rows.filter(pl.col("day") < pl.col("day").max())
     counted = rows.group_by("variant", "day").agg(slates=pl.len()).sort("day")
     days = sorted(counted["day"].unique().to_list())
     if len(days) < 2:
