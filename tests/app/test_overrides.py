@@ -12,7 +12,8 @@ from recloop.app.engine import Assignment, Engine
 from recloop.app.finder import Finder
 from recloop.app.override_effects import override_effect
 from recloop.app.overrides import MEASURED, Wish, add_override
-from recloop.compose import PolicyConfig, SlateConfig, policy_config
+from recloop.compose import SlateConfig
+from recloop.compose.config import policy_config
 from recloop.data.dataset import Dataset
 from recloop.errors import SettingError
 from recloop.loop.release import Release, build_release, load
@@ -34,15 +35,19 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     )
     shop = Dataset.of(log.with_columns(time=pl.lit(0.0)), catalogue)
     popular = SlateConfig(sources=["popular"], fallback="")
-    slot = {"type": "slate", "sources": ["popular"], "fallback": ""}
-    page: PolicyConfig = policy_config(
+    page = policy_config(
         {
-            "type": "slots",
+            "kind": "slots",
             "slots": {
-                name: {"size": 2, "where": {"category": {"in": [name]}}, **{k: v for k, v in slot.items() if k != "type"}}
+                name: {
+                    "size": 2,
+                    "where": {"category": {"in": [name]}},
+                    "policy": {"sources": ["popular"], "fallback": ""},
+                }
                 for name in ("odd", "even")
             },
-        }
+        },
+        "page",
     )
     return load(
         build_release(
@@ -207,7 +212,7 @@ def test_items_that_a_release_does_not_know_do_no_harm(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        (Wish("pni", ("i1",), "r", "o"), r"there is no override 'pni'\. Did you mean pin"),
+        (Wish("pni", ("i1",), "r", "o"), r"there is no override 'pni'\. Did you mean 'pin'"),
         (Wish("pin", (), "r", "o"), r"the override names 0 items; 1 to 100"),
         (Wish("pin", ("nope",), "r", "o"), r"the active release has no item 'nope'"),
         (Wish("pin", ("i1",), " ", "o"), r"the override has no reason"),
@@ -235,6 +240,7 @@ def test_the_effect_counts_slates_places_and_clicks(shop: Shop) -> None:
                 shop.store.append_events([event])
 
     visits(100, lambda turn: "i0" if turn % 10 == 0 else "")  # 10% before
+    shop.now += 1.0
     name = shop.add("pin", "i9", place=1)
     assert override_effect(shop.store, name, shop.now + 1).sentence == "No slate was asked for yet for which it holds."
     visits(100, lambda turn: "i9" if turn % 5 == 0 else "")  # 20% since

@@ -74,7 +74,7 @@ def override_effect(store: Store, name: str, now: float) -> OverrideEffect:
     span = min(max(end - one.created, 1.0), LONGEST)
     start = one.created - span
     decisions = decisions_of(store, "", start).filter(pl.col("time") < end)
-    decisions = decisions.filter(_meets(decisions, one))
+    decisions = decisions.filter(_meets(one))
     at = f"$.overrides['{one.id}']"
     held = decisions.filter(pl.col("details").str.json_path_match(at).is_not_null())
     did = held.select(
@@ -124,7 +124,7 @@ def _words(effect: OverrideEffect, one: Override) -> str:
     return " ".join(said)
 
 
-def _meets(decisions: pl.DataFrame, one: Override) -> pl.Expr:
+def _meets(one: Override) -> pl.Expr:
     met = pl.lit(value=True)
     if one.surface:
         met &= pl.col("surface") == one.surface

@@ -235,24 +235,24 @@ def overlay_of(held: Sequence[Override], items: Vocabulary) -> Overlay | None:
         held: oldest first.
         items: the catalogue; what it does not know is left out.
     """
+    hidden = np.zeros(len(items), bool)
+    for one in held:
+        if one.action in {"hide", "ban"}:
+            places = items.indices(one.items)
+            hidden[places[places >= 0]] = True
     rules: list[AnyRule] = []
     for one in held:
         known = [item for item in one.items if items.index(item) >= 0]
-        if not known:
-            continue
-        if one.action == "pin":
-            rules.append(Pin(name=one.id, items=known, place=one.place))
-        elif one.action == "boost":
-            rules.append(Boost(name=one.id, items=known, by=one.strength))
-        else:
+        shown = [item for item in known if not hidden[items.index(item)]]
+        if one.action == "pin" and shown:  # a pin that is hidden leaves its place to another
+            rules.append(Pin(name=one.id, items=shown, place=one.place))
+        elif one.action == "boost" and shown:
+            rules.append(Boost(name=one.id, items=shown, by=one.strength))
+        elif one.action in {"hide", "ban"} and known:
             rules.append(Hide(name=one.id, items=known))
     if not rules:
         return None
     book = RuleBook.of(rules, Catalogue(pl.DataFrame({"item": list(items.ids)})), conflicts="precedence")
-    hidden = np.zeros(len(items), bool)
-    for one in rules:
-        if isinstance(one, Hide):
-            hidden[items.indices(one.items)] = True
     names = tuple(rule.name for rule in rules)
     if all(isinstance(rule, Hide) for rule in rules):
         made = Overlay(names, book, hidden, widened=False)

@@ -79,7 +79,15 @@ class Dashboard:
                 await self._entrance(scope, headers, send, token, query, form)
                 return
             visit = Visit(
-                self._serving, self._memory, account, match.groupdict(), query, form, _csrf(token), token, self._serving.now()
+                self._serving,
+                self._memory,
+                account,
+                match.groupdict(),
+                query,
+                form,
+                _csrf(token),
+                token,
+                self._serving.now(),
             )
             given = await asyncio.to_thread(view.handler, visit)
             if view.method == "POST":
@@ -87,8 +95,11 @@ class Dashboard:
             await self._given(send, headers, given, visit, view)
         except RecloopError as error:
             await self._error(send, error.status, str(error), account, token)
-        except TimeoutError:
+        except TimeoutError:  # before what nobody expected, which the service tells its log
             await self._error(send, 408, "The form did not arrive in time. Send it again.", account, token)
+        except Exception:
+            await self._error(send, 500, "This page met an error that nobody expected. The log has it.", account, token)
+            raise
 
     # ---- below
 
@@ -142,7 +153,9 @@ class Dashboard:
         fresh = token if token.startswith("anon-") else f"anon-{secrets.token_urlsafe(24)}"
         empty = not await asyncio.to_thread(self._serving.store.accounts.all)
         values = {"said": said, "empty": empty, "bye": query.get("done") == "bye", "csrf": _csrf(fresh)}
-        text = page.render("login.html", values, title="Log in", account=None, csrf=_csrf(fresh), menu="", now=time.time())
+        text = page.render(
+            "login.html", values, title="Log in", account=None, csrf=_csrf(fresh), menu="", now=time.time()
+        )
         await _respond(send, status, text, [*page.HEADERS, _keep(headers, fresh)])
 
     async def _given(self, send: Send, headers: Headers, given: Shown | Sent, visit: Visit, view: View) -> None:

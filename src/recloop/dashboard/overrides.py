@@ -31,7 +31,9 @@ def overrides(visit: Visit) -> Shown:
 
 def _row(visit: Visit, one: Override, *, measure: bool = True) -> dict[str, Any]:
     store, release = visit.serving.store, visit.serving.engine.release
-    effect = visit.memory.ask(("override", one.id), lambda: override_effect(store, one.id, visit.now)) if measure else None
+    effect = (
+        visit.memory.ask(("override", one.id), lambda: override_effect(store, one.id, visit.now)) if measure else None
+    )
     names = []
     for item in one.items[:5]:
         place = release.items.index(item) if release else -1
@@ -41,7 +43,7 @@ def _row(visit: Visit, one: Override, *, measure: bool = True) -> dict[str, Any]
     return {
         "one": one,
         "state": one.state(visit.now),
-        "items": names,
+        "names": names,
         "more": max(0, len(one.items) - 5),
         "what": what,
         "where": ", ".join(where),

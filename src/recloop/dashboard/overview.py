@@ -46,7 +46,11 @@ def overview(visit: Visit) -> Shown:
 def _sentence(release: str, running_: int, open_: int, held: int) -> str:
     if not release:
         return "No release is active, so no slate can be asked for. Promote one on the page Releases."
-    tests = "no experiment runs" if not running_ else f"{number_of('experiment', running_)} {'run' if running_ > 1 else 'runs'}"
+    tests = (
+        "no experiment runs"
+        if not running_
+        else f"{number_of('experiment', running_)} {'run' if running_ > 1 else 'runs'}"
+    )
     waits = "no finding is open" if not open_ else f"{number_of('finding', open_)} {'are' if open_ > 1 else 'is'} open"
     people = "" if not held else f", and people hold {number_of('override', held)} over the policies"
     return f"Release {release} answers; {tests}, {waits}{people}."
@@ -83,16 +87,17 @@ def _traffic(store: Store) -> dict[str, Any] | None:
     tiles = [
         (f"{decisions.height:,}", f"slates in {number_of('day', by_day.height)}"),
         (f"{decisions['user'].n_unique():,}", "users"),
-        (f"{clicked / max(table.height, 1):.1%}" if sent else "–", "slates with a click" if sent else "no clicks are sent"),
+        (
+            f"{clicked / max(table.height, 1):.1%}" if sent else "–",
+            "slates with a click" if sent else "no clicks are sent",
+        ),
         (f"{(latency or 0.0) * 1e3:.0f} ms", "99% are made within, last day"),
         (f"{empty / max(decisions.height, 1):.1%}", "empty slates"),
         (f"{fell / max(decisions.height, 1):.1%}", "made by a fallback"),
     ]
     plots = []
     if len(days) > 1:
-        plots.append(
-            lines([Series("slates", days, whole["slates"].to_list())], "Slates by day", x_ticks=ticks)
-        )
+        plots.append(lines([Series("slates", days, whole["slates"].to_list())], "Slates by day", x_ticks=ticks))
         if sent:
             share = (whole["clicked"] / whole["slates"]).to_list()
             plots.append(lines([Series("slates with a click", days, share)], "Share of slates with a click, by day",

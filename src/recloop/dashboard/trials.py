@@ -12,6 +12,7 @@ from recloop.dashboard.reviews import told
 from recloop.dashboard.visit import Shown, Visit
 from recloop.errors import RecloopError
 from recloop.experiments import designs
+from recloop.experiments.guardrails import GuardrailResult
 from recloop.experiments.words import percent
 from recloop.metrics.outcomes import DAY
 from recloop.report.experience import experience as scorecard
@@ -109,17 +110,15 @@ def experience(visit: Visit) -> Shown:
 
 def _guardrails(found: Trial) -> list[dict[str, str]]:
     metrics = found.readout.metrics
+
+    def said(one: GuardrailResult) -> str:
+        metric = metrics[one.metric]
+        margin = percent(one.margin) if one.scale == "relative" else metric.say(one.margin)
+        title = f"{metric.title} of {one.treatment} against {one.control}"
+        return f"{title}: a loss of {margin} is the most that is accepted. {one.reason}".strip()
+
     return [
-        {
-            "tone": STATES[one.status],
-            "status": one.status,
-            "sentence": (
-                f"{metrics[one.metric].title} of {one.treatment} against {one.control}: a loss of "
-                f"{percent(one.margin) if one.scale == 'relative' else metrics[one.metric].say(one.margin)} is the most "
-                f"that is accepted. {one.reason}"
-            ).strip(),
-        }
-        for one in found.readout.guardrails
+        {"tone": STATES[one.status], "status": one.status, "sentence": said(one)} for one in found.readout.guardrails
     ]
 
 

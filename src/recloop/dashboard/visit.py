@@ -71,7 +71,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Another page to go to; ``done`` names the sentence that it begins with, ``cookie`` what the browser is to keep."""
+    """Another page to go to; ``done`` names the sentence that it begins with, ``cookie`` what a browser keeps."""
 
     to: str
     done: str = ""

@@ -56,7 +56,9 @@ class Accounts:
 
         def work(connection: Connection) -> Account:
             if self._row(connection, name) is not None:
-                raise ConflictError(f"there is a user '{name}' already", advice="choose another name, or set a password")
+                raise ConflictError(
+                    f"there is a user '{name}' already", advice="choose another name, or set a password"
+                )
             made = Account(name, role, self._database.clock())
             connection.execute(insert(tables.accounts).values(made._asdict() | {"hash": hashed}))
             self._audit.record(connection, actor, "add dashboard user", name, role)
@@ -65,7 +67,13 @@ class Accounts:
         return self._database.write(work)
 
     def change(
-        self, name: str, *, password: str | None = None, role: str | None = None, enabled: bool | None = None, actor: str
+        self,
+        name: str,
+        *,
+        password: str | None = None,
+        role: str | None = None,
+        enabled: bool | None = None,
+        actor: str,
     ) -> Account:
         """Give somebody another password or role, or take the right to log in away. Sessions end with each.
 
@@ -143,7 +151,8 @@ class Accounts:
         """End a session."""
 
         def work(connection: Connection) -> None:
-            ended = delete(tables.sessions).where(tables.sessions.c.id == _digest(token)).returning(tables.sessions.c.user)
+            t = tables.sessions
+            ended = delete(t).where(t.c.id == _digest(token)).returning(t.c.user)
             user = connection.execute(ended).scalar_one_or_none()
             if user is not None:
                 self._audit.record(connection, user, "dashboard logout", user)

@@ -159,5 +159,5 @@ class Overrides:
 
 
 def _override(row: Any) -> Override:
-    values = dict(row._mapping)
+    values = {name: getattr(row, name) for name in Override._fields}
     return Override(**values | {"items": tuple(json.loads(row.items)), "segment": json.loads(row.segment)})

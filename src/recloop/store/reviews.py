@@ -173,5 +173,5 @@ def _after(day: object, moment: float) -> bool:
 
 
 def _review(row: Any) -> Review:
-    values = dict(row._mapping) | {"finding": json.loads(row.finding)}
+    values = {name: getattr(row, name) for name in Review._fields} | {"finding": json.loads(row.finding)}
     return Review(**values | {"present": bool(row.present), "gone": bool(row.gone)})

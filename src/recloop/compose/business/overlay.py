@@ -1,6 +1,6 @@
 """Business rules laid over slates that a policy has made already, whatever the policy is."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,9 @@ def overlaid(
     pins, _ = book.pinned(k, histories, without)
     kept = rules.permits(pins, histories) & ~book.hidden(pins, histories, without)
     pins = np.where(kept, pins, np.int32(-1))
-    items, scores = made.items, made.scores
-    columns = np.broadcast_to(np.arange(made.k), items.shape)
+    items: NDArray[Any] = made.items
+    scores: NDArray[Any] = made.scores
+    columns: NDArray[Any] = np.broadcast_to(np.arange(made.k), items.shape)
     if (lift := book.lift(made, histories, without)) is not None:
         lifted = np.where(items >= 0, scores + lift, -np.inf).astype(np.float32)
         order = np.argsort(-lifted, axis=1, kind="stable")
