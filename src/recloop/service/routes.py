@@ -17,6 +17,7 @@ from recloop.language.steer import parse as parse_steer
 from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.attacks import ATTACKS
+from recloop.service.experience import EXPERIENCE
 from recloop.service.people import PEOPLE
 from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
@@ -393,6 +394,7 @@ ROUTES = (
     *PEOPLE,
     *PERSONS,
     *ATTACKS,
+    *EXPERIENCE,
     Route("GET", "/health/live", PUBLIC, live, HealthAnswer),
     Route("GET", "/health/ready", PUBLIC, ready, HealthAnswer, errors=(503,)),
     Route("GET", "/metrics", "metrics", metrics, Page),
