@@ -11,7 +11,7 @@ import pytest
 from recloop.app.engine import Assignment, Engine
 from recloop.app.finder import Finder
 from recloop.app.override_effects import override_effect
-from recloop.app.overrides import MEASURED, Wish, add_override
+from recloop.app.overrides import MEASURED, OverrideWish, add_override
 from recloop.compose import SlateConfig
 from recloop.compose.config import policy_config
 from recloop.data.dataset import Dataset
@@ -74,7 +74,7 @@ class Shop:
 
     def add(self, action: str, *items: str, **more: object) -> str:
         values = {"reason": "because", "owner": "eva"} | more
-        made = add_override(self.store, Wish(action, items, **values), self.release, now=self.now)  # type: ignore[arg-type]
+        made = add_override(self.store, OverrideWish(action, items, **values), self.release, now=self.now)  # type: ignore[arg-type]
         self.engine.overrides.follow()
         return made.id
 
@@ -204,7 +204,7 @@ def test_another_process_follows_the_store(shop: Shop) -> None:
 
 
 def test_items_that_a_release_does_not_know_do_no_harm(shop: Shop) -> None:
-    add_override(shop.store, Wish("pin", ("gone",), "old", "eva"), None, now=shop.now)
+    add_override(shop.store, OverrideWish("pin", ("gone",), "old", "eva"), None, now=shop.now)
     shop.engine.overrides.follow()
     assert shop.ids() == ["i0", "i1", "i2", "i3"]
 
@@ -212,19 +212,19 @@ def test_items_that_a_release_does_not_know_do_no_harm(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        (Wish("pni", ("i1",), "r", "o"), r"there is no override 'pni'\. Did you mean 'pin'"),
-        (Wish("pin", (), "r", "o"), r"the override names 0 items; 1 to 100"),
-        (Wish("pin", ("nope",), "r", "o"), r"the active release has no item 'nope'"),
-        (Wish("pin", ("i1",), " ", "o"), r"the override has no reason"),
-        (Wish("pin", ("i1",), "r", ""), r"the override has no owner"),
-        (Wish("pin", ("i1",), "r", "o", place=0), r"the pin is for place 0; places are 1 to 1000"),
-        (Wish("boost", ("i1",), "r", "o", strength=0.0), r"the boost has strength 0; above 0, up to 10"),
-        (Wish("ban", ("i1",), "r", "o", surface="home"), r"a ban is for everybody.*hide the items instead"),
-        (Wish("hide", ("i1",), "r", "o", days=-1.0), r"lasts -1 days"),
-        (Wish("hide", ("i1",), "r", "o", segment={"gender": "f"}), r"names 'gender'.*try profile.gender"),
+        (OverrideWish("pni", ("i1",), "r", "o"), r"there is no override 'pni'\. Did you mean 'pin'"),
+        (OverrideWish("pin", (), "r", "o"), r"the override names 0 items; 1 to 100"),
+        (OverrideWish("pin", ("nope",), "r", "o"), r"the active release has no item 'nope'"),
+        (OverrideWish("pin", ("i1",), " ", "o"), r"the override has no reason"),
+        (OverrideWish("pin", ("i1",), "r", ""), r"the override has no owner"),
+        (OverrideWish("pin", ("i1",), "r", "o", place=0), r"the pin is for place 0; places are 1 to 1000"),
+        (OverrideWish("boost", ("i1",), "r", "o", strength=0.0), r"the boost has strength 0; above 0, up to 10"),
+        (OverrideWish("ban", ("i1",), "r", "o", surface="home"), r"a ban is for everybody.*hide the items instead"),
+        (OverrideWish("hide", ("i1",), "r", "o", days=-1.0), r"lasts -1 days"),
+        (OverrideWish("hide", ("i1",), "r", "o", segment={"gender": "f"}), r"names 'gender'.*try profile.gender"),
     ],
 )
-def test_what_is_not_allowed_is_told(shop: Shop, wish: Wish, sentence: str) -> None:
+def test_what_is_not_allowed_is_told(shop: Shop, wish: OverrideWish, sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         add_override(shop.store, wish, shop.release, now=shop.now)
     assert shop.store.overrides.all() == []

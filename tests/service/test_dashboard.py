@@ -90,7 +90,7 @@ def test_a_viewer_reads_everything_and_changes_nothing(people) -> None:
     assert people["store"].overrides.all() == []
     for page in ("", "/experiments", "/experience", "/overrides", "/reviews", "/releases", "/audit"):
         html = people["vic"].read(f"/dashboard{page}")
-        assert html.count("<form method=\"post\"") == 1, page  # the one that logs out
+        assert html.count('<form method="post"') == 1, page  # the one that logs out
 
 
 def test_a_form_needs_the_token_of_its_own_session(people) -> None:
@@ -121,7 +121,8 @@ def test_the_cookie_is_for_this_site_and_no_script(people) -> None:
     client = people["client"]
     page = client.get("/dashboard/login", headers=tls)
     assert re.fullmatch(
-        rf"{HOST}=anon-[\w-]{{32}}; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure", page.headers["set-cookie"]
+        rf"{HOST}=anon-[\w-]{{32}}; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure",
+        page.headers["set-cookie"],
     )
     token = re.search(r'name="csrf" value="(\w+)"', page.text)
     assert token
@@ -255,10 +256,11 @@ def test_a_release_is_promoted_and_rolled_back_once_its_name_is_typed(people, re
 def test_an_experiment_is_read_with_its_sentence_first(people) -> None:
     client, eva = people["client"], people["eva"]
     definition = {
-        "name": "home", "planned_users": 40,
+        "name": "home", "planned_users": 40, "minimum_users": 20,
         "variants": {"popular": {"policy": "popular", "control": True}, "blend": {"policy": "blend"}},
     }  # fmt: skip
-    client.post("/v1/experiments", json=definition)
+    made = client.post("/v1/experiments", json=definition)
+    assert made.status_code == 201, made.text
     assert "It is a draft: nobody is assigned yet." in eva.read("/dashboard/experiments")
     client.post("/v1/experiments/home/start")
     for n in range(40):

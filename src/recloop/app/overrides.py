@@ -44,7 +44,7 @@ class Served(Protocol):
         ...
 
 
-class Wish(NamedTuple):
+class OverrideWish(NamedTuple):
     """An override that somebody asks for, see ``Override``; ``days`` is how long it holds, None for ever."""
 
     action: str
@@ -58,7 +58,7 @@ class Wish(NamedTuple):
     days: float | None = 30.0
 
 
-def add_override(store: Store, wish: Wish, release: Served | None, *, now: float, actor: str = "") -> Override:
+def add_override(store: Store, wish: OverrideWish, release: Served | None, *, now: float, actor: str = "") -> Override:
     """Keep an override; services that follow the store obey it from now on.
 
     Args:

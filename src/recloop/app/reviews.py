@@ -34,6 +34,8 @@ class _Finding(msgspec.Struct):
 
 class _Report(msgspec.Struct):
     findings: list[_Finding]
+    verdict: str = ""
+    sentence: str = ""
 
 
 def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER) -> Taken:
@@ -45,7 +47,8 @@ def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER)
         actor: who brings it.
 
     Raises:
-        DataError: it is not such a report.
+        DataError: it is not such a report, or it says that the data cannot be trusted: then it found nothing because it
+            did not look, and nothing is gone.
     """
     try:
         parsed = msgspec.convert(report, _Report)
@@ -53,6 +56,8 @@ def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER)
         raise DataError(
             f"this is no report of findings: {error}", advice="make one: recloop ux problems --json > problems.json"
         ) from None
+    if parsed.verdict == "invalid":
+        raise DataError(f"the report found nothing because its data cannot be trusted: {parsed.sentence}")
     if wrong := next((one.id for one in parsed.findings if not 1 <= len(one.id) <= 100), None):
         raise DataError(f"a finding has the id '{wrong[:100]}'", allowed="ids have 1 to 100 characters")
     once = {str(one["id"]): one for one in report["findings"]}

@@ -32,11 +32,10 @@ COMMANDS = {
     "rollback": "releases",
     "dashboard": "dashboard",
     "overrides": "overrides",
-    "ux": "review",
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "ux",
+    "ux": "review",  # the group with its last command
     "archive": "archive",
     "export": "export",
     "import": "export",

@@ -33,7 +33,7 @@ def overrides() -> None:
 @json_option
 def add(action: str, items: tuple[str, ...], store: str, as_json: bool, **given: Any) -> None:
     """Put ITEMS over the policies, by their ids. Services that run on the store obey within a second."""
-    from recloop.app.overrides import Wish, add_override
+    from recloop.app.overrides import OverrideWish, add_override
     from recloop.loop.release import load
 
     segment = {}
@@ -43,7 +43,7 @@ def add(action: str, items: tuple[str, ...], store: str, as_json: bool, **given:
             raise click.BadParameter(f"'{one}' is not NAME=VALUE", param_hint="--segment")
         segment[name] = value
     me = getpass.getuser()
-    wish = Wish(
+    wish = OverrideWish(
         action, items, given["reason"], given["owner"] or me, given["place"], given["strength"], given["surface"],
         segment, None if given["forever"] else given["days"],
     )  # fmt: skip

@@ -9,14 +9,12 @@ import click
 from rich.markup import escape
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
+from recloop.cli.ux import ux
 from recloop.errors import DataError
 
+__all__ = ["ux"]  # the group with its last command
+
 COLOURS = {"open": "bold red", "muted": "yellow", "resolved": "green"}
-
-
-@click.group()
-def ux() -> None:
-    """What users go through: where it hurts, and what became of it."""
 
 
 @ux.command(epilog="Example: recloop ux problems --json | recloop ux review --take -")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from recloop.app.override_effects import override_effect
-from recloop.app.overrides import ACTIONS, Wish
+from recloop.app.overrides import ACTIONS, OverrideWish
 from recloop.dashboard.visit import Sent, Shown, Visit
 from recloop.errors import SettingError
 from recloop.store.overrides import Override
@@ -61,7 +61,7 @@ def add(visit: Visit) -> Sent:
             raise SettingError(f"the segment is '{asked[:60]}'", allowed="it reads profile.gender=female, for example")
         segment = {name.strip(): value.strip()}
     action = form.get("action", "")
-    wish = Wish(
+    wish = OverrideWish(
         action,
         form.get("items", "").replace(",", " ").split(),
         form.get("reason", ""),

@@ -62,8 +62,8 @@ def traffic(memory: Memory, store: Store) -> dict[str, Any] | None:
 
 
 def _traffic(store: Store) -> dict[str, Any] | None:
-    newest = store.decisions()["time"].max()
-    if not isinstance(newest, int | float):
+    newest = store.last_decision()
+    if newest is None:
         return None
     since = (newest // DAY - DAYS + 1) * DAY
     decisions = store.decisions(since=since)

@@ -28,6 +28,7 @@ HEADERS = (
 DONE = {
     "added": "The override holds from now on.",
     "ended": "The override holds no more. What it changed stays on record.",
+    "looked": "The log was looked through. What was found is in the queue.",
     "reviewed": "The finding was changed.",
     "promoted": "The release answers from now on.",
     "rolled-back": "The release before answers again.",

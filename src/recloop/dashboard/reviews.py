@@ -37,6 +37,12 @@ def reviews(visit: Visit) -> Shown:
     return Shown("reviews.html", {"rows": rows, "counts": counts, "people": people}, "Review queue")
 
 
+def look(visit: Visit) -> Sent:
+    """Look for problems now, and bring them here."""
+    visit.serving.review_problems(actor=visit.name)
+    return Sent("/dashboard/reviews", "looked")
+
+
 def change(visit: Visit) -> Sent:
     """Assign, mute, resolve or reopen a finding."""
     form = visit.form

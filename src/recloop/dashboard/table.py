@@ -4,7 +4,7 @@ from recloop.dashboard.entrance import login, logout
 from recloop.dashboard.housekeeping import audit, promote, releases, rollback
 from recloop.dashboard.overrides import add, end, overrides
 from recloop.dashboard.overview import overview
-from recloop.dashboard.reviews import change, reviews
+from recloop.dashboard.reviews import change, look, reviews
 from recloop.dashboard.trials import experience, experiment, experiments
 from recloop.dashboard.visit import View
 
@@ -20,6 +20,7 @@ VIEWS = (
     View("POST", "/dashboard/overrides", "operator", add, "overrides"),
     View("POST", "/dashboard/overrides/{name}/end", "operator", end, "overrides"),
     View("GET", "/dashboard/reviews", "viewer", reviews, "reviews"),
+    View("POST", "/dashboard/reviews", "operator", look, "reviews"),
     View("POST", "/dashboard/reviews/{name}", "operator", change, "reviews"),
     View("GET", "/dashboard/releases", "viewer", releases, "releases"),
     View("POST", "/dashboard/releases/rollback", "operator", rollback, "releases"),

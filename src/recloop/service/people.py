@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from recloop.app.override_effects import override_effect
-from recloop.app.overrides import Wish
+from recloop.app.overrides import OverrideWish
 from recloop.app.reviews import Change, change_review, take_report
 from recloop.service.route import Call, Route
 from recloop.store.overrides import Action, Override
@@ -117,7 +117,7 @@ async def list_overrides(call: Call) -> OverridesAnswer:
 async def add_override(call: Call) -> OverrideAnswer:
     """Pin, boost, hide or ban items from the next request on."""
     new: NewOverride = call.body
-    wish = Wish(
+    wish = OverrideWish(
         new.action, new.items, new.reason, new.owner, new.place, new.strength, new.surface, new.segment, new.days
     )
     return _override(await asyncio.to_thread(call.serving.add_override, wish, actor=call.actor))

@@ -166,6 +166,13 @@ class Store:
         with self._database.reading() as connection:
             return int(connection.execute(select(func.max(tables.events.c.seq))).scalar_one() or 0)
 
+    def last_decision(self) -> float | None:
+        """When the decision was made that came last, seconds since 1970; None where none is left in the database."""
+        t = tables.decisions.c
+        with self._database.reading() as connection:
+            found = connection.execute(select(t.time).order_by(t.seq.desc()).limit(1)).scalar_one_or_none()
+        return None if found is None else float(found)
+
     def arrivals(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """The first ``limit`` events with a number above ``after``, and their numbers, in order of arrival."""
         with self._database.backend.explained():
