@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-FRESH = 30.0  # seconds
+FRESH = 30.0  # seconds for which an answer is believed, at least
+SHARE = 20.0  # times as long as it took to find, at least: pages take one part in 20 of a processor at most
 
 
 class Memory:
-    """Answers to slow questions, believed for ``FRESH`` seconds; one question at a time, so that nobody asks twice.
+    """Answers to slow questions, believed for a while; one question at a time, so that nobody asks twice.
 
     Args:
         timer: seconds.
@@ -30,13 +31,15 @@ class Memory:
         """What is remembered, or what ``answer`` says now."""
         with self._lock:
             known = self._known.get(question)
-            if known is not None and self._timer() - known[0] < FRESH:
+            if known is not None and self._timer() < known[0]:
                 found: T = known[1]
                 return found
             if len(self._known) > 100:
                 self._known.clear()
+            start = self._timer()
             said = answer()
-            self._known[question] = self._timer(), said
+            now = self._timer()
+            self._known[question] = now + max(FRESH, SHARE * (now - start)), said
             return said
 
     def forget(self) -> None:

@@ -97,11 +97,13 @@ def _traffic(store: Store) -> dict[str, Any] | None:
     ]
     plots = []
     if len(days) > 1:
-        plots.append(lines([Series("slates", days, whole["slates"].to_list())], "Slates by day", x_ticks=ticks))
+        plots.append(
+            lines([Series("slates", days, whole["slates"].to_list())], "Slates by day", x_ticks=ticks, reference=0.0)
+        )
         if sent:
             share = (whole["clicked"] / whole["slates"]).to_list()
             plots.append(lines([Series("slates with a click", days, share)], "Share of slates with a click, by day",
-                               x_ticks=ticks, form=_share))  # fmt: skip
+                               x_ticks=ticks, form=_share, reference=0.0))  # fmt: skip
     surfaces = listed(decisions["surface"].unique().sort().to_list()[:5])
     return {
         "tiles": tiles,
