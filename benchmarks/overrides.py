@@ -5,6 +5,7 @@
 CPU time of this process, not wall time. The catalogue and the log are made up.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -24,7 +25,7 @@ from recloop.strategies.item_knn import ItemKNN
 from recloop.strategies.popular import Popular
 from recloop.types import Request
 
-USERS, ITEMS, EVENTS, REQUESTS = 2_000, 5_000, 60_000, 1_000
+USERS, ITEMS, EVENTS = 2_000, 5_000, 60_000
 WISHES = (
     OverrideWish("pin", ["i7"], "benchmark", "nobody", place=2),
     OverrideWish("boost", ["i8", "i9"], "benchmark", "nobody"),
@@ -35,6 +36,9 @@ WISHES = (
 
 def main() -> None:
     """Print one JSON line: CPU milliseconds a slate, and the ratio to no override."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=1_000, help="slates that are timed in each row")
+    requests = parser.parse_args().requests
     rng = np.random.default_rng(0)
     items = (ITEMS * rng.random(EVENTS) ** 3).astype(int)
     log = pl.DataFrame(
@@ -52,7 +56,7 @@ def main() -> None:
                 default_policy="blend", created=0.0,
             )
         )  # fmt: skip
-        asked = [Request(user=str(user), profile={"gender": "female"}) for user in rng.integers(0, USERS, REQUESTS)]
+        asked = [Request(user=str(user), profile={"gender": "female"}) for user in rng.integers(0, USERS, requests)]
         found = {"none": cost(folder / "none.db", release, asked, (), 0.0)}
         for label, share in (("four", 0.0), ("four, a tenth measured", 0.1), ("four, all measured", 1.0)):
             found[label] = cost(folder / f"{share}.db", release, asked, WISHES, share)

@@ -3,18 +3,19 @@
 import time
 from collections.abc import Callable
 
-TRIES, WITHIN = 5, 300.0  # wrong passwords, and the seconds in which they count
+WITHIN = 300.0  # seconds in which wrong passwords count
 PLACES = 10_000  # names and addresses that are remembered
 
 
 class Attempts:
-    """Wrong passwords by name and by address; too many of one, and the next must wait until the oldest is forgotten.
+    """Wrong passwords by name, or by address; too many of one, and the next must wait until the oldest is forgotten.
 
     Args:
+        tries: how many are too many.
         timer: seconds.
 
     >>> now = [0.0]
-    >>> attempts = Attempts(lambda: now[0])
+    >>> attempts = Attempts(5, lambda: now[0])
     >>> for _ in range(5):
     ...     attempts.failed("eva")
     >>> attempts.wait("eva"), attempts.wait("tom")
@@ -24,7 +25,8 @@ class Attempts:
     0.0
     """
 
-    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tries: int, timer: Callable[[], float] = time.monotonic) -> None:
+        self._tries = tries
         self._timer = timer
         self._times: dict[str, list[float]] = {}
 
@@ -32,7 +34,7 @@ class Attempts:
         """Seconds until somebody may try again; 0 for now."""
         now = self._timer()
         recent = [at for at in self._times.get(who, ()) if now - at < WITHIN]
-        return recent[-TRIES] + WITHIN - now if len(recent) >= TRIES else 0.0
+        return recent[-self._tries] + WITHIN - now if len(recent) >= self._tries else 0.0
 
     def failed(self, who: str) -> None:
         """A password was wrong."""
@@ -41,7 +43,7 @@ class Attempts:
             self._times = {one: at for one, at in self._times.items() if now - at[-1] < WITHIN}
             if len(self._times) >= PLACES:
                 self._times.clear()
-        self._times[who] = [*(at for at in self._times.get(who, ()) if now - at < WITHIN), now][-TRIES:]
+        self._times[who] = [*(at for at in self._times.get(who, ()) if now - at < WITHIN), now][-self._tries :]
 
     def fits(self, who: str) -> None:
         """A password was right: what came before is forgotten."""
