@@ -8,9 +8,11 @@ import httpx
 import pytest
 from argon2 import profiles
 
+from recloop.app.reviews import take_report
 from recloop.dashboard.table import VIEWS
 from recloop.dashboard.visit import View
 from recloop.store import Store
+from recloop.types import Feedback
 
 WORDS = "correct horse battery"
 HOST = "__Host-recloop"
@@ -217,15 +219,20 @@ def test_a_wrong_form_is_told_in_a_sentence(people, form: dict[str, str], senten
 
 def test_findings_go_through_the_queue(people) -> None:
     eva, store = people["eva"], people["store"]
-    store.reviews.take(
-        [{"id": "f1", "title": "click rate", "slice": {"device": "tv"}, "sentence": "It fell.", "advice": "Roll back.",
-          "said": {"examples": [{"id": "c", "text": "<script>alert(1)</script>"}]}}]
-    )  # fmt: skip
+    store.append_feedback([Feedback("u1", "comment", 5.0, None, "<script>alert(1)</script>", id="c1")])
+    finding = {
+        "id": "f1", "title": "click rate", "slice": {"device": "tv"}, "sentence": "It fell.", "advice": "Roll back.",
+        "said": {"examples": [{"id": "c1", "text": "as the report has it"}, {"id": "c2", "text": "from elsewhere"}]},
+    }  # fmt: skip
+    take_report(store, {"findings": [finding]})
     html = eva.read("/dashboard/reviews")
     assert "1 finding waits for somebody." in html
     assert "It fell." in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<script>alert" not in html
+    assert "as the report has it" not in str(store.reviews.all())  # a text lives in one place alone: where it is erased
+    assert people["client"].post("/v1/persons/erase", json={"user": "u1"}).status_code == 200
+    assert "alert(1)" not in eva.read("/dashboard/reviews")
     assert "1 finding is open" in eva.read("/dashboard")
     assert eva.send("/dashboard/reviews/f1", do="assign", assignee="vic").status_code == 303
     assert "vic looks after it" in eva.read("/dashboard/experience")

@@ -1,6 +1,6 @@
 """What the store keeps of people: overrides, findings that they look after, and who may log in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +16,22 @@ WORDS = "correct horse battery"
 class Kept:
     """A store whose time can be moved."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str) -> None:
         self.now = 100 * DAY
-        self.store = Store(folder / "store.db", clock=lambda: self.now)
+        self.store = Store(url, clock=lambda: self.now)
 
     def actions(self) -> list[str]:
         return [line.action for line in reversed(self.store.audit.lines())]
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    one = Kept(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    """On each database."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    if request.param == "postgresql":
+        database: Callable[[str], str] = request.getfixturevalue("postgres_schema")
+        url = database(f"people_{tmp_path.name}")
+    one = Kept(url)
     yield one
     one.store.close()
 

@@ -60,8 +60,25 @@ def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER)
         raise DataError(f"the report found nothing because its data cannot be trusted: {parsed.sentence}")
     if wrong := next((one.id for one in parsed.findings if not 1 <= len(one.id) <= 100), None):
         raise DataError(f"a finding has the id '{wrong[:100]}'", allowed="ids have 1 to 100 characters")
-    once = {str(one["id"]): one for one in report["findings"]}
+    once = {str(one["id"]): _without_texts(one) for one in report["findings"]}
     return store.reviews.take(list(once.values()), actor=actor)
+
+
+def quotes(store: Store, finding: Mapping[str, Any]) -> list[str]:
+    """What users wrote, of a finding, as the store has it; what was erased or archived is not there."""
+    said = finding.get("said")
+    examples = said.get("examples") if isinstance(said, Mapping) else None
+    ids = [str(one.get("id", "")) for one in examples or () if isinstance(one, Mapping)]
+    return store.texts(ids[:3]) if ids else []
+
+
+def _without_texts(finding: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The finding with the ids of what users wrote alone: who is erased is not to live on in a queue."""
+    said = finding.get("said")
+    if not isinstance(said, Mapping) or not isinstance(said.get("examples"), list):
+        return finding
+    kept = [{"id": one.get("id", "")} for one in said["examples"] if isinstance(one, Mapping)]
+    return {**finding, "said": {**said, "examples": kept}}
 
 
 def change_review(store: Store, name: str, wish: Change, *, now: float, actor: str) -> Review:

@@ -35,7 +35,7 @@ def overview(visit: Visit) -> Shown:
         "record": store.releases.active(),
         "experiment": last,
         "verdict": said,
-        "findings": [told(one, now) for one in open_[:3]],
+        "findings": [told(store, one, now) for one in open_[:3]],
         "more": max(0, len(open_) - 3),
         "held": held,
         "traffic": traffic(visit.memory, store),

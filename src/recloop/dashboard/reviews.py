@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recloop.app.reviews import Change, change_review
+from recloop.app.reviews import Change, change_review, quotes
 from recloop.dashboard.visit import Sent, Shown, Visit
+from recloop.store import Store
 from recloop.store.reviews import Review
 
 ORDER = {"open": 0, "muted": 1, "resolved": 2}
 
 
-def told(one: Review, now: float) -> dict[str, Any]:
+def told(store: Store, one: Review, now: float) -> dict[str, Any]:
     """A finding as pages show it; what its report lacks is empty."""
     finding = one.finding
-    said: Mapping[str, Any] = finding.get("said") or {}
     cause: Mapping[str, Any] = finding.get("cause") or {}
     return {
         "review": one,
@@ -24,14 +24,14 @@ def told(one: Review, now: float) -> dict[str, Any]:
         "advice": finding.get("advice", ""),
         "cause": cause.get("sentence") or cause.get("what", ""),
         "consequence": finding.get("kind") == "consequence",
-        "quotes": [quote.get("text", "") for quote in said.get("examples") or ()][:3],
+        "quotes": quotes(store, finding),
     }
 
 
 def reviews(visit: Visit) -> Shown:
     """All findings, open ones first."""
-    now = visit.now
-    rows = sorted((told(one, now) for one in visit.serving.store.reviews.all()), key=lambda row: ORDER[row["state"]])
+    now, store = visit.now, visit.serving.store
+    rows = sorted((told(store, one, now) for one in store.reviews.all()), key=lambda row: ORDER[row["state"]])
     counts = {state: sum(row["state"] == state for row in rows) for state in ORDER}
     people = [one.name for one in visit.serving.store.accounts.all() if one.disabled is None]
     return Shown("reviews.html", {"rows": rows, "counts": counts, "people": people}, "Review queue")

@@ -97,7 +97,9 @@ def experience(visit: Visit) -> Shown:
     name = wanted if wanted in names else next(iter(names), "")
     said = read(visit, name) if name else None
     card = said.trial.scorecard if said and said.trial else None
-    findings = [told(one, visit.now) for one in store.reviews.all() if one.present or one.shown(visit.now) == "open"]
+    findings = [
+        told(store, one, visit.now) for one in store.reviews.all() if one.present or one.shown(visit.now) == "open"
+    ]
     values = {
         "names": names,
         "name": name,

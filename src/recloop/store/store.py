@@ -152,6 +152,13 @@ class Store:
         """Feedback in order of arrival: ``id, user, kind, time, value, text, item, decision``."""
         return self._read(tables.feedback, user=user, since=since, until=until)
 
+    def texts(self, feedback: Sequence[str]) -> list[str]:
+        """What users wrote, by the ids of feedback, in that order; without what is archived or erased."""
+        t = tables.feedback.c
+        with self._database.reading() as connection:
+            found = {row[0]: str(row[1]) for row in connection.execute(select(t.id, t.text).where(t.id.in_(feedback)))}
+        return [found[name] for name in feedback if name in found]
+
     def history(self, user: str, limit: int) -> list[Event]:
         """The last ``limit`` events of a user, oldest first; empty for a user that is not known.
 
