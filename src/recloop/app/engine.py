@@ -484,7 +484,8 @@ class Engine:
         self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None
     ) -> Choices:
         """What a policy chose, with what people put over it."""
-        page = isinstance(loaded.release.policies.get(name), SlotsPolicy)
+        policy = loaded.release.policies.get(name)
+        page = isinstance(policy, SlotsPolicy)
         overlay = overlay.hiding if overlay is not None and page else overlay
         if overlay is None:
             return self._ask(loaded, name, histories, k, rules)
@@ -495,7 +496,8 @@ class Engine:
             loaded, name, histories, wide if overlay.widened else k, overlay.allowed(rules), np.random.default_rng(seed)
         )
         laid = overlay.laid(choices, histories, k, rules)
-        if page or not overlay.measures(histories):
+        costly = policy is not None and policy.asks_outside  # nobody pays for calls that only measure
+        if page or costly or not overlay.measures(histories):
             return laid
         whole = self._ask(loaded, name, histories, wide, rules, np.random.default_rng(seed))
         return overlay.told(laid, whole, histories, k, rules)
