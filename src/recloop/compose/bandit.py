@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recloop.bandits import Bandit, Outcomes, draw
 from recloop.bandits import State as Learned
 from recloop.bandits.slots import explore_places
+from recloop.compose.business.effects import Effect
 from recloop.compose.config import BanditConfig, ThompsonConfig
 from recloop.compose.features import Features
 from recloop.compose.policy import Choices, Policy, State
@@ -19,6 +20,7 @@ from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed, unit
 from recloop.errors import SettingError
+from recloop.strategies.base import Strategy
 
 HOUR = 3600.0
 
@@ -75,6 +77,24 @@ class BanditPolicy(Policy):
     def arm(self, name: str) -> SlatePolicy:
         """The slate policy of an arm."""
         return self.policies[self.arms.index(name)]
+
+    def strategy(self, name: str) -> Strategy | None:
+        """A source of any arm by name."""
+        found = (policy.strategy(name) for policy in self.policies)
+        return next((strategy for strategy in found if strategy is not None), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the order of precedence settles in any arm."""
+        return tuple(f"{arm}: {note}" for arm, policy in zip(self.arms, self.policies, strict=True) for note in policy.notes)
+
+    def rule_effects(self, histories: Histories, k: int, *, allowed: NDArray[np.bool_] | None = None) -> list[Effect]:
+        """Those of every arm, as if it made all these slates, under its name."""
+        return [
+            replace(effect, rule=f"{arm}: {effect.rule}")
+            for arm, policy in zip(self.arms, self.policies, strict=True)
+            for effect in policy.rule_effects(histories, k, allowed=allowed)
+        ]
 
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:
         """(n, n_arms) the chance of each arm for each request."""
@@ -158,15 +178,7 @@ class BanditPolicy(Policy):
         if features is None or features.shape != (n, self._width):
             return Outcomes([], [], np.empty((0, self._width)), np.empty(0))
         rows = np.flatnonzero(np.isfinite(features).all(axis=1))
-        if len(rows) == n:
-            return outcomes
-        return replace(
-            outcomes,
-            arms=[outcomes.arms[row] for row in rows.tolist()],
-            rewards=np.asarray(outcomes.rewards)[rows],
-            features=features[rows],
-            propensities=None if outcomes.propensities is None else outcomes.propensities[rows],
-        )
+        return outcomes if len(rows) == n else outcomes.take(rows)
 
 
 def _chance(uniform: NDArray[np.float64], number: int) -> NDArray[np.float64]:
