@@ -181,6 +181,21 @@ class TestSlots(Contract):
     }  # fmt: skip
 
 
+class TestLearningSlots(Contract):
+    """Slots that see features, and one that learns from chances."""
+
+    table: ClassVar = {
+        "kind": "slots",
+        "slots": {
+            "row": {"size": 2, "policy": {"kind": "bandit", "algorithm": "lin-ucb", "features": {"history": 2},
+                                          "arms": {"a": {"sources": ["ease"]}, "b": {"sources": ["popular"]}}}},
+            "ad": {"size": 3, "policy": {"kind": "bandit", "algorithm": {"name": "exp3", "rate": 0.2},
+                                         "arms": {"x": {"sources": ["transitions"]}, "y": {"sources": ["random"]}}}},
+        },
+    }  # fmt: skip
+    order_free = False  # the moments at which the ridge is learned count outcomes
+
+
 class TestThompson(Contract):
     table: ClassVar = {
         "kind": "thompson",

@@ -162,7 +162,7 @@ def test_what_is_doubted_or_was_not_looked_at_rewards_nothing(url: str) -> None:
 
 def test_it_tells_which_items_were_rewarded_once_the_window_is_over(url: str) -> None:
     clock, by_item = Clock(), CLICKS._replace(by_item=True)
-    shown = tuple(SlateItem(item=name) for name in ("x", "i", "y", "z"))
+    shown = tuple(SlateItem(name, 1.0) for name in ("x", "i", "y", "z"))
     seen: list[Outcome] = []
 
     def fold(_: object, outcomes: Sequence[Outcome]) -> int:

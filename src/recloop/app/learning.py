@@ -70,10 +70,9 @@ class Learning:
 def fold(policy: Policy, state: State | None, outcomes: Sequence[Outcome]) -> Any:
     """The state of a policy after outcomes; None is the state before the first.
 
-    Each outcome brings the features that its decision saw, the chance that its arm had then, what else the decision told,
-    and for a policy that learns by item the places that were rewarded. Where a decision told
-    none (it was made by another policy, or has left the store), its features are a row of NaN, and the policy says what
-    it makes of it.
+    Each outcome brings what its decision told, the features that it saw and the chance that its arm had then, and for a
+    policy that learns by item the places that were rewarded. Where a decision told no features (it was made by another
+    policy, or has left the store), they are a row of NaN, and the policy says what it makes of it.
     """
     seen = [outcome.details.get("features") for outcome in outcomes]
     width = max((len(row) for row in seen if row), default=0)

@@ -86,7 +86,8 @@ class BanditPolicy(Policy):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the order of precedence settles in any arm."""
-        return tuple(f"{arm}: {note}" for arm, policy in zip(self.arms, self.policies, strict=True) for note in policy.notes)
+        named = zip(self.arms, self.policies, strict=True)
+        return tuple(f"{arm}: {note}" for arm, policy in named for note in policy.notes)
 
     def rule_effects(self, histories: Histories, k: int, *, allowed: NDArray[np.bool_] | None = None) -> list[Effect]:
         """Those of every arm, as if it made all these slates, under its name."""

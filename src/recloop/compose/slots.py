@@ -55,8 +55,8 @@ class SlotsPolicy(Policy):
     items move up. The request's ``k`` cuts the page off.
 
     Built by ``recloop.compose.build`` from a configuration with ``kind = "slots"``. The state is
-    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the rewards of its own items, and from no
-    decision that did not show it.
+    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the rewards of its own items, and
+    from no decision that did not show it.
 
     Raises:
         SettingError: no item is eligible for a slot, or there are more joint arms than ``MOST_ARMS``.

@@ -168,7 +168,8 @@ class Outcomes:
                 1.0 if row.propensity is None else row.propensity,
                 json.loads(row.details or "{}"),
                 tuple(
-                    place for place, item in enumerate(json.loads(row.shown) if row.id in items else ())
+                    place
+                    for place, item in enumerate(json.loads(row.shown) if row.id in items else ())
                     if item in items[row.id]
                 ),
             )
