@@ -144,7 +144,7 @@ class Linear(Bandit, frozen=True, kw_only=True):
             mean, variance = self._solved(state).beliefs(features)
         if not state.all_offered:
             mean, variance = mean[:, list(state.offered)], variance[:, list(state.offered)]
-        return mean, variance
+        return (mean if state.less is None else mean - state.less), variance
 
 
 def _counted(state: State, outcomes: int) -> dict[str, Array]:

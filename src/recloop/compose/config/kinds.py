@@ -20,6 +20,8 @@ _KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig] | type[BanditConfig] 
     "bandit": BanditConfig,
 }
 
+_INSIDE = ("bandit", "steady", "drifting")
+
 
 def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConfig:
     """The typed configuration of a policy from a plain table; ``kind`` is ``slate`` where it is not said.
@@ -36,10 +38,19 @@ def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConf
     kind = table.get("kind", "slate")
     if kind not in _KINDS:
         raise SettingError(f"[{where}] kind is {kind!r}", advice=nearest(str(kind), _KINDS))
-    if isinstance(table.get("algorithm"), str):
-        table = {**table, "algorithm": {"name": table["algorithm"]}}
+    if "algorithm" in table:
+        table = {**table, "algorithm": _named(table["algorithm"])}
     config = typed(_KINDS[kind], {**table, "kind": kind}, where)
     return _with_slots(config, where) if isinstance(config, SlotsConfig) else config
+
+
+def _named(algorithm: Any) -> Any:
+    """A bandit as a table; its name alone stands for one, there and inside of it."""
+    if isinstance(algorithm, str):
+        return {"name": algorithm}
+    if not isinstance(algorithm, Mapping):
+        return algorithm
+    return {key: _named(value) if key in _INSIDE else value for key, value in algorithm.items()}
 
 
 def _with_slots(config: SlotsConfig, where: str) -> SlotsConfig:
