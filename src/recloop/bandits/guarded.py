@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from recloop.bandits.conservative import conservative
+from recloop.bandits.counted import Counted
 from recloop.bandits.intervals import linear_interval, rate_interval
 from recloop.bandits.linear import Linear
 from recloop.bandits.state import Array, State
@@ -41,7 +42,7 @@ class Conservative(Wrapping, frozen=True, kw_only=True, tag="conservative"):
     risk: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.05
 
     def __post_init__(self) -> None:
-        if self.bandit.discount < 1 or getattr(self.bandit, "window", 0):
+        if self.bandit.discount < 1 or (isinstance(self.bandit, Counted) and self.bandit.window):
             raise SettingError(
                 f"the bandit '{self.bandit.name}' inside 'conservative' forgets",
                 allowed="one that remembers everything: bounds on what arms earn hold for rates that stay",

@@ -11,17 +11,17 @@ from recloop.bandits.state import Array, State
 from recloop.bandits.wrapping import Wrapping
 from recloop.errors import SettingError
 
-_STEPS = 40
+_STEPS = 24  # of the bisection of the price; the mixture makes up for the rest
 
 
 class Paced(Wrapping, frozen=True, kw_only=True, tag="paced"):
     """The chances of another bandit, under a price on what arms cost.
 
     A choice is made by what an arm is expected to earn less the price times its cost. The price of a request is the
-    least one, at least the learned one, for which the expected cost is no more than ``burst * budget / requests``; where
-    chances jump there, the two sides are mixed, which is the best that a budget allows (A. Badanidiyuru, R. Kleinberg,
-    A. Slivkins, "Bandits with knapsacks", JACM 65, 2018; section 4). So no request is expected to cost more, however
-    late rewards come. With ``burst`` above 1 requests may cost more where it is worth it, and a price is learned from
+    least one, at least the learned one, for which the expected cost is no more than ``burst * budget / requests``;
+    where chances jump there, the two sides are mixed, which is the best that a budget allows (A. Badanidiyuru, R.
+    Kleinberg, A. Slivkins, "Bandits with knapsacks", JACM 65, 2018; section 4). So no request is expected to cost more,
+    however late rewards come. With ``burst`` above 1 requests may cost more where it is worth it, and a price is learned from
     what outcomes cost, as ``Pacing`` does, so that on average they do not.
 
     Attributes:
@@ -65,31 +65,36 @@ class Paced(Wrapping, frozen=True, kw_only=True, tag="paced"):
             kept: Array = state.derived["paced"]
             return kept
         costs = np.array([self.costs[state.arms[place]] for place in state.offered])
-        n, least = 1 if features is None or not self.contextual else len(features), float(state.common["price"][0])
-        seen = features if self.contextual else None
+        n = 1 if features is None or not self.contextual else len(features)
+        share = np.array(self._under(state, features, costs, np.full(n, float(state.common["price"][0]))))
         cap = self.burst * self.budget / self.requests
-
-        def under(price: Array) -> Array:
-            share = self.bandit.propensities(self._inside(state, less=price[:, None] * costs), seen)
-            return np.broadcast_to(share, (n, len(costs)))
-
-        below, over, high = np.zeros(n), under(np.full(n, least)), np.ones(n)
-        cheapest = (costs == costs.min()).astype(float)
-        fits = np.broadcast_to(cheapest / cheapest.sum(), over.shape)
-        if (over @ costs > cap).any():
-            for _ in range(_STEPS):  # prices are least + u / (1 - u), so that all are reached
-                middle = (below + high) / 2
-                share = under(least + middle / (1 - middle))
-                dear = share @ costs > cap
-                below, high = np.where(dear, middle, below), np.where(dear, high, middle)
-                over, fits = np.where(dear[:, None], share, over), np.where(dear[:, None], fits, share)
-        spent, spared = over @ costs, fits @ costs
-        weight = np.clip((cap - spared) / np.maximum(spent - spared, 1e-300), 0.0, 1.0)
-        weight = np.where(spent <= cap, 1.0, weight)[:, None]
-        share = weight * over + (1 - weight) * fits
+        dear = np.flatnonzero(share @ costs > cap)
+        if len(dear):
+            seen = None if features is None or not self.contextual else features[dear]
+            share[dear] = self._within(state, seen, costs, cap, share[dear])
         if not self.contextual:
             state.derived["paced"] = share
         return share
+
+    def _under(self, state: State, features: Array | None, costs: Array, price: Array) -> Array:
+        """(n, k) the chances of the bandit inside under the prices (n,)."""
+        inside = self._inside(state, less=price[:, None] * costs)
+        return self.bandit.propensities(inside, features if self.contextual else None)
+
+    def _within(self, state: State, features: Array | None, costs: Array, cap: float, over: Array) -> Array:
+        """(n, k) chances that cost ``cap``, of requests that cost more under the learned price (``over``)."""
+        least, low, high = float(state.common["price"][0]), np.zeros(len(over)), np.ones(len(over))
+        cheapest = (costs == costs.min()).astype(float)
+        fits = np.broadcast_to(cheapest / cheapest.sum(), over.shape)
+        for _ in range(_STEPS):  # prices are least + u / (1 - u), so that all are reached
+            middle = (low + high) / 2
+            tried = self._under(state, features, costs, least + middle / (1 - middle))
+            dear = tried @ costs > cap
+            low, high = np.where(dear, middle, low), np.where(dear, high, middle)
+            over, fits = np.where(dear[:, None], tried, over), np.where(dear[:, None], fits, tried)
+        spent, spared = over @ costs, fits @ costs
+        weight = ((cap - spared) / np.maximum(spent - spared, 1e-300))[:, None]
+        return np.asarray(weight * over + (1 - weight) * fits)
 
     def _learn(
         self, state: State, places: Places, rewards: Array, features: Array | None, propensities: Array | None

@@ -273,7 +273,7 @@ def build(
     if isinstance(config, SlateConfig):
         return SlatePolicy(config, strategies, vectors, catalogue=catalogue)
     arms = {name: SlatePolicy(arm, strategies, vectors, catalogue=catalogue) for name, arm in config.arms.items()}
-    return BanditPolicy(config, arms, vectors)
+    return BanditPolicy(config, arms, vectors, catalogue=catalogue)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

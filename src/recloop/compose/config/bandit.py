@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from recloop.bandits import Algorithm, BetaThompson
+from recloop.compose.business.settings import Cap, Pin
 from recloop.compose.config.slate import SlateConfig
-from recloop.compose.features import FeaturesConfig
+from recloop.compose.features import FeaturesConfig, Scale
 from recloop.errors import SettingError
 
 
@@ -25,6 +26,33 @@ class ExploreConfig(msgspec.Struct, frozen=True, kw_only=True):
     share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
     first: Annotated[int, Meta(ge=0)] = 1
     pool: Annotated[int, Meta(ge=1, le=1000)] = 20
+
+
+class WithinConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The first places of the arm's slate go to items that are learned, too: see ``recloop.compose.within``.
+
+    Attributes:
+        places: so many; 0 leaves the slate to the arm.
+        pool: best items of the arm among which they are drawn.
+        features: column of the catalogue → the values that count, or ``{middle, width}`` for a number.
+        vectors: how many numbers say what an item is like: along the principal directions of the item vectors.
+    """
+
+    places: Annotated[int, Meta(ge=0, le=100)] = 0
+    pool: Annotated[int, Meta(ge=1, le=1000)] = 20
+    features: dict[str, list[str] | Scale] = {}
+    vectors: Annotated[int, Meta(ge=0, le=512)] = 0
+
+    def __post_init__(self) -> None:
+        if self.places > self.pool:
+            raise SettingError(
+                f"within.places is {self.places}, and within.pool is {self.pool}", allowed="at most as many places"
+            )
+
+    @property
+    def learns_features(self) -> bool:
+        """Whether items are known by their features, not each by itself."""
+        return bool(self.features or self.vectors)
 
 
 class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", tag_field="kind"):
@@ -75,6 +103,11 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
         """None: slates are those of the arms."""
         return ExploreConfig()
 
+    @property
+    def within(self) -> WithinConfig:
+        """None: slates are those of the arms."""
+        return WithinConfig()
+
 
 class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_field="kind"):
     """A bandit over arms, each a slate policy: learns which composition earns rewards, for whom and when.
@@ -84,6 +117,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
         algorithm: a bandit of ``recloop.bandits`` with its settings; its name alone stands for its defaults.
         features: what of a request its choice depends on, for algorithms with ``lin`` or ``logistic`` in their name.
         explore: places of the arm's slate that may show an item from below it.
+        within: first places of the arm's slate that go to items which are learned, too.
         reward_kinds: kinds of the events that reward the decision that they name; any where empty.
         reward_hours: how long after the decision; without such an event it counts as a failure then.
 
@@ -97,5 +131,19 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
     algorithm: Algorithm = BetaThompson()
     features: FeaturesConfig = FeaturesConfig()
     explore: ExploreConfig = ExploreConfig()
+    within: WithinConfig = WithinConfig()
     reward_kinds: list[str] = []
     reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+
+    def __post_init__(self) -> None:
+        if self.explore.most and self.within.places:
+            raise SettingError(
+                f"explore.most is {self.explore.most} beside within.places = {self.within.places}",
+                allowed="one of them: both decide what the places of a slate show",
+            )
+        ruled = [name for name, arm in self.arms.items() if any(isinstance(rule, Pin | Cap) for rule in arm.rules)]
+        if self.within.places and ruled:
+            raise SettingError(
+                f"the arm '{ruled[0]}' has rules that pin or cap, beside within.places = {self.within.places}",
+                allowed="one of them: the places that are drawn again keep neither",
+            )

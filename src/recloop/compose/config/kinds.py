@@ -81,8 +81,11 @@ def slates_of(config: PolicyConfig, where: str = "policy") -> dict[str, SlateCon
 
 
 def columns_of(config: PolicyConfig) -> set[str]:
-    """The columns of the catalogue that a policy's rules and slots read."""
+    """The columns of the catalogue that a policy's rules, slots and features of items read."""
     read = {name for slate in slates_of(config).values() for rule in slate.rules for name in columns(rule)}
     if isinstance(config, SlotsConfig):
         read |= {name for slot in config.slots.values() for name in slot.where}
+        return read.union(*(columns_of(slot.config) for slot in config.slots.values()))
+    if isinstance(config, BanditConfig):
+        read |= set(config.within.features)
     return read
