@@ -11,15 +11,17 @@ ARMS = ["old", "good", "bad"]
 RATES = np.array([0.5, 0.6, 0.05])
 
 
-def earned(bandit: Bandit, steps: int, seed: int, batch: int = 20) -> tuple[np.ndarray, State]:
+def earned(
+    bandit: Bandit, steps: int, seed: int, batch: int = 20, rates: np.ndarray = RATES
+) -> tuple[np.ndarray, State]:
     """(steps,) what each choice was expected to earn, and the last state."""
     rng, state = np.random.default_rng(seed), bandit.initial(ARMS)
     found = []
     for _ in range(steps // batch):
         share = bandit.propensities(state, np.empty((batch, 0)))
-        found.append(share @ RATES)
+        found.append(share @ rates)
         arms = bandit.choose(state, np.empty((batch, 0)), rng)
-        state = bandit.update(state, Outcomes(arms, (rng.random(batch) < RATES[arms]).astype(float)))
+        state = bandit.update(state, Outcomes(arms, (rng.random(batch) < rates[arms]).astype(float)))
     return np.concatenate(found), state
 
 
@@ -64,16 +66,12 @@ def paced(inner: object, budget: float, **settings: float) -> Paced:
     return Paced(bandit=inner, costs=COSTS, budget=budget, requests=1.0, **settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("inner", [UCB1(width=0.1), BetaThompson(), EpsilonGreedy(epsilon=0.05)], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "inner", [UCB1(width=0.1), BetaThompson(), EpsilonGreedy(epsilon=0.05)], ids=lambda one: one.name
+)
 def test_a_budget_is_kept_and_spent_where_it_earns_most(inner: Bandit) -> None:
-    global RATES  # noqa: PLW0603
-    before, costs = RATES, np.array([*COSTS.values()])
-    RATES = np.array([0.1, 0.3, 0.35])
-    try:
-        bandit = paced(inner, 0.5)
-        got, state = earned(bandit, 12_000, 1, 300)
-    finally:
-        RATES = before
+    costs, bandit = np.array([*COSTS.values()]), paced(inner, 0.5)
+    got, state = earned(bandit, 12_000, 1, 300, np.array([0.1, 0.3, 0.35]))
     share = bandit.propensities(state)[0]
     assert share @ costs <= 0.5 + 1e-9
     # half of the requests with the arm of cost 1 earn .2; the dear arm in a quarter of them .1625

@@ -141,6 +141,12 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
                 f"explore.most is {self.explore.most} beside within.places = {self.within.places}",
                 allowed="one of them: both decide what the places of a slate show",
             )
+        drawn = [name for name, arm in self.arms.items() if arm.softmax is not None]
+        if drawn and (self.within.places or self.explore.most):
+            raise SettingError(
+                f"the arm '{drawn[0]}' draws its slates (softmax), and places of them are to be drawn again",
+                allowed="one of them: softmax, within or explore",
+            )
         ruled = [name for name, arm in self.arms.items() if any(isinstance(rule, Pin | Cap) for rule in arm.rules)]
         if self.within.places and ruled:
             raise SettingError(
