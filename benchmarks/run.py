@@ -38,6 +38,7 @@ SHORT = {
     "evaluation": ("--users", "5000", "--repeat", "1"),
     "ingest": ("--seconds", "1"),
     "interleaving": ("--users", "1000"),
+    "long_term": ("--users", "500", "--seeds", "1", "--play", "200"),
     "movielens": ("--data", "ml-100k"),
     "off_policy": ("--worlds", "20", "--sets", "3", "--actions", "10", "200"),
     "problems": ("--seeds", "1", "--sizes", "1", "--slates", "40000"),
@@ -45,6 +46,7 @@ SHORT = {
     "retrieval": ("--items", "100000"),
     "serving": ("--seconds", "2"),
     "serving_large": ("--seconds", "3", "--items", "60000", "--users", "3000"),
+    "simulation": ("--users", "500", "--days", "7"),
     "slates": ("--repeat", "3"),
     "tuning": ("--trials", "5"),
     "validity": ("core", "--worlds", "200"),  # the others have their own lines

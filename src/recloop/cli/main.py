@@ -21,6 +21,7 @@ COMMANDS = {
     "judges": "judges",
     "tune": "tune",
     "compose": "compose",
+    "simulate": "simulate",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
