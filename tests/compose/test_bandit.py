@@ -109,7 +109,7 @@ def test_what_was_below_the_last_taken_item_was_not_seen() -> None:
 
 
 def test_an_unseen_change_makes_the_watched_bandit_forget() -> None:
-    policy = made({"name": "watched", "steady": "ucb1", "drifting": {"name": "beta", "window": 300}, "risk": 0.001})
+    policy = made({"name": "watched", "steady": "ucb1", "drifting": {"name": "beta", "window": 1200}, "risk": 0.001})
     rng, state = np.random.default_rng(1), policy.initial_state()
     for rates in ({"ruled": 0.6, "free": 0.2}, {"ruled": 0.05, "free": 0.3}):
         for _ in range(10):

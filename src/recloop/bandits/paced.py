@@ -21,8 +21,8 @@ class Paced(Wrapping, frozen=True, kw_only=True, tag="paced"):
     least one, at least the learned one, for which the expected cost is no more than ``burst * budget / requests``;
     where chances jump there, the two sides are mixed, which is the best that a budget allows (A. Badanidiyuru, R.
     Kleinberg, A. Slivkins, "Bandits with knapsacks", JACM 65, 2018; section 4). So no request is expected to cost more,
-    however late rewards come. With ``burst`` above 1 requests may cost more where it is worth it, and a price is learned from
-    what outcomes cost, as ``Pacing`` does, so that on average they do not.
+    however late rewards come. With ``burst`` above 1 requests may cost more where it is worth it, and a price is
+    learned from what outcomes cost, as ``Pacing`` does, so that on average they do not.
 
     Attributes:
         costs: arm → what showing it costs.
