@@ -22,10 +22,16 @@ DAY = 86_400
 START_DAY = int(START // DAY)
 
 
-def look(world: Planted) -> Problems:
+def look(world: Planted, *, history: bool = True) -> Problems:
     settings = Settings(treatment=world.arms[0], control=world.arms[1]) if world.arms else Settings()
     return find_problems(
-        world.slates, settings, comments=world.comments, events=world.events, shown=world.exposures, simulation=True
+        world.slates,
+        settings,
+        comments=world.comments,
+        events=world.events,
+        shown=world.exposures,
+        earlier=world.earlier if history else None,
+        simulation=True,
     )
 
 
@@ -66,7 +72,7 @@ def worlds(options: argparse.Namespace) -> None:
                 world = planted(name, np.random.default_rng(seed), size=size, slates=options.slates)
                 trap = world.trap
                 start = time.process_time()
-                total.update(judge(world, look(world)))
+                total.update(judge(world, look(world, history=not options.no_history)))
                 cpu, looked = cpu + time.process_time() - start, looked + 1
             if trap:
                 print(f"{name:<16}{'trap':>6}   silent {total['silent']} of {options.seeds}", flush=True)
@@ -95,10 +101,11 @@ def speed(slates: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first", type=int, default=100, help="first seed: others than those it was built with")
+    parser.add_argument("--first", type=int, default=0, help="first seed; it was built with others, from 1000 on")
     parser.add_argument("--slates", type=int, default=120_000)
     parser.add_argument("--sizes", type=float, nargs="+", default=[1.0, 0.5], help="of the effect; 1 is full")
     parser.add_argument("--worlds", nargs="*", choices=list(WORLDS), metavar="world")
+    parser.add_argument("--no-history", action="store_true", help="without the slates from before an experiment")
     parser.add_argument("--speed", action="store_true", help="measure CPU and memory instead")
     options = parser.parse_args()
     if options.speed:

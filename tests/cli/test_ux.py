@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-FEW = ("--dimension", "tenure", "--dimension", "device", "--metric", "empty_rate", "--metric", "slate_ctr")
+FEW = ("--dimension", "tenure", "--dimension", "device", "--metric", "empty_slates", "--metric", "slate_ctr")
 
 
 def test_files_to_a_sentence_a_document_and_a_page(files: Path) -> None:
@@ -44,7 +44,7 @@ def test_files_to_a_sentence_a_document_and_a_page(files: Path) -> None:
     document = json.loads(say(*given, "--json"))
     assert document["simulation"] is True
     first = document["findings"][0]
-    assert (first["metric"], first["slice"], first["kind"]) == ("empty_rate", {"tenure": "new"}, "primary")
+    assert (first["metric"], first["slice"], first["kind"]) == ("empty_slates", {"tenure": "new"}, "primary")
     assert {one["because_of"] for one in document["findings"][1:]} <= {first["id"]}
     assert page.index("Empty slates rose") < page.index("Can the data be trusted?")
     assert "simulation: made-up shop" in page
@@ -80,7 +80,7 @@ def test_the_store_is_read_with_its_context(tmp_path: Path) -> None:
         store.append_events(events)
     document = json.loads(say("--store", str(tmp_path / "shop.db"), "--json"))
     first = document["findings"][0]
-    assert (first["metric"], first["slice"]) == ("empty_rate", {"device": "ios"})
+    assert (first["metric"], first["slice"]) == ("empty_slates", {"device": "ios"})
     assert first["cause"]["layer"] == "operations"
     joins = next(one for one in document["health"] if one["name"] == "joins")
     assert joins["sentence"].startswith("100.0% of ")

@@ -77,7 +77,9 @@ def problems_in_store(
     if not decisions.height:
         raise MissingError("the store holds no slates of that time", advice="name more days, or another experiment")
     events, feedback = store.events(since=since), store.feedback(since=since)
-    table = _slates(decisions, store.events(), events, feedback, window, users)
+    history = store.events()  # what was bought before counts, however long ago
+    counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
+    table = _slates(decisions, counted, feedback, window, users)
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
     joins = _joins(decisions, events)
     return find_problems(
@@ -86,6 +88,7 @@ def problems_in_store(
         comments=comments,
         events=events.filter(pl.col("item") != ""),
         shown=_shown(decisions, items),
+        earlier=_earlier(store, decisions, since, window) if wish.experiment else None,
         joins=joins,
         now=now,
         progress=progress,
@@ -99,6 +102,7 @@ def problems_in_files(
     comments: Path | None = None,
     events: Path | None = None,
     shown: Path | None = None,
+    earlier: Path | None = None,
     simulation: bool = False,
     progress: Progress = SILENT,
 ) -> Problems:
@@ -114,6 +118,7 @@ def problems_in_files(
         comments=frame(comments) if comments else None,
         events=frame(events) if events else None,
         shown=frame(shown) if shown else None,
+        earlier=frame(earlier) if earlier else None,
         simulation=simulation,
         progress=progress,
     )
@@ -146,7 +151,6 @@ def _arms(experiment: Experiment, wish: Wish) -> Settings:
 
 def _slates(
     decisions: pl.DataFrame,
-    history: pl.DataFrame,
     events: pl.DataFrame,
     feedback: pl.DataFrame,
     window: float,
@@ -156,19 +160,21 @@ def _slates(
     table = slate_table(decisions, events, window, feedback=feedback)
     facts = decisions.select("release", "policy", "surface", decision="id", context="context")
     table = table.join(facts, on="decision", how="left", maintain_order="left")
-    table = table.join(_owned(decisions, history), on="decision", how="left").with_columns(pl.col("owned").fill_null(0))
     table = _with_context(table)
     return table if users is None else with_users(table, users)
 
 
-def _owned(decisions: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
-    """Places of each slate whose item the user had bought before."""
-    bought = (
-        history.filter(pl.col("kind").is_in(OutcomeKinds().purchase)).group_by("user", "item").agg(pl.col("time").min())
+def _earlier(store: Store, decisions: pl.DataFrame, since: float, window: float) -> pl.DataFrame | None:
+    """The slates that an experiment's users had in the weeks before it; None where there were none."""
+    start = since - DAYS * DAY
+    before = decisions_of(store, "", start).filter(pl.col("time") < since)
+    before = before.join(decisions.select("user").unique(), on="user", how="semi")
+    if not before.height:
+        return None
+    events, feedback = (
+        one.filter(pl.col("time") < since) for one in (store.events(since=start), store.feedback(since=start))
     )
-    places = decisions.select("user", "time", decision="id", item="items").explode("item").drop_nulls("item")
-    before = places.join(bought, on=["user", "item"], suffix="_bought").filter(pl.col("time_bought") < pl.col("time"))
-    return before.group_by("decision").agg(owned=pl.len().cast(pl.Int64))
+    return slate_table(before.with_columns(variant=pl.lit("before")), events, window, feedback=feedback)
 
 
 def _with_context(table: pl.DataFrame) -> pl.DataFrame:

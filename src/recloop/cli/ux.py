@@ -31,6 +31,7 @@ def ux() -> None:
 @click.option("--comments", type=click.Path(path_type=Path), help="With --slates: id, user, time, text.")
 @click.option("--events", type=click.Path(path_type=Path), help="With --slates: user, item, time; for attacks.")
 @click.option("--shown", type=click.Path(path_type=Path), help="With --slates: decision and provider, a row per place.")
+@click.option("--earlier", type=click.Path(path_type=Path), help="With --slates: slates from before the experiment.")
 @click.option("--users", type=click.Path(path_type=Path), help="With a store: user and columns that make slices.")
 @click.option("--items", type=click.Path(path_type=Path), help="With a store: item and its provider.")
 @click.option("--dimension", "dimensions", multiple=True, help="A column that makes slices; all text columns without.")
@@ -55,7 +56,7 @@ def problems(store: str, page: Path | None, as_json: bool, **given: Any) -> None
     )  # fmt: skip
     progress = progress_for(as_json=as_json)
     if given["slates"]:
-        files = {name: given[name] for name in ("comments", "events", "shown")}
+        files = {name: given[name] for name in ("comments", "events", "shown", "earlier")}
         found = problems_in_files(given["slates"], settings, **files, simulation=given["simulation"], progress=progress)
     else:
         wish = Wish(given["experiment"], given["treatment"], given["control"], given["days"], settings)

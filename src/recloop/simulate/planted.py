@@ -34,7 +34,7 @@ def planted(name: str, rng: np.random.Generator, *, size: float = 1.0, slates: i
     if name not in WORLDS:
         raise SettingError(f"there is no planted world '{name}'", advice=nearest(name, WORLDS))
     world, arms = WORLDS[name]
-    made = draft(rng, slates, days)
+    made = draft(rng, slates, days, before=arms)
     truth = world(made, size, days)
     return finished(name, made, truth, arms=arms)
 
@@ -69,7 +69,7 @@ def _owned(draft: Draft, size: float, days: int) -> Truth:
     day = _pick(draft, days)
     hurt = draft.slice({"surface": "detail"}) & (draft.day >= day)
     draft.owned = draft.owned + np.where(hurt, 0.06 * size, 0)
-    return Truth({"surface": "detail"}, ("owned_rate",), day)
+    return Truth({"surface": "detail"}, ("already_consumed",), day)
 
 
 def _gap(draft: Draft, size: float, days: int) -> Truth:  # noqa: ARG001
@@ -101,7 +101,7 @@ def _hidden_srm(draft: Draft, size: float, days: int) -> Truth:  # noqa: ARG001
 def _cold(draft: Draft, size: float, days: int) -> Truth:
     where, day = {"tenure": "new"}, _pick(draft, days)
     draft.empty = draft.empty + np.where(draft.slice(where) & (draft.day >= day), 0.3 * size, 0)
-    return Truth(where, ("empty_rate",), day)
+    return Truth(where, ("empty_slates",), day)
 
 
 def _push(draft: Draft, size: float, days: int) -> Truth:

@@ -1,7 +1,7 @@
 """Made-up slate logs in the making: users, slates and the chances that decide what happens on them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,7 @@ class Planted:
         comments: id, user, time, text.
         exposures: provider → places shown, per slate: columns ``provider`` (a list) beside ``decision``; None without.
         events: user, item, time; None without.
+        earlier: slates of the same users in the days before, where arms are compared: nothing was wrong then.
         arms: treatment and control, where arms are compared.
         where: the slice that is hurt; empty for everywhere; None for a trap.
         metrics: any of which may be named as the primary problem.
@@ -41,6 +42,7 @@ class Planted:
     where: Mapping[str, str] | None
     metrics: tuple[str, ...] = ()
     day: int | None = None
+    earlier: pl.DataFrame | None = None
     arms: tuple[str, str] | None = None
     exposures: pl.DataFrame | None = None
     events: pl.DataFrame | None = None
@@ -66,7 +68,7 @@ class Draft:
     owned: Floats
     empty: Floats
     stars: Floats
-    weights: Floats = field(default_factory=lambda: np.ones(len(PROVIDERS)))
+    before: "Draft | None" = None
 
     @property
     def day(self) -> NDArray[np.int64]:
@@ -101,8 +103,8 @@ class Truth:
     pushed: int | None = None
 
 
-def draft(rng: np.random.Generator, slates: int, days: int) -> Draft:
-    """A log in which nothing is wrong."""
+def draft(rng: np.random.Generator, slates: int, days: int, *, before: bool = False) -> Draft:
+    """A log in which nothing is wrong; with ``before``, and as many days before it."""
     people = max(slates // 12, 20)
     activity = rng.lognormal(0, 0.8, people)
     n = rng.poisson(slates * activity / activity.sum())
@@ -123,42 +125,51 @@ def draft(rng: np.random.Generator, slates: int, days: int) -> Draft:
         "age": of({"18-24": 0.2, "25-39": 0.4, "40-59": 0.25, "60+": 0.15}),
         "tenure": of({"new": 0.15, "known": 0.85}),
     }
-    columns = {key: one[user] for key, one in each.items()}
-    columns["surface"] = rng.choice(np.array(["home", "detail"]), user.size, p=[0.7, 0.3])
-    columns["variant"] = rng.choice(np.array(["control", "treatment"]), people)[user]
-    taste = rng.lognormal(-0.18, 0.6, people)[user]
+    surface = _surface(rng, user.size)
+    each["variant"] = rng.choice(np.array(["control", "treatment"]), people)
+    taste = rng.lognormal(-0.18, 0.6, people)
+    latency = rng.gamma(8, 0.01, user.size)
+    stars = np.clip(rng.normal(3.9, 0.5, people), 1, 5)
+    made = _drafted(rng, user, time, each, surface, taste, latency, stars)
+    if before:
+        past = rng.spawn(1)[0]  # what is drawn for it changes nothing of the log
+        user = np.repeat(np.arange(people), past.poisson(slates * activity / activity.sum()))
+        time = START - past.integers(1, days + 1, user.size) * DAY + past.uniform(6, 24, user.size) / 24 * DAY * 0.99
+        latency = past.gamma(8, 0.01, user.size)
+        made.before = _drafted(past, user, time, each, _surface(past, user.size), taste, latency, stars)
+    return made
+
+
+def _surface(rng: np.random.Generator, n: int) -> NDArray[np.str_]:
+    return rng.choice(np.array(["home", "detail"]), n, p=[0.7, 0.3])
+
+
+def _drafted(
+    rng: np.random.Generator,
+    user: NDArray[np.int64],
+    time: Floats,
+    each: Mapping[str, NDArray[np.str_]],
+    surface: NDArray[np.str_],
+    taste: Floats,
+    latency: Floats,
+    stars: Floats,
+) -> Draft:
+    """The slates of people: ``each``, ``taste`` and ``stars`` are by user, the rest by slate."""
+    columns = {**{key: one[user] for key, one in each.items()}, "surface": surface}
+    columns["variant"] = columns.pop("variant")  # behind the surface
     weekday = 1 + 0.2 * np.sin(2 * np.pi * ((time // DAY) % 7) / 7) * np.where(columns["device"] == "web", 0.5, 1.0)
     return Draft(
         rng=rng, user=user, time=time, columns=columns,
-        click=0.12 * taste * weekday * np.where(columns["surface"] == "home", 1.1, 0.8),
-        latency=rng.gamma(8, 0.01, user.size),
+        click=0.12 * taste[user] * weekday * np.where(columns["surface"] == "home", 1.1, 0.8),
+        latency=latency,
         repeats=np.full(user.size, 0.10), owned=np.full(user.size, 0.02), empty=np.full(user.size, 0.004),
-        stars=np.clip(rng.normal(3.9, 0.5, people)[user], 1, 5),
+        stars=stars[user],
     )  # fmt: skip
 
 
 def finished(name: str, draft: Draft, truth: Truth, *, arms: bool) -> Planted:
     """The log, drawn."""
-    rng, n = draft.rng, draft.user.size
-    empty = rng.random(n) < draft.empty
-    shown = np.where(empty, 0, PLACES)
-    clicked = (rng.random(n) < np.clip(draft.click, 0, 0.95)) & ~empty
-    bought = clicked & (rng.random(n) < 0.12)
-    rated = rng.random(n) < np.where(clicked, 0.15, 0.02)
-    score = np.clip(np.round(draft.stars + rng.normal(0, 0.8, n)), 1, 5)
-    release = np.where(draft.day >= (truth.day if truth.day is not None else 16), "v41", "v40")
-    decision = np.char.add("d", np.arange(n).astype(str))
-    frame = pl.DataFrame(
-        {
-            "decision": decision, "user": np.char.add("u", draft.user.astype(str)), "time": draft.time,
-            **draft.columns, "release": release, "slates": np.ones(n, np.int64), "shown": shown,
-            "repeats": rng.binomial(shown, np.clip(draft.repeats, 0, 1)),
-            "owned": rng.binomial(shown, np.clip(draft.owned, 0, 1)),
-            "fallbacks": (rng.random(n) < 0.003).astype(np.int64), "latency_sum": draft.latency,
-            "clicked_slates": clicked.astype(np.int64), "purchases": bought.astype(np.int64),
-            "ratings": rated.astype(np.int64), "rating_sum": np.where(rated, score, 0.0),
-        }
-    )  # fmt: skip
+    frame = _frame(draft, truth.day if truth.day is not None else 16)
     return Planted(
         name=name,
         slates=frame.sort("time"),
@@ -166,11 +177,38 @@ def finished(name: str, draft: Draft, truth: Truth, *, arms: bool) -> Planted:
         where=truth.where,
         metrics=truth.metrics,
         day=None if arms else truth.day,
+        earlier=_frame(draft.before, 0).drop("decision") if draft.before else None,
         arms=("treatment", "control") if arms else None,
-        exposures=_exposures(draft, truth, decision, shown) if truth.starved else None,
+        exposures=_exposures(draft, truth, frame["decision"].to_numpy(), frame["shown"].to_numpy())
+        if truth.starved
+        else None,
         events=_events(draft, truth) if truth.pushed is not None else None,
         invalid=truth.invalid,
     )
+
+
+def _frame(draft: Draft, released: int) -> pl.DataFrame:
+    """One row per slate, with what happened on it; a release goes out on a day."""
+    rng, n = draft.rng, draft.user.size
+    empty = rng.random(n) < draft.empty
+    shown = np.where(empty, 0, PLACES)
+    clicked = (rng.random(n) < np.clip(draft.click, 0, 0.95)) & ~empty
+    bought = clicked & (rng.random(n) < 0.12)
+    rated = rng.random(n) < np.where(clicked, 0.15, 0.02)
+    score = np.clip(np.round(draft.stars + rng.normal(0, 0.8, n)), 1, 5)
+    release = np.where(draft.day >= released, "v41", "v40")
+    decision = np.char.add("d", np.arange(n).astype(str))
+    return pl.DataFrame(
+        {
+            "decision": decision, "user": np.char.add("u", draft.user.astype(str)), "time": draft.time,
+            **draft.columns, "release": release, "slates": np.ones(n, np.int64), "shown": shown,
+            "repeats": rng.binomial(shown, np.clip(draft.repeats, 0, 1)),
+            "consumed": rng.binomial(shown, np.clip(draft.owned, 0, 1)),
+            "fallbacks": (rng.random(n) < 0.003).astype(np.int64), "latency_sum": draft.latency,
+            "clicked_slates": clicked.astype(np.int64), "purchases": bought.astype(np.int64),
+            "ratings": rated.astype(np.int64), "rating_sum": np.where(rated, score, 0.0),
+        }
+    )  # fmt: skip
 
 
 def _comments(draft: Draft, truth: Truth) -> pl.DataFrame:

@@ -204,7 +204,7 @@ def test_the_page_of_the_reference_runs(capsys: pytest.CaptureFixture[str]) -> N
     page = Path(__file__).parents[3] / "docs" / "reference" / "problems.md"
     (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(block, {})
-    assert capsys.readouterr().out == "do_not_ship empty_rate {'tenure': 'new'}\n"
+    assert capsys.readouterr().out == "do_not_ship empty_slates {'tenure': 'new'}\n"
     for name in Settings.__struct_fields__:
         assert f"`{name}`" in page.read_text(), f"setting {name} has no paragraph"
     for name in (*Problems.__struct_fields__, *Finding.__struct_fields__):

@@ -12,7 +12,7 @@ from recloop.experience.problems.words import name_of
 
 GONE = 0.05  # of the value before: below, it is the log that broke and not the people who changed
 SENT = frozenset({"slate_ctr", "purchases_per_slate"})  # made of events that a client sends
-FELT = frozenset({"satisfaction", "survey", "sentiment"})
+FELT = frozenset({"satisfaction", "survey", "survey_top", "thumbs", "sentiment"})
 NEW = 0.2  # part of the slates that something new must have to count as an intervention
 
 
@@ -109,9 +109,12 @@ def _advice(measure: Measure, where: dict[str, str], place: str, undo: str) -> s
     known = {
         "latency": f"find what slows answers{place}: hosts, caches, index, network",
         "fallback_rate": f"find why the first strategy fails{place}; the log names the fallback",
-        "empty_rate": f"give a fallback that always fills (popular){place}, then find why candidates are lacking",
+        "short_slates": f"widen what is searched, or fill up (popular){place}",
+        "slow_slates": f"find what slows answers{place}: hosts, caches, index, network",
+        "struggle": f"try what happens on a click{place}; the client tells of clicks in vain",
+        "empty_slates": f"give a fallback that always fills (popular){place}, then find why candidates are lacking",
         "repeat_exposure": f"leave out what was shown lately{place}",
-        "owned_rate": f"leave out what users have already{place}",
+        "already_consumed": f"leave out what users have already{place}",
         "diversity": f"raise the weight of diversity{place}",
         "exposure": f"check feed, filters and rules of {name_of(where)}",
         "attack": "keep these events from training (quarantine) and rebuild what learned from them",

@@ -60,7 +60,8 @@ def weigh_slices(
     into a p-value.
     """
     by_user = [
-        sparse.csr_array((one, (coded.user, coded.cell)), shape=(coded.users, coded.cells)) for one in (sums.y, sums.x)
+        sparse.csr_array((one, (coded.user, coded.cell)), shape=(coded.users, coded.cells))
+        for one in (sums.y, sums.base)
     ]
     found: list[Weighed] = []
     block = max(1, BLOCK // max(coded.users, 1))
@@ -158,7 +159,7 @@ def _scales(one: Side, weights: Floats, place: int) -> tuple[Floats, Floats]:
 def _per_user(coded: Coded, sums: Sums, rows: NDArray[np.bool_], g: Floats, h: Floats) -> Floats:
     at = np.flatnonzero(rows)
     cell = coded.cell[at]
-    each = g[cell] * sums.y[at] - h[cell] * sums.x[at]
+    each = g[cell] * sums.y[at] - h[cell] * sums.base[at]
     return np.bincount(coded.user[at], each, coded.users).astype(np.float64, copy=False)
 
 

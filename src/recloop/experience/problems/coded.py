@@ -1,7 +1,7 @@
 """The slate table as arrays: users, cells (days, or arms), codes of dimensions, numerators and denominators."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -49,6 +49,7 @@ class Coded:
         acts: those in ``INTERVENTIONS``, whether they make slices or not.
         sums: metric → numerator and denominator, (n,) each; zero where the metric was not measured.
         notes: what was left out, as sentences.
+        expected: metric → (n,) what stands for its denominator; see ``expected.with_expected``.
     """
 
     user: NDArray[np.int32]
@@ -61,6 +62,7 @@ class Coded:
     acts: tuple[Dimension, ...]
     sums: Mapping[str, tuple[Floats, Floats]]
     notes: tuple[str, ...]
+    expected: Mapping[str, Floats] = field(default_factory=dict)
 
     def date(self, day: int) -> str:
         """A day as ``YYYY-MM-DD``."""
@@ -76,7 +78,7 @@ class Coded:
 
 
 def with_columns(slates: pl.DataFrame) -> pl.DataFrame:
-    """The slates with the columns that follow from others: ``time``, ``slates`` (1 each), ``empties``.
+    """The slates with the columns that follow from others: ``time``, ``slates`` (1 each), ``empty_slates``.
 
     Raises:
         DataError: there is no user, or no time.
@@ -93,8 +95,8 @@ def with_columns(slates: pl.DataFrame) -> pl.DataFrame:
     more = {}
     if "slates" not in slates.columns:
         more["slates"] = pl.lit(1, pl.Int64)
-    if "shown" in slates.columns and "empties" not in slates.columns:
-        more["empties"] = (pl.col("shown") == 0).cast(pl.Int64)
+    if "shown" in slates.columns and "empty_slates" not in slates.columns:
+        more["empty_slates"] = (pl.col("shown") == 0).cast(pl.Int64)
     return slates.with_columns(pl.col("user").cast(pl.String), pl.col("time").cast(pl.Float64), **more)
 
 

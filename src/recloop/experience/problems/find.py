@@ -8,6 +8,7 @@ from recloop.errors import DataError, SettingError
 from recloop.experience.problems.coded import Coded, code, measured, with_columns
 from recloop.experience.problems.contrast import Arms, Contrast, Step
 from recloop.experience.problems.cube import cuboids
+from recloop.experience.problems.expected import with_expected
 from recloop.experience.problems.findings import Context, attack_findings, findings
 from recloop.experience.problems.follow import consequences, followers
 from recloop.experience.problems.health import Health, Joins, health
@@ -29,6 +30,7 @@ def find_problems(
     comments: pl.DataFrame | None = None,
     events: pl.DataFrame | None = None,
     shown: pl.DataFrame | None = None,
+    earlier: pl.DataFrame | None = None,
     words: Words = keywords,
     joins: Joins | None = None,
     now: float | None = None,
@@ -47,6 +49,8 @@ def find_problems(
         comments: id, user, time, text: what users wrote.
         events: user, item, time: where attacks are looked for.
         shown: one row per place shown: ``decision`` and a column that names the provider of the item.
+        earlier: slates of the same users from before the experiment, one row each with the same columns: what users did
+            then is taken out, so that smaller effects are seen.
         words: reads the comments.
         joins: how many events that name a decision were found on it.
         now: seconds since 1970; slates after it have a wrong clock.
@@ -62,7 +66,7 @@ def find_problems(
     >>> world = planted("cold", np.random.default_rng(0), slates=20_000)
     >>> found = find_problems(world.slates, simulation=True)
     >>> found.findings[0].metric, found.findings[0].slice, found.findings[0].kind
-    ('empty_rate', {'tenure': 'new'}, 'primary')
+    ('empty_slates', {'tenure': 'new'}, 'primary')
     """
     settings = settings or Settings()
     arms = settings.treatment is not None
@@ -76,6 +80,8 @@ def find_problems(
     table = checked.slates
     measures, notes = measured(table, settings)
     coded = code(table, settings, measures, arms=arms)
+    if earlier is not None:
+        coded = with_expected(coded, table, earlier, measures)
     compared = f"{settings.treatment} against {settings.control}" if arms else "time against time"
     days = (coded.date(0), coded.date(int(coded.day.max())))
     too_little = _too_little(coded, settings, arms=arms)

@@ -88,7 +88,7 @@ def exposures(
         if n < 2 * settings.events:
             continue
         y = np.bincount(rows.filter(value=value)["row"].to_numpy(), minlength=coded.user.size).astype(np.float64)
-        sums = Sums(EXPOSURE, y, total, relative=True)
+        sums = Sums(EXPOSURE, y, total, total, relative=True)
         tested = weigh_whole(coded, sums, _whole(coded, y, total), contrast, users=settings.users)
         found.append(Exposed({name: value}, sums, tested))
     return found

@@ -35,48 +35,34 @@ def _measure(metric: OutcomeMetric, layer: Layer, what: str) -> Measure:
     return Measure(metric, layer, what, "down" if metric.direction == "higher" else "up")
 
 
-EMPTY = OutcomeMetric(
-    id="empty_rate",
-    title="empty slates",
-    formula=r"\frac{\sum_u \#\{d : |d| = 0\}}{\sum_u \#d}",
-    unit="share of slates",
-    needs="decisions with items",
-    numerator="empties",
-    denominator="slates",
-    direction="lower",
-    form="percent",
-    of_items=True,
+WATCHED: tuple[tuple[str, Layer, str], ...] = (
+    ("latency", "operations", "slow answers"),
+    ("slow_slates", "operations", "slow answers"),
+    ("fallback_rate", "operations", "fallback answers"),
+    ("empty_slates", "operations", "empty slates"),
+    ("short_slates", "operations", "short slates"),
+    ("struggle", "operations", "clicks that lead nowhere"),
+    ("click_ndcg", "model", "a worse order"),
+    ("repeat_exposure", "content", "repetition"),
+    ("already_consumed", "content", "items that users have already"),
+    ("diversity", "content", "slates of one kind"),
+    ("slate_ctr", "taste", "fewer clicks"),
+    ("purchases_per_slate", "taste", "fewer purchases"),
+    ("satisfaction", "taste", "lower ratings"),
+    ("survey", "taste", "lower survey answers"),
+    ("survey_top", "taste", "fewer content answers"),
+    ("thumbs", "taste", "fewer thumbs up"),
+    ("sentiment", "taste", "worse comments"),
+    ("abandonment", "taste", "abandoned slates"),
+    ("bad_abandonment", "taste", "abandoned slates"),
+    ("bounces", "taste", "clicks that disappoint"),
+    ("not_interested", "taste", "more items hidden"),
+    ("skips", "taste", "more items skipped"),
+    ("search_after_slate", "taste", "searches in place of clicks"),
 )
-OWNED = OutcomeMetric(
-    id="owned_rate",
-    title="items shown that the user has already",
-    formula=r"\frac{\sum_u \#\{\text{items shown that } u \text{ consumed before}\}}{\sum_u \sum_d |d|}",
-    unit="share of items shown",
-    needs="decisions with items, and earlier purchases",
-    numerator="owned",
-    denominator="shown",
-    direction="lower",
-    form="percent",
-    of_items=True,
-)
+"""Metrics of the catalogue that are a sum over slates over another, with their layer and the cause's name."""
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {
-        one.metric.id: one
-        for one in (
-            _measure(OUTCOMES["latency"], "operations", "slow answers"),
-            _measure(OUTCOMES["fallback_rate"], "operations", "fallback answers"),
-            _measure(EMPTY, "operations", "empty slates"),
-            _measure(OUTCOMES["repeat_exposure"], "content", "repetition"),
-            _measure(OWNED, "content", "items that users have already"),
-            _measure(OUTCOMES["diversity"], "content", "slates of one kind"),
-            _measure(OUTCOMES["slate_ctr"], "taste", "fewer clicks"),
-            _measure(OUTCOMES["purchases_per_slate"], "taste", "fewer purchases"),
-            _measure(OUTCOMES["satisfaction"], "taste", "lower ratings"),
-            _measure(OUTCOMES["survey"], "taste", "lower survey answers"),
-            _measure(OUTCOMES["sentiment"], "taste", "worse comments"),
-            _measure(OUTCOMES["abandonment"], "taste", "abandoned slates"),
-        )
-    }
+    {name: _measure(OUTCOMES[name], layer, what) for name, layer, what in WATCHED}
 )
 """By id, in the order of the layers."""

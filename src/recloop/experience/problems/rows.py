@@ -26,9 +26,9 @@ def contrast_of(coded: Coded, sums: Sums, inside: Rows, outside: Rows | None, we
     for sign, rows in ((1.0, inside), (-1.0, outside)):
         if rows is None:
             continue
-        at = np.flatnonzero(rows & (sums.x != 0))
+        at = np.flatnonzero(rows & (sums.base != 0))
         cell, user = coded.cell[at], coded.user[at]
-        y, x = (np.bincount(cell, one[at], coded.cells) for one in (sums.y, sums.x))
+        y, x = (np.bincount(cell, one[at], coded.cells) for one in (sums.y, sums.base))
         counted = weights * (x > 0)
         if not x.sum() or not (counted > 0).any() or not (counted < 0).any():
             return 0.0, 0.0
@@ -41,5 +41,5 @@ def contrast_of(coded: Coded, sums: Sums, inside: Rows, outside: Rows | None, we
         level = level if level > 0 else 1.0
         g = np.divide(sign * shape, x * level, out=np.zeros_like(x), where=x > 0)
         total += float((g * y).sum())
-        psi += np.bincount(user, g[cell] * sums.y[at] - (g * ratio)[cell] * sums.x[at], coded.users)
+        psi += np.bincount(user, g[cell] * sums.y[at] - (g * ratio)[cell] * sums.base[at], coded.users)
     return total, float((psi * psi).sum()) ** 0.5

@@ -76,21 +76,30 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """A metric's columns with the rows that are left out set to zero."""
+    """A metric's columns with the rows that are left out set to zero.
+
+    Attributes:
+        measure: the metric.
+        y, x: (n,) numerator and denominator.
+        base: (n,) what ``y`` is judged by: ``x``, or ``x`` times what the user did earlier, relative to all.
+        relative: whether changes are relative to the level.
+    """
 
     measure: Measure
     y: Floats
     x: Floats
+    base: Floats
     relative: bool
 
     @classmethod
     def of(cls, coded: Coded, measure: Measure, without: NDArray[np.bool_] | None = None) -> "Sums":
         """The columns of a metric, without some rows."""
         y, x = coded.sums[measure.metric.id]
+        base = coded.expected.get(measure.metric.id, x)
         relative = not bool((y < 0).any())
         if without is not None:
-            y, x = np.where(without, 0.0, y), np.where(without, 0.0, x)
-        return cls(measure, y, x, relative)
+            y, x, base = (np.where(without, 0.0, one) for one in (y, x, base))
+        return cls(measure, y, x, base, relative)
 
     @property
     def worse(self) -> int:
@@ -157,15 +166,15 @@ def scan(
     asked: list[tuple[Sums, list[int], list[Floats], Side]] = []
     known: dict[int, bool] = {}
     for sums in metrics:
-        ones = [known.setdefault(id(one), bool(((one == 0) | (one == 1)).all())) for one in (sums.y, sums.x)]
+        ones = [known.setdefault(id(one), bool(((one == 0) | (one == 1)).all())) for one in (sums.y, sums.base)]
         # a one squared is itself, and nothing is counted where nothing was shown: then the sums are there already
         squared = (
             sums.y if ones[0] else sums.y * sums.y,
-            sums.y if ones[1] else sums.x * sums.y,
-            sums.x if ones[1] else sums.x * sums.x,
+            sums.y if ones[1] else sums.base * sums.y,
+            sums.x if ones[1] else sums.base * sums.base,
         )
-        names = [columns.add(one) for one in (sums.y, sums.x, *squared)]
-        cells = [np.bincount(coded.cell, one, coded.cells)[None].astype(np.float64) for one in (sums.y, sums.x)]
+        names = [columns.add(one) for one in (sums.y, sums.base, *squared)]
+        cells = [np.bincount(coded.cell, one, coded.cells)[None].astype(np.float64) for one in (sums.y, sums.base)]
         totals = [*cells, *(np.array([one.sum()]) for one in squared)]
         asked.append((sums, names, totals, side(totals[0], totals[1], totals[2:], relative=sums.relative)))
     found: list[list[Scanned]] = [[] for _ in asked]
