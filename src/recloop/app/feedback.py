@@ -75,7 +75,9 @@ def feedback_in_store(
         definition = Experiment.parse(store.experiments.get(wish.experiment).definition)
         treatment, control = wish.treatment or definition.treatments[0], wish.control or definition.controls[0]
         wish = replace(wish, treatment=treatment, control=control)
-        decisions = decisions_of(store, wish.experiment, float("-inf")).filter(~pl.col("forced") & (pl.col("variant") != ""))
+        decisions = decisions_of(store, wish.experiment, float("-inf")).filter(
+            ~pl.col("forced") & (pl.col("variant") != "")
+        )
         arms = decisions.group_by("user").agg(arm=pl.col("variant").first(), arms=pl.col("variant").n_unique())
         arms = arms.filter(pl.col("arms") == 1)
         counted = dict(arms["arm"].value_counts().iter_rows())
@@ -128,7 +130,9 @@ def _read(frame: pl.DataFrame, wish: Wish, served: tuple[int, int] | None, progr
     mood = comment_mood()
     book = ThemeBook.read(wish.book, mood.encoder.fingerprint)
     if wish.rename and wish.book is None:
-        raise SettingError("themes are renamed without a book", advice="name the file that keeps the names: --book FILE")
+        raise SettingError(
+            "themes are renamed without a book", advice="name the file that keeps the names: --book FILE"
+        )
     splits = _splits(frame, wish, served)
 
     def read(given: ThemeBook) -> Read:
@@ -159,7 +163,9 @@ def _measured(frame: pl.DataFrame, mood: Sentiment) -> str:
     for column, middle in (("sentiment", 0.0), ("rating", 3.0)):
         if column not in frame.columns or not frame.schema[column].is_numeric():
             continue
-        known = frame.filter(pl.col(column).is_not_null() & (pl.col("text").cast(pl.String).fill_null("") != "")).head(2_000)
+        known = frame.filter(pl.col(column).is_not_null() & (pl.col("text").cast(pl.String).fill_null("") != "")).head(
+            2_000
+        )
         labels = np.sign(known[column].to_numpy().astype(np.float64) - middle)
         if (labels > 0).any() and (labels < 0).any():
             return f"Mood is measured {mood.measure(known['text'].cast(pl.String).to_list(), labels)} by '{column}'."
@@ -170,7 +176,9 @@ def _splits(frame: pl.DataFrame, wish: Wish, served: tuple[int, int] | None) -> 
     found = []
     if wish.treatment and wish.control:
         if "arm" not in frame.columns:
-            raise DataError("the comments have no column 'arm'", advice="leave --treatment and --control out, or add it")
+            raise DataError(
+                "the comments have no column 'arm'", advice="leave --treatment and --control out, or add it"
+            )
         own, other = (pl.col("arm") == name for name in (wish.treatment, wish.control))
         found.append(Split(wish.treatment, wish.control, own, other, served))
     if wish.change is not None:

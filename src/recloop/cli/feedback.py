@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, progress_for, store_option
@@ -66,8 +65,7 @@ def feedback(file: Path | None, store: str, page: Path | None, as_json: bool, **
 
 def show(reading: "Reading") -> None:
     """The reading on the terminal."""
-    title = "what users say" + (" · simulation" if reading.simulation else "")
-    out.print(Panel(escape(reading.sentence), title=title, title_align="left"))
+    out.print(f"[bold]{escape(reading.sentence)}[/]" + (" [yellow]simulation[/]" if reading.simulation else ""))
     if reading.themes:
         out.print(_table("theme", reading.themes))
     if reading.aspects:
@@ -95,7 +93,8 @@ def _table(what: str, themes: "tuple[Theme, ...]") -> Table:
 
 
 def _compared(one: "Comparison") -> None:
-    out.print(f"[bold]{escape(one.ours)} against {escape(one.theirs)}[/] [dim]{one.users[0]:,} and {one.users[1]:,} {one.of}[/]")
+    who = f"{one.users[0]:,} and {one.users[1]:,} {one.of}"
+    out.print(f"[bold]{escape(one.ours)} against {escape(one.theirs)}[/] [dim]{who}[/]")
     clear = [shift for shift in one.shifts if shift.clear]
     for shift in clear:
         out.print(f"  [bold]●[/] {escape(shift.sentence)}")
@@ -104,5 +103,3 @@ def _compared(one: "Comparison") -> None:
     for name, words in (("says more", one.words), ("says less", one.less)):
         if words:
             out.print(f"  {name}: {escape(', '.join(words))}")
-
-

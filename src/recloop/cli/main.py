@@ -29,7 +29,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "feedback",  # the group with its last command
+    "ux": "labels",  # the group with its last command
     "archive": "archive",
     "export": "export",
     "import": "export",

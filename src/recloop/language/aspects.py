@@ -65,7 +65,9 @@ class Aspects:
         given = shipped_aspects() if examples is None else examples
         for name, sentences in given.items():
             if isinstance(sentences, str) or not sentences:
-                raise SettingError(f"the aspect '{name}' has no list of examples", allowed="give some sentences about it")
+                raise SettingError(
+                    f"the aspect '{name}' has no list of examples", allowed="give some sentences about it"
+                )
         self.names, self.near = tuple(given), near
         self._owner = np.repeat(np.arange(len(self.names)), [len(given[name]) for name in self.names])
         self._examples = encoder.encode([sentence for name in self.names for sentence in given[name]])

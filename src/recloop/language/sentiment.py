@@ -146,9 +146,7 @@ def _accuracy(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> Accu
     )
 
 
-def _ridge(
-    X: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+def _ridge(X: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Weights, intercept and what each example is predicted to be by the others; in the dual, since there are fewer
     examples than dimensions.
     """

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recloop.experience.reading import Comparison, Reading, Theme
+from recloop.experience.reading import Comparison, Reading, Shift, Theme
 from recloop.report.page import render
 
 
@@ -52,17 +52,15 @@ def _theme(one: Theme) -> dict[str, Any]:
 
 
 def _comparison(one: Comparison) -> dict[str, Any]:
-    def tone(clear: bool, up: bool) -> str:
-        return ("warn" if up else "good") if clear else "quiet"
-
     return {
         "title": f"{one.ours} against {one.theirs}",
         "users": f"{one.users[0]:,} and {one.users[1]:,} {one.of}",
         "words": ", ".join(one.words),
         "less": ", ".join(one.less),
-        "shifts": [
-            {"sentence": shift.sentence, "word": ("more" if shift.effect.estimate > 0 else "less") if shift.clear else "open",
-             "tone": tone(shift.clear, shift.effect.estimate > 0)}
-            for shift in one.shifts
-        ],
-    }  # fmt: skip
+        "shifts": [_shift(shift) for shift in one.shifts],
+    }
+
+
+def _shift(shift: Shift) -> dict[str, str]:
+    word = ("more" if shift.effect.estimate > 0 else "less") if shift.clear else "open"
+    return {"sentence": shift.sentence, "word": word, "tone": {"more": "warn", "less": "good", "open": "quiet"}[word]}

@@ -30,7 +30,9 @@ def log_odds(ours: ArrayLike, theirs: ArrayLike, prior: ArrayLike) -> NDArray[np
             f"counts of {a.size} and {b.size} words come with {c.size} pseudo-counts", allowed="one of each per word"
         )
     if a.size and not (min(a.min(), b.min()) >= 0 and c.min() > 0):
-        raise DataError("a count is negative or a pseudo-count not above 0", allowed="counts from 0, pseudo-counts above")
+        raise DataError(
+            "a count is negative or a pseudo-count not above 0", allowed="counts from 0, pseudo-counts above"
+        )
     a, b = a + c, b + c
     odds = np.log(a / np.maximum(a.sum() - a, 1e-9)) - np.log(b / np.maximum(b.sum() - b, 1e-9))
     found: NDArray[np.float64] = odds / np.sqrt(1 / a + 1 / b)

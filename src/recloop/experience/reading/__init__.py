@@ -6,4 +6,15 @@ from recloop.experience.reading.compare import Split
 from recloop.experience.reading.read import Read, read_comments
 from recloop.experience.reading.results import Comparison, Quote, Reading, Shift, Theme
 
-__all__ = ["Comments", "Comparison", "Quote", "Read", "Reading", "Shift", "Split", "Theme", "ThemeBook", "read_comments"]
+__all__ = [
+    "Comments",
+    "Comparison",
+    "Quote",
+    "Read",
+    "Reading",
+    "Shift",
+    "Split",
+    "Theme",
+    "ThemeBook",
+    "read_comments",
+]

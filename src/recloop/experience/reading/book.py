@@ -119,5 +119,3 @@ def _near(left: tuple[float, ...], right: tuple[float, ...]) -> bool:
         return False
     length = math.hypot(*left) * math.hypot(*right)
     return bool(length) and sum(a * b for a, b in zip(left, right, strict=True)) / length > 0.95
-
-

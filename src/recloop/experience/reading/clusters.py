@@ -64,9 +64,15 @@ def clusters(vectors: Vectors, rng: np.random.Generator, *, k: int | None = None
         raise SettingError(f"{k} groups of at least {smallest} texts", allowed="both must be at least 1")
     said = np.flatnonzero(np.linalg.norm(vectors, axis=1) > 0.5)
     if len(said) < smallest:
-        return Clusters(np.empty((0, vectors.shape[1]), np.float32), np.full(len(vectors), -1), np.zeros(len(vectors), np.float32))
+        return Clusters(
+            np.empty((0, vectors.shape[1]), np.float32), np.full(len(vectors), -1), np.zeros(len(vectors), np.float32)
+        )
     sample = vectors[rng.choice(said, min(SAMPLE, len(said)), replace=False)]
-    tried = [k] if k is not None else sorted({2, 3, 4, 5, 6, 8, 10, 12, 15, MOST} & set(range(2, len(sample) // smallest + 1)))
+    tried = (
+        [k]
+        if k is not None
+        else sorted({2, 3, 4, 5, 6, 8, 10, 12, 15, MOST} & set(range(2, len(sample) // smallest + 1)))
+    )
     best, centres = -np.inf, sample[:1]
     for n in tried or [1]:
         found = _centres(sample, min(n, len(sample)), rng)

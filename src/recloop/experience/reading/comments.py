@@ -41,7 +41,8 @@ class Comments:
         Raises:
             DataError: there is no column ``text``.
 
-        >>> said = Comments.of(pl.DataFrame({"text": ["mail ann@example.org", " ", "😡😡", "das ist alles viel zu teuer"]}))
+        >>> texts = ["mail ann@example.org", " ", "😡😡", "das ist alles viel zu teuer"]
+        >>> said = Comments.of(pl.DataFrame({"text": texts}))
         >>> said.table["text"].to_list(), said.table["wordless"].to_list(), said.table["foreign"].to_list()
         (['mail [email]', '😡😡', 'das ist alles viel zu teuer'], [False, True, False], [False, False, True])
         >>> said.blank, said.hidden
@@ -50,10 +51,14 @@ class Comments:
         if "text" not in frame.columns:
             raise DataError("the comments have no column 'text'", advice=nearest("text", frame.columns))
         text = pl.col("text").cast(pl.String).fill_null("").str.strip_chars()
-        shown = frame.with_row_index("_row").with_columns(text=text.str.slice(0, READ), _cut=text.str.len_chars() > READ)
+        shown = frame.with_row_index("_row").with_columns(
+            text=text.str.slice(0, READ), _cut=text.str.len_chars() > READ
+        )
         row = pl.col("_row").cast(pl.String)
         named = {
-            name: pl.col(name).cast(pl.String).fill_null("").replace("", None).fill_null(row) if name in frame.columns else row
+            name: pl.col(name).cast(pl.String).fill_null("").replace("", None).fill_null(row)
+            if name in frame.columns
+            else row
             for name in ("id", "user")
         }
         time = pl.col("time").cast(pl.Float64) if "time" in frame.columns else pl.lit(None, pl.Float64)
@@ -65,7 +70,10 @@ class Comments:
         table = shown.with_columns(after).with_columns(
             wordless=letters == 0,
             foreign=(letters > 0)
-            & ((2 * latin < letters) | ((words.list.len() >= LONG) & ~words.list.eval(pl.element().is_in(ENGLISH)).list.any())),
+            & (
+                (2 * latin < letters)
+                | ((words.list.len() >= LONG) & ~words.list.eval(pl.element().is_in(ENGLISH)).list.any())
+            ),
         )
         return cls(
             table.drop("_row", "_cut"),
@@ -79,10 +87,10 @@ class Comments:
         """What a reader of the numbers must know, one sentence each."""
         wordless, foreign = (int(self.table[name].sum()) for name in ("wordless", "foreign"))
         told = (
-            (self.blank, "without text are not read"),
-            (wordless, "have no word (emoji, signs): they are in no theme"),
-            (foreign, "do not look English: themes place them, their mood is not counted"),
-            (self.cut, f"are longer than {READ:,} characters: their beginning is read"),
-            (self.hidden, "held an address or a number of a person: it is masked"),
+            ("without text, not read", self.blank),
+            ("without a word (emoji, signs), in no theme", wordless),
+            ("not in English as far as one can tell, placed in themes, their mood not counted", foreign),
+            (f"longer than {READ:,} characters, read to there", self.cut),
+            ("with an address or a number of a person, which is masked", self.hidden),
         )
-        return tuple(f"{n:,} comment{'s' * (n != 1)} {words}." for n, words in told if n)
+        return tuple(f"Comments {words}: {n:,}." for words, n in told if n)

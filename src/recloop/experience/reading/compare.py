@@ -52,7 +52,9 @@ def compare(
             table.select(side.fill_null(value=False).cast(pl.Boolean)).to_series() for side in (split.own, split.other)
         )
     except pl.exceptions.ColumnNotFoundError as error:
-        raise DataError(f"the comments have no column {error}", advice=f"they have {', '.join(table.columns)}") from error
+        raise DataError(
+            f"the comments have no column {error}", advice=f"they have {', '.join(table.columns)}"
+        ) from error
     ours, theirs = own.to_numpy(), other.to_numpy()
     wrote = tuple(int(table.filter(side)["user"].n_unique()) for side in (own, other))
     users = split.served or wrote

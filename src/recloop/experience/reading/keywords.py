@@ -24,7 +24,9 @@ def term_counts(texts: Sequence[str], users: Sequence[str]) -> pl.DataFrame:
     return table.filter(~small)
 
 
-def keywords(terms: pl.DataFrame, ours: NDArray[np.bool_], *, most: int = 6, all_of: NDArray[np.bool_] | None = None) -> tuple[str, ...]:
+def keywords(
+    terms: pl.DataFrame, ours: NDArray[np.bool_], *, most: int = 6, all_of: NDArray[np.bool_] | None = None
+) -> tuple[str, ...]:
     """The terms that the one group says more than the other, most telling first.
 
     A term counts once per user and group, so that one angry user is not a theme. Of terms that share a word the more

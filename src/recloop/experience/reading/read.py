@@ -147,9 +147,12 @@ def _theme(
     users, texts, feel = own["user"].n_unique(), int(inside.sum()), _mood(own["user"], scores[inside])
     near = rows[np.argsort(-nearness[rows], kind="stable")]
     words = keywords(terms, inside)
-    summary = f"{users:,} user{'s' * (users != 1)} wrote {texts:,} comment{'s' * (texts != 1)} about it, {texts / table.height:.0%} of all."
+    share = texts / table.height
+    summary = (
+        f"{users:,} user{'s' * (users != 1)} wrote {texts:,} comment{'s' * (texts != 1)} about it, {share:.0%} of all."
+    )
     second = f"Mood {feel.mean:+.2f} (from -1 to 1)." if feel is not None else "Its mood is not known."
-    return Theme(name, by, words, texts, users, texts / table.height, feel, _quotes(table, near), (summary, second))
+    return Theme(name, by, words, texts, users, share, feel, _quotes(table, near), (summary, second))
 
 
 def _quotes(table: pl.DataFrame, rows: NDArray[np.int64]) -> tuple[Quote, ...]:
@@ -178,11 +181,11 @@ def _signs(texts: pl.Series) -> NDArray[np.float64]:
 
 def _aspects(table: pl.DataFrame, mood: Sentiment, aspects: Aspects, progress: Progress) -> tuple[Theme, ...]:
     """Each aspect with the mood of the clauses about it, the one with most users first."""
+    plain = table.with_row_index("row").filter(~pl.col("wordless") & ~pl.col("foreign"))
+    split = [clauses(plain_words(text)) for text in plain["text"].to_list()]
     parts = (
-        table.with_row_index("row").filter(~pl.col("wordless") & ~pl.col("foreign"))
-        .select("row", "user", clause=pl.Series([clauses(plain_words(t)) for t, w, f in table.select("text", "wordless", "foreign").iter_rows() if not (w or f)], dtype=pl.List(pl.String)))
-        .explode("clause")
-    )  # fmt: skip
+        plain.select("row", "user").with_columns(clause=pl.Series(split, dtype=pl.List(pl.String))).explode("clause")
+    )
     if not parts.height:
         return ()
     vectors = mood.encoder.encode(parts["clause"].to_list(), progress)

@@ -25,6 +25,7 @@ from recloop.neural.recipe import Recipe
 from recloop.neural.train import History, train
 from recloop.progress import SILENT, Progress
 
+FEW = 50  # texts of each class, on average, up to which there are few
 CHUNK = 8  # batches whose texts are sorted by length together, so that little is padding
 
 
@@ -62,6 +63,19 @@ class LabelTuning:
                 allowed="shares from 0 to 1, contrast below 1, and a temperature above 0",
             )
         self.weights  # noqa: B018  the other settings are checked there
+
+    @classmethod
+    def for_labels(
+        cls, texts: int, classes: int, *, encoder: str = "default", epochs: int | None = None, seed: int = 0
+    ) -> "LabelTuning":
+        """Settings that suit so many labelled texts: with few of them like texts are drawn together, and often.
+
+        >>> LabelTuning.for_labels(200, 10).contrast > LabelTuning.for_labels(7000, 10).contrast
+        True
+        """
+        few = texts <= FEW * classes
+        recipe = Recipe(epochs=epochs or (8 if few else 3), batch=32, learning_rate=RATES["full"], seed=seed)
+        return cls(encoder=encoder, contrast=0.5 if few else 0.1, recipe=recipe)
 
     @property
     def weights(self) -> Finetune:

@@ -75,8 +75,8 @@ class Labeller:
             DataError: lengths differ, or there are fewer than two classes.
             ExtraError: the extra ``text`` is not installed.
 
-        >>> texts = ["where is my bag", "my bag is lost", "lost luggage again", "late again", "we wait for hours", "a late plane"]
-        >>> labeller = Labeller.learn(texts, ["bag"] * 3 + ["late"] * 3)
+        >>> bags, late = ["where is my bag", "my bag is lost", "lost luggage"], ["late again", "hours late", "a late plane"]
+        >>> labeller = Labeller.learn(bags + late, ["bag"] * 3 + ["late"] * 3)
         >>> labeller.label(["they lost my suitcase", "the flight is three hours late"])
         ['bag', 'late']
         """
@@ -162,7 +162,9 @@ class Labeller:
             weights = np.zeros(BUCKETS, np.float32)
             weights[arrays["grams.buckets"]] = arrays["grams.weights"]
             heads = [
-                SoftmaxHead(arrays[f"{part}.weights"].astype(np.float64), arrays[f"{part}.intercept"].astype(np.float64))
+                SoftmaxHead(
+                    arrays[f"{part}.weights"].astype(np.float64), arrays[f"{part}.intercept"].astype(np.float64)
+                )
                 for part in ("view", "letters")
             ]
             names, agreement = tuple(note["names"]), note["agreement"] and Agreement(**note["agreement"])
@@ -171,10 +173,17 @@ class Labeller:
             raise ArtifactError(
                 f"{folder} holds no labeller ({error})", advice="make one: recloop ux learn-labels"
             ) from error
-        read = load_encoder(str(folder / ENCODER)) if own else load_encoder(encoder) if isinstance(encoder, str) else encoder
+        read = (
+            load_encoder(str(folder / ENCODER))
+            if own
+            else load_encoder(encoder)
+            if isinstance(encoder, str)
+            else encoder
+        )
         if read.fingerprint != fingerprint:
             raise ArtifactError(
-                f"the labeller in {folder} was learned with another encoder", advice="learn it again, or name that encoder"
+                f"the labeller in {folder} was learned with another encoder",
+                advice="learn it again, or name that encoder",
             )
         return cls(names, read, heads[0], Grams(weights), heads[1], agreement)
 
