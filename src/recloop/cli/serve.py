@@ -26,6 +26,8 @@ from recloop.cli.console import answer, err, json_option, store_option
               help="Processes that answer on one port; one that dies is replaced.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
+@click.option("--survey", type=click.Path(path_type=Path, dir_okay=False),
+              help="Ask some users the question in this file's table [survey].")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
 def serve(
@@ -42,6 +44,7 @@ def serve(
     workers: int,
     seed: int | None,
     redis: str | None,
+    survey: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -78,4 +81,5 @@ def serve(
         log=None if quiet else sys.stderr,
         ready=ready,
         redis=redis,
+        survey=survey,
     )

@@ -12,6 +12,7 @@ from recloop.errors import DataError, SettingError
 from recloop.language.cache import CachedEncoder
 from recloop.language.encoder import Encoder, load_encoder
 from recloop.progress import SILENT, Progress
+from recloop.stats.auc import auc
 
 RIDGES = np.logspace(-2, 2, 41)
 CLASSES = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
@@ -142,7 +143,7 @@ def _accuracy(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> Accu
     """Of scores against labels -1, 0 and 1."""
     classes = np.where(np.abs(scores) < BORDER, 0, np.sign(scores))
     return Accuracy(
-        n=len(truth), auc=_auc(scores[truth > 0], scores[truth < 0]), agreement=float((classes == truth).mean())
+        n=len(truth), auc=auc(scores[truth > 0], scores[truth < 0]), agreement=float((classes == truth).mean())
     )
 
 
@@ -164,10 +165,3 @@ def _ridge(X: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.f
     best = RIDGES[place]
     weights = Z.T @ (axes @ (rotated / (np.maximum(values, 0) + best)))
     return weights, level - float(centre @ weights), y - missed[place]
-
-
-def _auc(high: NDArray[np.floating], low: NDArray[np.floating]) -> float:
-    """Mann-Whitney's U as a share of the pairs, ties counting half."""
-    ordered = np.sort(low)
-    below, upto = np.searchsorted(ordered, high, "left"), np.searchsorted(ordered, high, "right")
-    return float((below + upto).sum() / (2 * len(high) * len(low))) if len(high) and len(low) else float("nan")

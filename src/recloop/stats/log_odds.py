@@ -22,7 +22,7 @@ def log_odds(ours: ArrayLike, theirs: ArrayLike, prior: ArrayLike) -> NDArray[np
         DataError: lengths differ, a count is negative, or a pseudo-count is not above 0.
 
     >>> log_odds([8, 2, 10], [2, 8, 10], [1, 1, 1]).round(2).tolist()
-    [2.01, -2.01, 0.0]
+    [2.18, -2.18, 0.0]
     """
     a, b, c = (np.asarray(given, np.float64) for given in (ours, theirs, prior))
     if not a.shape == b.shape == c.shape or a.ndim != 1:

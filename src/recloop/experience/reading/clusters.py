@@ -13,7 +13,8 @@ SAMPLE = 5_000  # texts from which centres are learned
 ROUNDS = 30
 STARTS = 3
 FOREIGN = 0.95  # a text must be nearer to its centre than this share of the texts of other groups
-MOST = 20  # groups that are tried
+MOST = 20  # groups, where nobody says how many
+CLOSE = 0.7  # cosine of two centres from which their groups are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,9 +22,9 @@ class Clusters:
     """Centres, and the group of each text.
 
     Attributes:
-        centres: (k, d) float32 of length 1.
+        centres: (k, d) float32 of length 1: the direction of the mean text of each group.
         groups: (n,) int64, -1 where a text belongs to none.
-        nearness: (n,) float32, cosine to the nearest centre.
+        nearness: (n,) float32, cosine to the nearest centre, what all texts have in common taken away.
     """
 
     centres: Vectors
@@ -36,20 +37,22 @@ class Clusters:
         return float((self.groups < 0).mean()) if len(self.groups) else 0.0
 
 
-def clusters(vectors: Vectors, rng: np.random.Generator, *, k: int | None = None, smallest: int = 5) -> Clusters:
-    """Group vectors by direction.
+def clusters(
+    vectors: Vectors, rng: np.random.Generator, *, k: int | None = None, smallest: int | None = None
+) -> Clusters:
+    """Group vectors by direction, once what all have in common is taken away.
 
-    Spherical k-means (Dhillon & Modha 2001, "Concept decompositions for large sparse text data using clustering") from
-    k-means++ starts (Arthur & Vassilvitskii 2007). A text stays in its group only where it is nearer to the centre than
-    95 of 100 texts of the other groups are: what lies between groups is left unassigned, and a group that keeps fewer
-    than ``smallest`` texts is given up. Where ``k`` is None, it is the number with the best simplified silhouette
-    (Hruschka, de Castro & Campello 2006) among some from 2 to 20.
+    The mean of all vectors is subtracted first: it is what the whole collection is about, and no theme. Then spherical
+    k-means (Dhillon & Modha 2001, "Concept decompositions for large sparse text data using clustering") from k-means++
+    starts (Arthur & Vassilvitskii 2007); centres that lie close to one another are joined. A text stays in its group
+    only where it is nearer to the centre than 95 of 100 texts of the other groups are: what lies between groups is left
+    unassigned, and so is a group that keeps fewer than ``smallest`` texts.
 
     Args:
         vectors: (n, d) of length 1; rows of length 0 stay unassigned.
         rng: of the starts and of the sample.
-        k: groups at most, or None.
-        smallest: see above.
+        k: groups at most; None is the number of texts to the power of 0.4, from 2 to 20.
+        smallest: texts of a group; None is 5, or one of 100 texts where that is more.
 
     Raises:
         SettingError: ``k`` or ``smallest`` is below 1.
@@ -60,31 +63,51 @@ def clusters(vectors: Vectors, rng: np.random.Generator, *, k: int | None = None
     >>> len(found.centres), sorted(np.bincount(found.groups[found.groups >= 0]).tolist())
     (3, [20, 20, 20])
     """
-    if (k is not None and k < 1) or smallest < 1:
+    if (k is not None and k < 1) or (smallest is not None and smallest < 1):
         raise SettingError(f"{k} groups of at least {smallest} texts", allowed="both must be at least 1")
+    n, d = vectors.shape
     said = np.flatnonzero(np.linalg.norm(vectors, axis=1) > 0.5)
-    if len(said) < smallest:
-        return Clusters(
-            np.empty((0, vectors.shape[1]), np.float32), np.full(len(vectors), -1), np.zeros(len(vectors), np.float32)
-        )
-    sample = vectors[rng.choice(said, min(SAMPLE, len(said)), replace=False)]
-    tried = (
-        [k]
-        if k is not None
-        else sorted({2, 3, 4, 5, 6, 8, 10, 12, 15, MOST} & set(range(2, len(sample) // smallest + 1)))
-    )
-    best, centres = -np.inf, sample[:1]
-    for n in tried or [1]:
-        found = _centres(sample, min(n, len(sample)), rng)
-        score = _silhouette(sample @ found.T)
-        if score > best:
-            best, centres = score, found
-    groups, nearness = _assigned(vectors, centres, said, smallest)
-    kept = np.flatnonzero(np.bincount(groups[groups >= 0], minlength=len(centres)))
-    order = kept[np.argsort(-np.bincount(groups[groups >= 0], minlength=len(centres))[kept], kind="stable")]
-    renamed = np.full(len(centres) + 1, -1)
+    least = max(5, len(said) // 100) if smallest is None else smallest
+    nothing = Clusters(np.empty((0, d), np.float32), np.full(n, -1), np.zeros(n, np.float32))
+    if len(said) < 2 * least and k != 1:
+        return nothing
+    common = vectors[said].mean(axis=0) if k != 1 else np.zeros(d, np.float32)
+    own = np.zeros_like(vectors)
+    own[said] = _unit(vectors[said] - common)
+    sample = own[rng.choice(said, min(SAMPLE, len(said)), replace=False)]
+    wanted = min(k or int(np.clip(round(len(said) ** 0.4), 2, MOST)), len(sample))
+    middles = _joined(_centres(sample, wanted, rng), sample)
+    groups, nearness = _assigned(own, middles, said, least)
+    size = np.bincount(groups[groups >= 0], minlength=len(middles))
+    order = [place for place in np.argsort(-size, kind="stable") if size[place]]
+    if not order:
+        return nothing
+    renamed = np.full(len(middles) + 1, -1)
     renamed[order] = np.arange(len(order))
-    return Clusters(centres[order], renamed[groups], nearness)
+    groups = renamed[groups]
+    sums = np.zeros((len(order), d), np.float32)
+    np.add.at(sums, groups[groups >= 0], vectors[groups >= 0])
+    return Clusters(_unit(sums), groups, nearness)
+
+
+def _unit(rows: Vectors) -> Vectors:
+    found: Vectors = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    return found
+
+
+def _joined(centres: Vectors, vectors: Vectors) -> Vectors:
+    """The centres with those joined that lie close to one another, by the texts that they hold."""
+    weight = np.bincount((vectors @ centres.T).argmax(axis=1), minlength=len(centres)).astype(np.float32)
+    while len(centres) > 1:  # at most some dozens
+        near = centres @ centres.T - 2 * np.eye(len(centres), dtype=np.float32)
+        a, b = divmod(int(near.argmax()), len(centres))
+        if near[a, b] < CLOSE:
+            break
+        middle = _unit((weight[a] * centres[a] + weight[b] * centres[b])[None])
+        kept = [place for place in range(len(centres)) if place not in {a, b}]
+        centres = np.concatenate([centres[kept], middle])
+        weight = np.append(weight[kept], weight[a] + weight[b])
+    return centres
 
 
 def _centres(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
@@ -116,14 +139,6 @@ def _start(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
         chosen.append(int(rng.choice(len(vectors), p=far / total)) if total > 0 else int(rng.integers(len(vectors))))
         far = np.minimum(far, np.maximum(1 - vectors @ vectors[chosen[-1]], 0))
     return vectors[chosen].copy()
-
-
-def _silhouette(near: Vectors) -> float:
-    """Mean over texts of how much nearer the own centre is than the next, as a share of the farther distance."""
-    if near.shape[1] < 2:
-        return 0.0
-    first, second = np.sort(1 - near, axis=1)[:, :2].T
-    return float(((second - first) / np.maximum(second, 1e-9)).mean())
 
 
 def _assigned(

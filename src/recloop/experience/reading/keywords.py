@@ -40,8 +40,8 @@ def keywords(
         all_of: (texts,) bool, which texts are compared at all; None for all.
 
     >>> texts = ["the bag was lost", "lost my bag", "lost bag again", "late again", "so late", "late flight"]
-    >>> keywords(term_counts(texts, list("abcdef")), np.array([1, 1, 1, 0, 0, 0], bool))[0]
-    'lost'
+    >>> keywords(term_counts(texts, list("abcdef")), np.array([1, 1, 1, 0, 0, 0], bool))
+    ('bag', 'lost')
     """
     rows = terms["text"].to_numpy()
     own = pl.Series("own", ours[rows])

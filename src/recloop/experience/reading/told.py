@@ -16,10 +16,16 @@ LONGEST_NAME, LONGEST_SENTENCE = 60, 240
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*%?")
 # numbers in words cannot be checked, and orders are not what it is asked for
 _COUNTED = frozenset(
-    ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "dozen", "dozens", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "hundreds", "thousand", "thousands", "million", "half", "third", "quarter", "majority", "double", "twice", "percent"]
+    """
+    two three four five six seven eight nine ten eleven twelve dozen dozens twenty thirty forty fifty sixty seventy
+    eighty ninety hundred hundreds thousand thousands million half third quarter majority double twice percent
+    """.split()  # noqa: SIM905  a table is read more easily than a list of quotes
 )
 _ORDERS = frozenset(
-    ["ship", "shipped", "ships", "shipping", "launch", "launched", "deploy", "deployed", "rollout", "roll", "rolled", "promote", "promoted", "approve", "approved", "approval", "release", "verdict", "decision", "winner", "recommend", "ignore", "instructions", "instruction", "prompt", "system", "assistant"]
+    """
+    ship shipped ships shipping launch launched deploy deployed rollout roll rolled promote promoted approve approved
+    approval release verdict decision winner recommend ignore instructions instruction prompt system assistant
+    """.split()  # noqa: SIM905  as above
 )
 _SYSTEM = (
     "You name a theme in what users of a shop wrote, and say in at most two short sentences what they say. Answer with "

@@ -75,7 +75,8 @@ class Labeller:
             DataError: lengths differ, or there are fewer than two classes.
             ExtraError: the extra ``text`` is not installed.
 
-        >>> bags, late = ["where is my bag", "my bag is lost", "lost luggage"], ["late again", "hours late", "a late plane"]
+        >>> bags = ["where is my bag", "my bag is lost", "lost luggage"]
+        >>> late = ["late again", "hours late", "a late plane"]
         >>> labeller = Labeller.learn(bags + late, ["bag"] * 3 + ["late"] * 3)
         >>> labeller.label(["they lost my suitcase", "the flight is three hours late"])
         ['bag', 'late']

@@ -46,7 +46,8 @@ def class_f1(truth: Labels, given: Labels, classes: int) -> NDArray[np.float64]:
     """
     right = np.bincount(truth[truth == given], minlength=classes)
     total = np.bincount(truth, minlength=classes) + np.bincount(given, minlength=classes)
-    return 2 * right / np.maximum(total, 1)
+    found: NDArray[np.float64] = 2 * right / np.maximum(total, 1)
+    return found
 
 
 def mutual_information(left: Labels, right: Labels) -> float:
