@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,13 +15,16 @@ from recloop.language.encoder import Encoder, load_encoder
 from recloop.language.extra import require_text_extra
 from recloop.language.labels.grams import BUCKETS, Grams, plain_words
 from recloop.language.labels.measure import Agreement
-from recloop.language.labels.softmax import SoftmaxHead
+from recloop.language.labels.softmax import SoftmaxHead, log_softmax
 from recloop.progress import SILENT, Progress
 
 ENCODER = "encoder"  # the folder of a fitted encoder inside that of a labeller
 NOTE, HEADS = "labeller.json", "heads.safetensors"
-VECTOR_RIDGE, GRAM_RIDGE = 0.3, 0.1
-GRAM_BALANCE = 0.7
+VECTOR_RIDGE, GRAM_RIDGE = 1.0, 0.1
+BALANCE = 0.7  # of labels that are a draw of all texts
+COMMON = 2.0  # power of the share of a class among texts without labels
+ENOUGH = 200  # texts without labels from which that share is taken
+MOST = 1_500  # of them that are read for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +36,17 @@ class Labeller:
     product of experts: Hinton 2002, "Training products of experts by minimizing contrastive divergence", equation 1,
     with equal powers).
 
+    Labels are often gathered evenly, some of each class, while the classes are not equally common. Where there are
+    texts without labels as well, the mean probability of each class among them tells how common it is, and enters into
+    the probabilities (Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
+    probabilities", equation 2.4; with the power 2, since such a mean is drawn towards even shares).
+
     Attributes:
         names: of the classes, sorted.
         encoder: of the one view.
         view: its head.
         grams, letters: the other view: its features, and its head on those that count.
+        common: (classes,) what is added to the log-probabilities for how common each class is.
         agreement: what was measured on texts not learned from; None where nothing was.
     """
 
@@ -46,6 +55,7 @@ class Labeller:
     view: SoftmaxHead
     grams: Grams
     letters: SoftmaxHead
+    common: NDArray[np.float64]
     agreement: Agreement | None = None
 
     @classmethod
@@ -66,7 +76,7 @@ class Labeller:
             texts: (n,) in any language that the encoder reads.
             labels: (n,) of at least two classes.
             encoder: a source for ``load_encoder``, or an encoder.
-            others: texts without labels, which tell what words are common.
+            others: texts without labels, which tell what words are common; from 200 on also how common each class is.
             vectors: (n, d) of the texts by this encoder, where they are at hand.
             agreement: what is known of how right it is.
             progress: shows how far it has come.
@@ -91,14 +101,22 @@ class Labeller:
         read = load_encoder(encoder) if isinstance(encoder, str) else encoder
         found = read.encode([plain_words(text) for text in texts], progress) if vectors is None else vectors
         grams = Grams.of([*texts, *others])
-        return cls(
+        n, even = len(names), len(others) >= ENOUGH
+        balance = 1.0 if even else BALANCE
+        labeller = cls(
             names=names,
             encoder=read,
-            view=SoftmaxHead.fit(found.astype(np.float64), y, len(names), ridge=VECTOR_RIDGE),
+            view=SoftmaxHead.fit(found.astype(np.float64), y, n, ridge=VECTOR_RIDGE, balance=balance),
             grams=grams,
-            letters=SoftmaxHead.fit(_kept(grams, texts), y, len(names), ridge=GRAM_RIDGE, balance=GRAM_BALANCE),
+            letters=SoftmaxHead.fit(_kept(grams, texts), y, n, ridge=GRAM_RIDGE, balance=balance),
+            common=np.zeros(n),
             agreement=agreement,
         )
+        if not even:
+            return labeller
+        some = [others[place] for place in np.linspace(0, len(others) - 1, min(len(others), MOST)).astype(int)]
+        share = labeller.probabilities(some, progress).mean(axis=0)
+        return replace(labeller, common=COMMON * np.log(share))
 
     def probabilities(
         self, texts: Sequence[str], progress: Progress = SILENT, *, vectors: NDArray[np.float32] | None = None
@@ -106,10 +124,8 @@ class Labeller:
         """(n, classes) that sum to 1 in each row; ``vectors`` where they are at hand."""
         if vectors is None:
             vectors = self.encoder.encode([plain_words(text) for text in texts], progress)
-        product = np.sqrt(
-            self.view.probabilities(vectors.astype(np.float64)) * self.letters.probabilities(_kept(self.grams, texts))
-        )
-        found: NDArray[np.float64] = product / product.sum(axis=1, keepdims=True)
+        views = self.view.logs(vectors.astype(np.float64)) + self.letters.logs(_kept(self.grams, texts))
+        found: NDArray[np.float64] = np.exp(log_softmax(views / 2 + self.common))
         return found
 
     def label(self, texts: Sequence[str], progress: Progress = SILENT) -> list[str]:
@@ -128,6 +144,7 @@ class Labeller:
             "view.intercept": self.view.intercept,
             "letters.weights": self.letters.weights,
             "letters.intercept": self.letters.intercept,
+            "common": self.common,
             "grams.weights": self.grams.weights[buckets],
         }
         kept = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
@@ -168,6 +185,7 @@ class Labeller:
                 )
                 for part in ("view", "letters")
             ]
+            common = arrays["common"].astype(np.float64)
             names, agreement = tuple(note["names"]), note["agreement"] and Agreement(**note["agreement"])
             own, fingerprint = note["encoder"] == ENCODER, note["fingerprint"]
         except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
@@ -186,7 +204,7 @@ class Labeller:
                 f"the labeller in {folder} was learned with another encoder",
                 advice="learn it again, or name that encoder",
             )
-        return cls(names, read, heads[0], Grams(weights), heads[1], agreement)
+        return cls(names, read, heads[0], Grams(weights), heads[1], common, agreement)
 
 
 def _kept(grams: Grams, texts: Sequence[str]) -> sparse.csr_array:

@@ -72,7 +72,7 @@ class SoftmaxHead:
 
         def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             weights, level = flat[: d * classes].reshape(d, classes), flat[d * classes :]
-            logs = _log_softmax(features @ weights + level)
+            logs = log_softmax(features @ weights + level)
             off = weigh[:, None] * (np.exp(logs) - truth)
             value = -float(weigh @ logs[np.arange(n), given]) + ridge / 2 * float(np.square(weights).sum())
             return value, np.concatenate([(turned @ off + ridge * weights).ravel(), off.sum(axis=0)])
@@ -84,11 +84,16 @@ class SoftmaxHead:
 
     def probabilities(self, features: Features) -> NDArray[np.float64]:
         """(n, c) that sum to 1 in each row."""
-        found: NDArray[np.float64] = np.exp(_log_softmax(features @ self.weights + self.intercept))
+        found: NDArray[np.float64] = np.exp(self.logs(features))
         return found
 
+    def logs(self, features: Features) -> NDArray[np.float64]:
+        """(n, c) logarithms of ``probabilities``."""
+        return log_softmax(features @ self.weights + self.intercept)
 
-def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(n, c) each row less the logarithm of the sum of its exponentials."""
     shifted = np.asarray(logits, np.float64)
     shifted = shifted - shifted.max(axis=1, keepdims=True)
     found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
