@@ -29,7 +29,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "labels",  # the group with its last command
+    "ux": "satisfaction",  # the group with its last command
     "archive": "archive",
     "export": "export",
     "import": "export",

@@ -103,7 +103,7 @@ def test_a_labeller_is_the_same_after_it_was_kept(labeller, tmp_path):
 
 
 def test_a_damaged_or_foreign_labeller_is_told(labeller, tmp_path):
-    with pytest.raises(ArtifactError, match="holds no labeller .* make one: recloop ux learn-labels"):
+    with pytest.raises(ArtifactError, match=r"holds no labeller .* make one: recloop ux learn-labels"):
         Labeller.load(tmp_path)
     labeller.save(tmp_path)
     note = json.loads((tmp_path / NOTE).read_text())

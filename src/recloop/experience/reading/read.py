@@ -64,7 +64,7 @@ def read_comments(
         book: names that people gave; the themes are called so.
         themes: how many at most; None finds out.
         splits: sides that are compared.
-        aspects: aspect → example sentences; the shipped ones where None.
+        aspects: aspect → example sentences; the shipped ones where None, none where empty.
         accuracy: what is known of how right ``mood`` is; None says what it measured on its own examples.
         simulation: the comments are made up.
         progress: shows how far it has come.
@@ -97,7 +97,7 @@ def read_comments(
         _theme(table, scores, terms, groups == place, found.nearness, name, "people" if by else "words")
         for place, (name, by) in enumerate(names)
     )
-    about = _aspects(table, mood, Aspects(mood.encoder, aspects), progress)
+    about = _aspects(table, mood, aspects, progress)
     reading = Reading(
         texts=table.height,
         users=table["user"].n_unique(),
@@ -179,8 +179,13 @@ def _signs(texts: pl.Series) -> NDArray[np.float64]:
     return np.where(glad + sad > 0, (glad - sad) / np.maximum(glad + sad, 1), np.nan)
 
 
-def _aspects(table: pl.DataFrame, mood: Sentiment, aspects: Aspects, progress: Progress) -> tuple[Theme, ...]:
+def _aspects(
+    table: pl.DataFrame, mood: Sentiment, examples: Mapping[str, Sequence[str]] | None, progress: Progress
+) -> tuple[Theme, ...]:
     """Each aspect with the mood of the clauses about it, the one with most users first."""
+    if examples is not None and not examples:
+        return ()
+    aspects = Aspects(mood.encoder, examples)
     plain = table.with_row_index("row").filter(~pl.col("wordless") & ~pl.col("foreign"))
     split = [clauses(plain_words(text)) for text in plain["text"].to_list()]
     parts = (
