@@ -11,7 +11,8 @@ Vectors = NDArray[np.float32]
 
 SAMPLE = 5_000  # texts from which centres are learned
 ROUNDS = 30
-STARTS = 3
+STARTS = 6
+NEAR = 0.6  # of the nearness of the middle text of its group that a text must have
 FOREIGN = 0.95  # a text must be nearer to its centre than this share of the texts of other groups
 MOST = 20  # groups, where nobody says how many
 CLOSE = 0.7  # cosine of two centres from which their groups are one
@@ -45,7 +46,8 @@ def clusters(
     The mean of all vectors is subtracted first: it is what the whole collection is about, and no theme. Then spherical
     k-means (Dhillon & Modha 2001, "Concept decompositions for large sparse text data using clustering") from k-means++
     starts (Arthur & Vassilvitskii 2007); centres that lie close to one another are joined. A text stays in its group
-    only where it is nearer to the centre than 95 of 100 texts of the other groups are: what lies between groups is left
+    only where it is nearer to the centre than 95 of 100 texts of the other groups are, and has at least six tenths of
+    the nearness (cosine) of the median text of its group: what lies between groups, or far from all, is left
     unassigned, and so is a group that keeps fewer than ``smallest`` texts.
 
     Args:
@@ -149,8 +151,12 @@ def _assigned(
     own, nearness = near.argmax(axis=1), near.max(axis=1).astype(np.float32)
     for group in range(len(centres)):  # groups are few
         foreign = near[said[own[said] != group], group]
-        least = float(np.quantile(foreign, FOREIGN)) if len(foreign) else -1.0
-        members = said[(own[said] == group) & (near[said, group] > least)]
+        mine = said[own[said] == group]
+        least = max(
+            float(np.quantile(foreign, FOREIGN)) if len(foreign) else -1.0,
+            NEAR * float(np.median(near[mine, group])) if len(mine) else -1.0,
+        )
+        members = mine[near[mine, group] > least]
         if len(members) >= smallest:
             groups[members] = group
     return groups, nearness

@@ -52,7 +52,6 @@ def keywords(
         kept.unique(["user", "own", "term"])
         .group_by("term")
         .agg(ours=pl.col("own").sum(), theirs=(~pl.col("own")).sum())
-        .filter(pl.col("ours") + pl.col("theirs") > 1)
         .sort("term")
     )
     if not counted.height:
