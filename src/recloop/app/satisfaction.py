@@ -50,7 +50,8 @@ def satisfaction_in_store(
     since = now - days * DAY
     if experiment:
         store.experiments.get(experiment)
-    shown = decisions_of(store, experiment, since).filter(pl.col("user") != "")
+    known = store.decisions(since=since).filter(pl.col("user") != "").select("id")  # nobody asks guests
+    shown = decisions_of(store, experiment, since).join(known, on="id", how="semi")
     shown = shown.filter(pl.col("variant") != "") if experiment else shown.with_columns(variant=pl.lit(EVERYBODY))
     feedback = store.feedback(since=since)
     if not shown.height:
