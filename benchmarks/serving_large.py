@@ -32,7 +32,7 @@ import uvloop  # noqa: E402
 from recloop.app.engine import Engine  # noqa: E402
 from recloop.compose import SlateConfig  # noqa: E402
 from recloop.compose.candidates import retrieve  # noqa: E402
-from recloop.compose.diversity import maximal_marginal_relevance  # noqa: E402
+from recloop.compose.diversity.diversify import diversify  # noqa: E402
 from recloop.compose.rules import Rules  # noqa: E402
 from recloop.data.dataset import Dataset  # noqa: E402
 from recloop.data.histories import Histories  # noqa: E402
@@ -124,7 +124,8 @@ def stages(folder: Path, store: Path, users: int) -> float:
             rows = [slice(at, at + size) for at in range(0, 256 - size, size)]
             made = [Histories.from_requests(whole[r], released.items, released.kinds) for r in rows]
             found = [retrieve(source, None, made[0], 200, Rules()) for source in policy.sources]
-            fused = policy._fuse([one.rankings for one in found], 200).rankings
+            lists = [one.rankings for one in found]
+            fused, how = policy.assembly.fuser.fuse(lists, 200, made[0], None).rankings, policy.config.diversified
             decisions = [one for one in engine.decide_all(asked[:size]) if not isinstance(one, Exception)]
             numbers = iter(range(10**9))
 
@@ -144,9 +145,9 @@ def stages(folder: Path, store: Path, users: int) -> float:
                     )
                     for name, source in zip(policy.names, policy.sources, strict=True)
                 },
-                "fusion": lambda _n, found=found: policy._fuse([one.rankings for one in found], 200),
-                "diversity": lambda _n, fused=fused: maximal_marginal_relevance(
-                    fused, policy.vectors, 10, diversity=0.2
+                "fusion": lambda _n, lists=lists, made=made: policy.assembly.fuser.fuse(lists, 200, made[0], None),
+                "diversity": lambda _n, fused=fused, how=how, made=made: diversify(
+                    how, fused, made[0], 10, vectors=policy.assembly.vectors
                 ),
                 "decision, all of the above": lambda n, rows=rows: engine.decide_all(asked[rows[n % len(rows)]]),
                 "commit": lambda _n, again=again: again(),

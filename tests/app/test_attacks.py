@@ -1,17 +1,20 @@
 """Attacks in the store's log: told by command and route, and kept from a bandit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from recloop.app.attacks import find_attacks
+from recloop.app.learning import LOOK, ON_ITS_WAY, Learning
 from recloop.cli.main import recloop
-from recloop.compose.policy import Outcomes
 from recloop.store import Store
-from recloop.types import Event
+from recloop.types import Decision, Event
 
 DAY = 86_400.0
 NOW = 1_700_006_400.0  # a midnight
@@ -46,26 +49,41 @@ def test_what_is_trusted_is_the_log_without_the_attack(store: Store) -> None:
     assert find_attacks(store, NOW + 60 * DAY).looked_at == 0
 
 
-def test_a_bandit_learns_from_what_is_trusted_as_if_there_were_no_attack(store: Store) -> None:
+@pytest.mark.parametrize("quarantine", [True, False])
+def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: bool) -> None:
+    """Each event rewards a decision; those of the attack belong to the arm ``left``."""
     from recloop.compose.config import SlateConfig, ThompsonConfig
     from recloop.compose.policy import build
     from recloop.data.dataset import Dataset
     from recloop.strategies.popular import Popular
 
-    store.append_events(shop(attacked=True, now=NOW))
+    slate = SlateConfig(sources=["popular"], fallback="")
+    log = pl.DataFrame({"user": ["u"], "item": ["i"], "kind": ["click"], "time": [1.0]})
+    config = ThompsonConfig(arms={"left": slate, "right": slate}, reward_kinds=["click"], reward_hours=1e6)
+    policy = build(config, {"popular": Popular().fit(Dataset.of(log))})
+    release = SimpleNamespace(name="one", policies={"bandit": policy})
 
-    def learned(events) -> object:
-        """Each item belongs to an arm, and a click on it is its reward."""
-        shown = events.sort("id")
-        arms = ["left" if item == "i7" else "right" for item in shown["item"]]
-        fitted = {"popular": Popular().fit(Dataset.of(store.events().select("user", "item", "kind", "time")))}
-        slate = SlateConfig(sources=["popular"], fallback="")
-        policy = build(ThompsonConfig(arms={"left": slate, "right": slate}), fitted)
-        return policy.update(policy.initial_state(), Outcomes(arms, np.ones(len(arms))))
+    def learned(name: str, attacked: bool) -> object:
+        adopted: list[object] = []
+        engine = SimpleNamespace(release=release, adopt=lambda _release, _policy, state: adopted.append(state))
+        now = [NOW]
+        with Store(tmp_path / f"{name}.db", clock=lambda: now[0]) as store:
+            learning = Learning(store, engine, quarantine=quarantine, clock=lambda: now[0])
+            events = [replace(event, decision=f"d-{event.id}") for event in shop(attacked, NOW)]
+            arms = {event.decision: "left" if event.item == "i7" else "right" for event in events}
+            store.append_decisions(
+                [Decision(d, "u", NOW - 12 * DAY, (), "bandit", arm=arm, release="one") for d, arm in arms.items()]
+            )
+            learning.follow()  # the log is searched before the events come: they wait
+            store.append_events(events)
+            now[0] += 1
+            learning.follow()
+            assert bool(adopted) == (not quarantine)
+            now[0] += LOOK + ON_ITS_WAY
+            learning.follow()
+        return adopted[-1]
 
-    clean = store.events().filter(~store.events()["user"].str.starts_with("bad"))
-    assert learned(find_attacks(store, NOW).trusted) == learned(clean)
-    assert learned(store.events()) != learned(clean)
+    assert (learned("attacked", attacked=True) == learned("clean", attacked=False)) == quarantine
 
 
 def test_the_command(store: Store, tmp_path: Path) -> None:

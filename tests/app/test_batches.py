@@ -1,6 +1,7 @@
 """Requests that come at the same moment are answered together, each as if it were alone."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -94,3 +95,24 @@ def test_who_goes_away_takes_nobody_along() -> None:
         assert (await before).user == "a"
 
     asyncio.run(story())
+
+
+def test_what_is_not_kept_is_told_to_those_who_wait_and_not_to_the_log() -> None:
+    async def story() -> list[object]:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+        shop = Shop()
+        batches = Batches(shop.answer)
+        for user in ("wrong", "right"):
+            task = asyncio.create_task(batches.ask(Request(user=user)))
+            await settle()
+            shop.durable[-1].set_exception(OSError("no disk"))
+            await settle()
+            assert isinstance(task.exception(), SettingError if user == "wrong" else OSError)
+            del task
+            shop.durable.clear()
+            gc.collect()
+            await settle()
+        return told
+
+    assert asyncio.run(story()) == []

@@ -91,20 +91,18 @@ def test_experiments_are_as_if_the_person_had_never_come(tmp_path: Path, users: 
         assert repr(after.verdict) == repr(clean.verdict)
 
 
-def test_other_places_are_erased_first_and_counted(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def archive(user: str) -> dict[str, int]:
-        asked.append(user)
-        return {"events": 3, "decisions": 0}
-
-    with Store(tmp_path / "shop.db") as store:
-        assert erase_person(store, ANN, elsewhere=[archive, archive]).elsewhere == {
-            "events": 6,
-            "decisions": 0,
-            "feedback": 0,
-        }
-    assert asked == [ANN, ANN]
+def test_the_archive_is_erased_too_and_counted(tmp_path: Path, users: list[str]) -> None:
+    with Store(tmp_path / "shop.db", clock=lambda: NOW + 30 * 86_400) as store:
+        fill(store, [ANN, *users])
+        store.append_events([Event("last", "i1", "view", NOW)])
+        store.archive.run(hot_days=1)
+        done = erase_person(store, ANN)
+        assert (done.archived, done.before) == (
+            {"events": 1, "decisions": 2, "feedback": 1},
+            {"events": 0, "decisions": 0, "feedback": 0},
+        )
+        assert store.counts()["events"] == len(users)
+    assert ANN.encode() not in b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 
 def test_what_comes_in_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from recloop.compose.search import search, similar
 from recloop.compose.steering import Steerer
 from recloop.language.word_index import WordIndex
 from recloop.progress import SILENT
+from recloop.strategies.index import Cells
 
 FILMS = pl.DataFrame(
     {
@@ -101,3 +102,71 @@ def test_items_like_an_item() -> None:
     np.testing.assert_allclose(told.scores, np.sort(cosine)[::-1][:5], rtol=1e-5)
     assert similar(vectors, 7, 3, ALL.repeat(9)[:50], "texts").scores.tolist() == [0.0, 0.0, 0.0]
     assert len(similar(vectors, 3, 500, allowed, "texts").items) == allowed.sum() - allowed[3]
+
+
+# ---- a catalogue that is too large to be looked at whole
+
+MANY = 3_000
+
+
+@pytest.fixture(scope="module")
+def cells() -> tuple[Cells, np.ndarray]:
+    """Vectors of length 1 in groups, and their index; item 9 has none."""
+    pytest.importorskip("faiss", reason="needs the extra ann")
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(40, 3))[rng.integers(0, 40, MANY)] + 0.15 * rng.normal(size=(MANY, 3))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    vectors[9] = 0
+    return Cells(vectors), vectors
+
+
+def test_items_like_an_item_by_the_index(cells: tuple[Cells, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    index, vectors = cells
+    allowed = np.random.default_rng(6).random(MANY) < 0.8
+    asked = []
+    search_index = index.search
+    monkeypatch.setattr(index, "search", lambda *given: asked.append(1) or search_index(*given))
+    hits = 0
+    for item in range(0, MANY, 100):
+        quick, exact = (similar(vectors, item, 20, allowed, "texts", None, one) for one in (index, None))
+        hits += len(set(quick.items.tolist()) & set(exact.items.tolist()))
+        assert allowed[quick.items].all()
+        assert item not in quick.items
+        assert (np.diff(quick.scores) <= 0).all()
+        np.testing.assert_allclose(quick.scores, vectors[quick.items] @ vectors[item], atol=1e-6)
+    assert hits >= 0.98 * 20 * 30
+    assert len(asked) == 30
+    few = np.zeros(MANY, dtype=bool)
+    few[[3, 5, 8]] = True
+    for item in (9, 3):  # nothing is known of 9; and what few may be shown are all found
+        one, other = (similar(vectors, item, 20, few, "texts", None, found) for found in (index, None))
+        assert one.items.tolist() == other.items.tolist()
+    uneven = vectors * np.linspace(1, 2, MANY, dtype=np.float32)[:, None]
+    one, other = (similar(uneven, 1, 20, allowed, "texts", None, found) for found in (index, None))
+    assert one.items.tolist() == other.items.tolist()  # the greatest product is not the greatest cosine there
+
+
+@pytest.mark.parametrize("sentence", ["something scary", "laugh at sad things", "alien 17", "scary alien", "zebra"])
+def test_a_sentence_by_the_index(cells: tuple[Cells, np.ndarray], sentence: str) -> None:
+    index, vectors = cells
+    films = pl.DataFrame({"title": [f"alien {n % 50} film {n}" for n in range(MANY)]})
+    words = WordIndex.of(films["title"].to_list())
+    steerer = Steerer(Facets.of(films), vectors, Meanings(), "m1")
+    allowed = np.random.default_rng(6).random(MANY) < 0.8
+    quick, exact = (search(sentence, words, steerer, 20, allowed, one) for one in (index, None))
+    assert (quick.by, quick.understood) == (exact.by, exact.understood)
+    assert len(quick.items) == len(exact.items)
+    assert len(set(quick.items.tolist()) & set(exact.items.tolist())) >= 0.95 * len(exact.items)
+    np.testing.assert_allclose(quick.scores, exact.scores, atol=2e-3)
+
+
+@pytest.mark.parametrize("sentence", ["scary, no alien", "sad, before 1990", "less laugh", "drama"])
+def test_a_sentence_with_more_than_wishes_looks_at_all(cells: tuple[Cells, np.ndarray], sentence: str) -> None:
+    index, vectors = cells
+    films = pl.DataFrame(
+        {"title": [f"alien {n} (19{n % 90 + 10})" for n in range(MANY)], "category": ["Drama", "Horror"] * (MANY // 2)}
+    )
+    words, allowed = WordIndex.of(films["title"].to_list()), np.ones(MANY, dtype=bool)
+    steerer = Steerer(Facets.of(films), vectors, Meanings(), "m1")
+    quick, exact = (search(sentence, words, steerer, 20, allowed, one) for one in (index, None))
+    assert quick.items.tolist() == exact.items.tolist()

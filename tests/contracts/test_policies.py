@@ -12,6 +12,10 @@ import pytest
 from recloop.compose import Catalogue, Policy, build, policy_config
 from recloop.compose.fusion import reciprocal_rank
 from recloop.compose.fusion.learned import learn_fusion
+from recloop.compose.objectives.fitted import Objectives
+from recloop.compose.objectives.items import ItemTable
+from recloop.compose.objectives.scale import Scale
+from recloop.compose.objectives.signals import Terms
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import Strategy
@@ -186,3 +190,68 @@ class TestThompson(Contract):
             "popular": {"sources": ["popular"]},
         },
     }
+
+
+ARMS = {
+    "accurate": {"sources": ["ease"]},
+    "diverse": {"sources": ["ease", "transitions"], "diversity": 0.5},
+    "popular": {"sources": ["popular"]},
+}
+
+
+class TestUpperBounds(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": {"name": "ucb1", "floor": 0.05}, "arms": ARMS}
+
+
+class TestTopTwo(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "top-two", "arms": ARMS}
+
+
+class TestExploredPlaces(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "explore": {"most": 2, "share": 0.4, "pool": 6},
+        "arms": {"accurate": {"sources": ["ease"]}, "popular": {"sources": ["popular"]}},
+    }
+
+    def test_each_place_has_its_chance(self) -> None:
+        policy, histories = self.make(), self.requests()
+        many = histories.take(np.full(4000, 3))
+        choices = policy.choose(policy.initial_state(), many, 5, np.random.default_rng(8))
+        chances = np.array([told["propensities"] for told in choices.details or ()])
+        assert (chances[:, 0] == 1.0).all()
+        slates, at, times = np.unique(choices.rankings.items, axis=0, return_index=True, return_counts=True)
+        whole = chances[at].prod(axis=1) * 0.5  # the arms have even chances
+        often = whole > 0.005
+        assert (np.abs(times / 4000 - whole) < 5 * np.sqrt(whole / 4000))[often].all()
+        assert len(slates) > 20
+
+
+class TestLinearThompson(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "lin-ts", "features": {"history": 3}, "arms": ARMS}
+    order_free = False  # the moments at which the ridge is learned count outcomes
+
+
+class TestSoftmax(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "softmax": {"temperature": 0.3, "depth": 12}}
+
+
+class TestObjectives(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "diversity": 0.2,
+        "objectives": {
+            "weights": {"novelty": 0.5, "diversity": 0.3},
+            "constraints": [{"of": "new", "at_least": 0.05}],
+            "prices": {"new": 0.2},
+        },
+    }
+
+    def make(self) -> Policy:
+        strategies, vectors, _ = shop()
+        items = pl.DataFrame({"item": [f"i{i:02d}" for i in range(N_ITEMS)]})
+        log = Dataset.of(pl.DataFrame({"user": ["u"] * N_ITEMS, "item": items["item"]}), items)
+        values = np.random.default_rng(0).normal(size=(30, N_ITEMS))
+        scales = {name: Scale.of(values, "robust") for name in ("relevance", "novelty", "diversity", "new")}
+        learned = Objectives(ItemTable.of(log, vectors), scales, None, Terms())
+        return build(policy_config(self.table), strategies, vectors, catalogue=Catalogue(items, objectives=learned))

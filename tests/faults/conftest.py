@@ -23,7 +23,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services, and kills at the end those that still run."""
     started: list[Service] = []
 
-    def begin(store: Path, release: Path | None = None, **how: Any) -> Service:
+    def begin(store: Path | str, release: Path | None = None, **how: Any) -> Service:
         started.append(Service(store, release, **how))
         return started[-1]
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Tally:
             self.wrong.append(str(otherwise)[:200])
 
 
-def released(folder: Path) -> dict[str, Path]:
+def log_of() -> Dataset:
     rng = np.random.default_rng(7)
     users = np.repeat(np.arange(60), 8)
     items = (rng.integers(0, ITEMS, len(users)) * rng.random(len(users))).astype(int)
@@ -60,7 +61,11 @@ def released(folder: Path) -> dict[str, Path]:
             "time": np.arange(len(users), dtype=np.float64),
         }
     )
-    shop = Dataset.of(log, pl.DataFrame({"item": [f"i{number}" for number in range(ITEMS)]}))
+    return Dataset.of(log, pl.DataFrame({"item": [f"i{number}" for number in range(ITEMS)]}))
+
+
+def released(folder: Path) -> dict[str, Path]:
+    shop = log_of()
     strategies = {"popular": Popular().fit(shop), "item-knn": ItemKNN().fit(shop)}
     policies = {
         "popular": SlateConfig(sources=["popular"], fallback=""),
@@ -84,10 +89,10 @@ def released(folder: Path) -> dict[str, Path]:
 class Service:
     """``recloop serve`` in a process of its own."""
 
-    def __init__(self, store: Path, release: Path | None = None, **how: Any) -> None:
-        words = [sys.executable, "-m", "recloop", "serve", "--port", "0", "--json", "--quiet", "--store", str(store)]
+    def __init__(self, store: Path | str, release: Path | None = None, words: Sequence[str] = (), **how: Any) -> None:
+        serve = [sys.executable, "-m", "recloop", "serve", "--port", "0", "--json", "--quiet", "--store", str(store)]
         self.process = subprocess.Popen(
-            words + (["--release", str(release)] if release else []),
+            [*serve, *words, *(["--release", str(release)] if release else [])],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -102,6 +107,11 @@ class Service:
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)
+
+    def workers(self) -> list[int]:
+        """The processes that it has started."""
+        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return sorted(map(int, told.split()))
 
     def kill(self) -> None:
         if self.process.poll() is None:

@@ -110,6 +110,35 @@ def test_read_only_disk_under_the_archive(tmp_path: Path, small_disk: Callable[[
             tally.kept(ids, store.events()["id"].to_list())
 
 
+def test_read_only_disk_under_the_service(
+    start: Callable[..., Service],
+    releases: dict[str, Path],
+    tmp_path: Path,
+    small_disk: Callable[[str], Path],
+    tally: Tally,
+) -> None:
+    """A service does not start on it, and says why; nothing is lost when the disk may be written again."""
+    disk = small_disk("8m")
+    shutil.copytree(releases["one"], disk / "one")
+    ids = filled(disk / "shop.db")
+    for flag in ("ro", "rw"):
+        subprocess.run(["mount", "-o", f"remount,{flag}", str(disk)], check=True)
+        service = start(disk / "shop.db", disk / "one")
+        tally.tries += 1
+        if flag == "ro":
+            said = service.process.communicate(timeout=60)[1]
+            tally.expect(service.process.returncode == StoreError.exit_code, service.process.returncode)
+            tally.expect("read-only" in said or "cannot be opened" in said, said)
+            continue
+        with service.client() as client:
+            body = batch(str(tally.tries), 5)
+            tally.expect(post(client, body).status_code == 202, "not accepted")
+            ids |= {event["id"] for event in body["events"]}
+        service.end()
+        with Store(disk / "shop.db") as store:
+            tally.kept(ids, store.events()["id"].to_list())
+
+
 def test_full_disk_under_the_archive(tmp_path: Path, small_disk: Callable[[str], Path], tally: Tally) -> None:
     """What fits is moved whole, the rest stays; the next run completes it."""
     ids, disk = filled(tmp_path / "shop.db", days=30), small_disk("64k")

@@ -10,11 +10,13 @@ from pathlib import Path  # noqa: E402
 
 from recloop.errors import RecloopError  # noqa: E402
 from recloop.service.server import serve  # noqa: E402
+from recloop.service.workers import serve_all  # noqa: E402
 
 if __name__ == "__main__":
     store, release, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    begin = serve_all if "workers" in options else serve
     try:
-        serve(
+        begin(
             store,
             release=Path(release) if release else None,
             ready=lambda url: print(url, flush=True),

@@ -138,3 +138,25 @@ def test_pages_for_browsers_load_nothing_and_stand_in_no_frame(service) -> None:
     for path in ("/docs", "/health/live", "/v1/nothing"):
         assert client.get(path).headers["x-content-type-options"] == "nosniff"
         assert client.get(path).headers["cache-control"] == "no-store"
+
+
+def test_without_keys_a_page_of_another_origin_changes_nothing(serving, releases) -> None:
+    """A form that a stranger's page posts to this machine needs no permission of the browser, and names its origin."""
+    with serving() as (client, store):
+        store.releases.add("two", str(releases["two"]), "")
+        for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example"):
+            for path in ("/v1/releases/two/promote", "/v1/releases/rollback", "/v1/persons/erase"):
+                answer = client.post(path, headers={"Origin": origin}, json={"user": "u"})
+                assert answer.status_code == 403
+                assert answer.json()["detail"].startswith(
+                    f"the page is of the origin '{origin}'; allowed are: the pages"
+                )
+        assert store.releases.active().name == "one"
+        own = str(client.base_url).rstrip("/")
+        assert client.post("/v1/releases/two/promote", headers={"Origin": own}).status_code == 200
+    with serving(origins=["https://shop.example"]) as (client, _):
+        assert client.post("/v1/recommend", json={}, headers={"Origin": "https://shop.example"}).status_code == 200
+    with serving(keys=True) as (client, store):  # who has the key is no page that was not meant
+        token = store.keys.create("shop", ["recommend"])
+        headers = {"Authorization": f"Bearer {token}", "Origin": "https://other.example"}
+        assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200

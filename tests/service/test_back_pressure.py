@@ -86,3 +86,14 @@ def test_what_is_not_known_is_not_counted_as_out_of_order(service: tuple[httpx.C
     assert answer["times"] == {"late": 1, "out_of_order": 1, "ahead": 0, "future": 0}
     again = client.post("/v1/events", json={"events": [one]}).json()
     assert (again["duplicates"], again["times"]) == (1, {"late": 1, "out_of_order": 0, "ahead": 0, "future": 0})
+
+
+def test_requests_that_would_only_wait_are_refused(service, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = service
+    monkeypatch.setattr("recloop.service.application.UNDER_WAY", 0)
+    answer = client.post("/v1/recommend", json={})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.json()["detail"] == "0 requests wait for an answer already; send again in a second."
+    assert client.get("/health/live").status_code == client.get("/health/ready").status_code == 200
+    monkeypatch.undo()
+    assert client.post("/v1/recommend", json={}).status_code == 200

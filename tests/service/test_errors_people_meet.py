@@ -146,3 +146,11 @@ def test_what_is_no_mistake(shop) -> None:
     event = {"user": "never seen", "item": "never seen", "kind": "waved at", "id": "no-time"}
     assert client.post("/v1/events", json={"events": [event]}, headers=headers).json()["accepted"] == 1
     assert time.time() >= before
+
+
+def test_a_variant_of_an_experiment_where_none_runs(service) -> None:
+    client, _ = service
+    answer = client.post("/v1/recommend", json={"force": {"home": "blend"}})
+    assert answer.status_code == 422
+    told = "no experiment 'home' runs; none runs now; start it, or leave force out."
+    assert answer.json()["detail"] == told

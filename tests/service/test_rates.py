@@ -1,8 +1,15 @@
 """How often a key may ask."""
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
 import pytest
 
 from recloop.service.rates import BURST, Rates
+from recloop.store import Store
+from recloop.store.hot import Hot
 
 
 def served(rates: Rates, now: list[float], key: str, seconds: float, every: float, rate: float | None = None) -> int:
@@ -62,3 +69,43 @@ def test_over_http(serving) -> None:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def passed(urls: list[str], token: str, tries: int) -> int:
+    """How many of some requests are answered, each over a connection of its own; the others are told to wait."""
+    found = 0
+    for number in range(tries):
+        with httpx.Client(base_url=urls[number % len(urls)], timeout=30) as client:
+            answer = client.post("/v1/recommend", json={}, headers=bearer(token))
+        assert answer.status_code == 200 or int(answer.headers["retry-after"]) >= 1
+        found += answer.status_code == 200
+    return found
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_two_workers_count_together_in_redis(
+    start: Callable[..., object], releases: dict[str, Path], tmp_path: Path, redis_server, share: bool
+) -> None:
+    """One request passes, whichever worker it comes to; without Redis each worker lets one pass."""
+    with Store(tmp_path / "store.db") as store:
+        slow = 0.01  # a request every hundred seconds, so that the test's own time does not matter
+        token = store.keys.create("shop", ["recommend", "metrics"], rate=slow)
+        other = store.keys.create("figures", ["metrics"])
+    how = {"keys": True, "workers": 2, "log": None} | ({"redis": redis_server.url} if share else {})
+    service = start(tmp_path / "store.db", releases["one"], **how)
+    assert passed([service.url], token, 40) == (1 if share else 2)
+    figures = httpx.get(f"{service.url}/metrics", headers=bearer(other)).text
+    refused = sum(float(n) for n in re.findall(r'recloop_requests_total{.*status="429".*} ([\d.]+)', figures))
+    assert refused == 40 - (1 if share else 2)
+
+
+def test_a_redis_that_is_lost_leaves_each_process_to_count(redis_server) -> None:
+    now = [0.0]
+    hot = Hot(redis_server.url, lambda: now[0])
+    rates = Rates(1e-3, lambda: now[0], hot)
+    assert rates.wait("a") == 0.0
+    assert rates.wait("a") > 0
+    redis_server.stop()
+    assert rates.wait("a") == 0.0  # nobody knows what it had sent
+    assert rates.wait("a") > 0
+    hot.close()

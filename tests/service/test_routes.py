@@ -269,3 +269,16 @@ def test_health(service) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready", "release": "one"}
     assert client.head("/health/live").status_code == 200
+
+
+def test_an_id_that_is_known_changes_no_history(service) -> None:
+    """What comes under it may be something else than what the store holds: it is not believed."""
+    client, store = service
+    shown = [entry["item"] for entry in client.post("/v1/recommend", json={"user": "bob", "k": 40}).json()["items"]]
+    first = {"user": "ann", "item": shown[0], "kind": "view", "id": "e1"}
+    assert client.post("/v1/events", json={"events": [first]}).json()["accepted"] == 1
+    answer = client.post("/v1/events", json={"events": [first | {"user": "bob"}]})
+    assert answer.json()["duplicates"] == 1
+    assert store.history("bob", 9) == []
+    again = client.post("/v1/recommend", json={"user": "bob", "k": 40}).json()["items"]
+    assert shown[0] in [entry["item"] for entry in again]

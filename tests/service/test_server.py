@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from recloop.app.serving import Serving
 from recloop.errors import ConflictError, SettingError
 from recloop.loop.promote import promote, rollback
 from recloop.service.server import background, listen
@@ -128,3 +130,33 @@ def test_experiments_started_elsewhere_are_followed(service) -> None:
     eventually(lambda: client.post("/v1/recommend", json={"user": "u1"}).json()["experiment"] == "home")
     store.experiments.stop("home")
     eventually(lambda: client.post("/v1/recommend", json={"user": "u1"}).json()["experiment"] == "")
+
+
+def test_what_nobody_expected_does_not_end_the_following(
+    releases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A promotion from elsewhere is taken over after a look that broke; the log says where, and not what was in it."""
+    monkeypatch.setattr("recloop.service.server.FOLLOW", 0.02)
+    broken = iter([None, KeyError("a user's words"), KeyError("a user's words")])  # after the look while it opens
+    follow = Serving.follow
+
+    def breaking(serving: Serving) -> None:
+        if error := next(broken, None):
+            raise error
+        follow(serving)
+
+    monkeypatch.setattr(Serving, "follow", breaking)
+    with (
+        background(tmp_path / "s.db", release=releases["one"], port=0, log=None) as server,
+        Store(tmp_path / "s.db") as store,
+    ):
+        store.releases.add("two", str(releases["two"]), "")
+        store.releases.promote("two")
+        until = time.monotonic() + 20
+        while httpx.post(f"{server.url}/v1/recommend", json={}).json()["release"] != "two":
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    told = [record.getMessage() for record in caplog.records if "while following" in record.getMessage()]
+    assert told
+    assert told[0].startswith("KeyError while following the store\n  ")
+    assert "words" not in caplog.text

@@ -1,15 +1,16 @@
 """Closed days leave the store for files: once, whole, and seen by every reader as before."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlalchemy import func, select
 
 from recloop.errors import ArtifactError, ConflictError, SettingError, StoreError
-from recloop.store import Appended, Store
+from recloop.store import Appended, Store, tables
 from recloop.store import archive as archiving
 from recloop.types import Decision, Event, Feedback, SlateItem
 
@@ -39,11 +40,20 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a store on each database; its archive is ``shop.archive``."""
+    if request.param == "sqlite":
+        return str(tmp_path / "shop.db")
+    schema = request.getfixturevalue("postgres_schema")(f"archive_{tmp_path.name}")
+    return f"{schema}&archive={tmp_path / 'shop.archive'}"
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Twenty days of events, two a day, with decisions and feedback; small chunks, so that there are many."""
     monkeypatch.setattr(archiving, "CHUNK", 7)
-    with Store(tmp_path / "shop.db", clock=clock) as store:
+    with Store(url, clock=clock) as store:
         store.append_events([click(number, number // 2, "ann" if number % 3 else "bob") for number in range(40)])
         store.append_decisions([slate(number, number) for number in range(20)])
         store.append_feedback(
@@ -176,9 +186,9 @@ def test_histories_reach_into_the_archive(store: Store, monkeypatch: pytest.Monk
         store.archive.run(hot_days=hot_days)
         assert {user: store.history(user, 12) for user in before} == before
     assert store.history("ann", 3) == before["ann"][-3:]
-    database = sqlite3.connect(store.name)
-    kept = database.execute("SELECT user, count(*) FROM archived_tails GROUP BY user").fetchall()
-    database.close()
+    user = tables.archived_tails.c.user
+    with store._database.reading() as connection:
+        kept = connection.execute(select(user, func.count()).group_by(user).order_by(user)).all()
     assert kept == [("ann", 12), ("bob", 12)]
 
 
@@ -222,11 +232,11 @@ def test_whoever_stops_waiting_for_the_commit_loses_nothing(store: Store, monkey
     """Ctrl-C while the transaction is under way: it is committed all the same, and its files must be there."""
     before, write = everything(store), store._database.write
 
-    def interrupted(work: object) -> None:
-        store._database.submit(work)
+    def interrupted(work: object) -> object:
         if "_move" in work.__qualname__:
+            store._database.submit(work)
             raise KeyboardInterrupt
-        write(lambda _connection: None)
+        return write(work)
 
     monkeypatch.setattr(store._database, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -263,15 +273,15 @@ def test_a_full_disk_moves_nothing_and_leaves_nothing(store: Store, monkeypatch:
     monkeypatch.setattr("recloop.store.parts.os.fsync", full)
     with pytest.raises(StoreError, match=r"shop.archive cannot be written: no space left on device; the rows stay"):
         store.archive.run()
-    assert not [path for path in store.archive.folder.rglob("*") if path.is_file()]
+    assert [path.name for path in store.archive.folder.rglob("*") if path.is_file()] == [".store"]
     assert same(before, everything(store))
 
 
-def test_two_runs_at_once_lose_nothing(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_two_runs_at_once_lose_nothing(store: Store, url: str, clock: Clock) -> None:
     before, refused = everything(store), []
 
     def run() -> None:
-        with Store(tmp_path / "shop.db", clock=clock) as other:
+        with Store(url, clock=clock) as other:
             for hot_days in range(15, -1, -1):
                 try:
                     other.archive.run(hot_days=hot_days)
@@ -335,3 +345,64 @@ def test_one_user_is_taken_out(store: Store) -> None:
     assert b"bob" not in b"".join(path.read_bytes() for path in store.archive.folder.rglob("*.parquet"))
     assert store.archive.erase("bob") == {"events": 0, "decisions": 0, "feedback": 0}
     assert store.archive.verify() == store.archive.strays() == []
+
+
+def test_two_stores_do_not_share_a_folder(store: Store, tmp_path: Path) -> None:
+    """Each would remove the files of the other, which its manifest does not name."""
+    store.archive.run()
+    before = everything(store)
+    with (
+        Store(tmp_path / "other.db", archive=store.archive.folder) as other,
+        pytest.raises(ConflictError, match=r"holds the archive of another store; each store has a folder of its own"),
+    ):
+        other.archive.run()
+    assert same(before, everything(store))
+
+
+def test_a_store_in_a_database_without_a_folder_says_so(
+    postgres_schema: Callable[[str], str], tmp_path: Path, clock: Clock
+) -> None:
+    url = postgres_schema(f"archive_{tmp_path.name}")
+    with Store(f"{url}&archive={tmp_path / 'days'}", clock=clock) as store:
+        store.append_events([click(1, 1), click(2, 2)])
+        store.archive.run()
+        found = store.events()
+    with Store(url, clock=clock) as store:
+        assert (store.archive.named, store.archive.strays(), store.counts()["events"]) == (None, [], 2)
+        for work in (store.archive.run, store.events):
+            with pytest.raises(SettingError, match=r"names no folder for its archive; .* \?archive=/mnt/days"):
+                work()
+        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2"]  # the service needs no file
+    with Store(url, clock=clock, archive=tmp_path / "days") as store:
+        assert store.events().equals(found)
+
+
+def test_rows_that_are_committed_later_with_lower_numbers_are_waited_for(
+    postgres_schema: Callable[[str], str], tmp_path: Path, clock: Clock
+) -> None:
+    """PostgreSQL gives numbers before commits: a writer that is slow holds a run back, and loses nothing."""
+    url = f"{postgres_schema(f'archive_{tmp_path.name}')}&archive={tmp_path / 'days'}"
+    with Store(url, clock=clock) as store, Store(url, clock=clock) as slow:
+        began, gate = threading.Event(), threading.Event()
+        store.append_feedback([Feedback("ann", "rating", FIRST, 4.0, id=f"f{number}") for number in range(3)])
+        append = slow._database.backend.append
+
+        def late(connection, batches):
+            found = append(connection, batches)
+            began.set()
+            gate.wait(10)
+            return found
+
+        slow._database.backend.append = late
+        waiting = slow.submit_feedback([Feedback("bob", "rating", FIRST, 5.0, id="late")])
+        began.wait(10)
+        store.append_feedback([Feedback("ann", "rating", FIRST, 4.0, id=f"g{number}") for number in range(3)])
+        run = threading.Thread(target=store.archive.run)
+        run.start()
+        time.sleep(0.2)
+        assert store.archive.parts() == []  # it waits
+        gate.set()
+        run.join()
+        assert waiting.result() == Appended(1, 0)
+        assert store.archive.status()[2][1:3] == (1, 6)
+        assert store.feedback()["id"].to_list() == ["f0", "f1", "f2", "late", "g0", "g1", "g2"]

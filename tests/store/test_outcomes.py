@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recloop.store import Store
-from recloop.store.outcomes import Outcome, Rewarded
+from recloop.store.outcomes import Doubts, Outcome, Rewarded
 from recloop.types import Decision, Event
 
 CLICKS = Rewarded(("click", "purchase"), 100.0)
@@ -137,3 +137,23 @@ def test_a_state_that_is_put_by_hand_keeps_its_place(url: str) -> None:
         store.policy_states.put("r1", "bandit", {"left": [5.0, 5.0]})
         store.append_decisions([decision("d2", 1.0)])
         assert store.outcomes.follow("r1", "bandit", CLICKS, count) == {"left": [5.0, 6.0]}
+
+
+def test_what_is_doubted_or_was_not_looked_at_rewards_nothing(url: str) -> None:
+    """A decision whose window is over waits until the log has been searched up to its end."""
+    clock = Clock()
+    with Store(url, clock=clock) as store:
+
+        def follow(doubts: Doubts | None) -> object:
+            return store.outcomes.follow("r1", "bandit", CLICKS, count, doubts)
+
+        start = clock()
+        store.append_decisions([decision(name, start) for name in ("d1", "d2", "d3")])
+        store.append_events([event("e1", "d1", start + 1), event("e2", "d2", start + 1)])
+        assert follow(Doubts(frozenset({"e2"}), start - 1)) is None  # e1 has not been looked at
+        assert follow(Doubts(frozenset({"e2"}), start + 1)) == {"left": [1.0, 0.0]}
+        clock.now = start + 101.0
+        assert follow(Doubts(frozenset({"e2"}), start + 99.0)) == {"left": [1.0, 0.0]}
+        assert follow(Doubts(frozenset({"e2"}), start + 100.0)) == {"left": [1.0, 2.0]}
+        rewards = {one.decision: one.reward for one in store.outcomes.read("r1", "bandit")}
+        assert rewards == {"d1": 1.0, "d2": 0.0, "d3": 0.0}

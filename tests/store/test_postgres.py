@@ -73,17 +73,6 @@ def test_what_left_for_an_archive_counts_as_known(url: str) -> None:
         assert [event.id for event in store.history("ann", 1)] == ["e2"]
 
 
-def test_archives_and_copies_are_for_files(url: str, tmp_path: Path) -> None:
-    with Store(url, clock=lambda: 90 * 86_400.0) as store:
-        store.append_events([click(1), click(2)])
-        with pytest.raises(StoreError, match=r"has no archive; archives are for SQLite stores"):
-            store.archive.run()
-        with pytest.raises(StoreError, match=r"cannot be copied to a file; copies are of SQLite stores; use .*pg_dump"):
-            store.copy_to(tmp_path / "copy.db")
-        assert store.archive.drop(1) == store.archive.parts() == store.archive.strays() == []
-        assert store.counts() == {"events": 2, "decisions": 0, "feedback": 0}
-
-
 def test_a_person_is_erased(url: str) -> None:
     with Store(url) as store:
         store.append_events([click(1), click(2, user="bob")])

@@ -188,3 +188,22 @@ def test_no_secret_is_kept_in_clear(path: Path) -> None:
     written = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert secret.encode() not in written
     assert token.split("_")[1].encode() in written  # the id is
+
+
+def test_the_writer_outlives_what_nobody_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its callers are told, and the next ones are served."""
+    with Store(tmp_path / "shop.db") as store:
+        backend = store._database.backend
+        append = backend.append
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(backend, "append", broken)
+        monkeypatch.setattr(backend, "explain", broken)
+        with pytest.raises(RuntimeError, match="broken"):
+            store.append_events([Event("u", "i", "view", 1.0, id="e1")])
+        monkeypatch.undo()
+        assert backend.append == append
+        assert store.append_events([Event("u", "i", "view", 1.0, id="e2")]) == Appended(1, 0)
+        assert store.events()["id"].to_list() == ["e2"]

@@ -19,20 +19,22 @@ class Attacks:
         bursts: the largest first.
         flagged: events that are flagged, of ``looked_at``.
         looked_at: events.
-        trusted: the events that remain, as ``Store.events`` gives them: what bandits and training learn from.
+        trusted: the events that remain, as ``Store.events`` gives them.
+        doubted: ids of the flagged events that name a decision: bandits do not learn from them.
     """
 
     bursts: tuple[Burst, ...]
     flagged: int
     looked_at: int
     trusted: pl.DataFrame
+    doubted: frozenset[str]
 
 
 def find_attacks(store: Store, now: float, *, days: float = DAYS) -> Attacks:
     """Look for bursts that look made in the last days of the log.
 
-    Whoever turns events into rewards of a bandit, or into a log to train on, takes ``trusted`` in place of
-    ``store.events``: what is flagged teaches nothing. The events stay in the store.
+    Whoever turns events into a log to train on takes ``trusted`` in place of ``store.events``: what is flagged teaches
+    nothing. The events stay in the store.
 
     Args:
         store: the log.
@@ -41,4 +43,5 @@ def find_attacks(store: Store, now: float, *, days: float = DAYS) -> Attacks:
     """
     events = store.events(since=now - days * DAY)
     found = find_bursts(events)
-    return Attacks(found.bursts, found.events, events.height, found.trusted(events))
+    doubted = events.filter(found.flagged & pl.col("decision").is_not_null())["id"]
+    return Attacks(found.bursts, found.events, events.height, found.trusted(events), frozenset(doubted.to_list()))

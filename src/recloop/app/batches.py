@@ -55,6 +55,7 @@ class Batches:
         try:
             answers, durable = self._answer([request for request, _ in batch])
             kept = asyncio.wrap_future(durable)
+            kept.add_done_callback(_heard)
         except Exception as error:  # noqa: BLE001  it is the answer
             for _, found in batch:
                 found.set_exception(error)
@@ -64,3 +65,9 @@ class Batches:
                 found.set_exception(answer)
             else:
                 found.set_result((answer, kept))
+
+
+def _heard(kept: Kept) -> None:
+    """Whoever waits is told what went wrong; where nobody does, asyncio would tell the log."""
+    if not kept.cancelled():
+        kept.exception()

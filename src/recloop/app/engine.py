@@ -27,7 +27,7 @@ from recloop.compose.steering import Steerer
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import MissingError, RecloopError, nearest
+from recloop.errors import MissingError, RecloopError, SettingError, nearest
 from recloop.experience.surveys import Survey
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
@@ -37,6 +37,7 @@ from recloop.language.word_index import WordIndex
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
+from recloop.strategies.index import Index
 from recloop.types import Decision, Event, Request, SlateItem
 
 FALLBACK = "popular"  # the policy that answers when the chosen one fails
@@ -94,6 +95,11 @@ class Servable(Protocol):
         ...
 
     @property
+    def nearest(self) -> Index | None:
+        """Finds the items near a vector without scoring all; None where all are to be scored."""
+        ...
+
+    @property
     def steerer(self) -> Steerer:
         """What turns the wishes of a sentence into what they do to the items."""
         ...
@@ -132,8 +138,16 @@ Assign = Callable[[Request], Assignment | None]
 """From a request that has its id and its time to what it gets."""
 
 
-def unassigned(_request: Request) -> Assignment | None:
-    """The assignment while no experiment runs."""
+def unassigned(request: Request) -> Assignment | None:
+    """The assignment while no experiment runs.
+
+    Raises:
+        SettingError: the request asks for a variant of one.
+    """
+    for name in request.force:
+        raise SettingError(
+            f"no experiment '{name}' runs", allowed="none runs now", advice="start it, or leave force out"
+        )
     return None
 
 
@@ -347,6 +361,7 @@ class Engine:
     def _warm(self, loaded: _Loaded) -> None:
         """Answer requests that are not kept, so that no user waits for what loads or is built on first use."""
         release = loaded.release
+        _ = release.nearest  # it takes seconds to make
         some = tuple(Event("", item, "", 0.0) for item in release.items.ids[:1])
         asked = [Request(user="", time=self._clock()), Request(user="", time=self._clock(), history=some)]
         histories = Histories.from_requests(asked, release.items, Kinds())

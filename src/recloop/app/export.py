@@ -11,14 +11,16 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from recloop import __version__
-from recloop.errors import ArtifactError, ConflictError, DataError, MissingError, StoreError
+from recloop.errors import ArtifactError, ConflictError, DataError, MissingError, SettingError, StoreError
 from recloop.loop.folder import whole_folder
 from recloop.loop.release import verify
 from recloop.store import Store
+from recloop.store.backend import parse
 
 FORMAT = 1
 HEADER, STORE, ARCHIVE, RELEASES = "installation.json", "recloop.db", "recloop.archive", "releases"
 BLOCK = 1 << 20
+LONGEST_HEADER = 100 << 20  # bytes: a line per file of the archive
 
 
 def export(store: Store, target: Path) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def export(store: Store, target: Path) -> dict[str, Any]:
     return told
 
 
-def import_(file: Path, folder: Path) -> dict[str, Any]:
+def import_(file: Path, folder: Path, store_url: str | None = None) -> dict[str, Any]:
     """Unpack an installation into a new folder, which appears whole or not at all.
 
     Every file is compared with its SHA-256, and nothing is taken but the regular files that the header names, under
@@ -86,16 +88,25 @@ def import_(file: Path, folder: Path) -> dict[str, Any]:
     Args:
         file: made by ``export``.
         folder: must not exist.
+        store_url: of an empty database that takes the store's rows; None keeps them in a file in the folder. The
+            archive and the releases are in the folder either way.
 
     Returns:
-        What ``export`` told, and where the ``store`` is now.
+        What ``export`` told, and where the ``store`` is now: its URL, without a password.
 
     Raises:
         MissingError: there is no such file.
         DataError: it is no installation, is damaged, or holds what it should not.
-        ConflictError: the folder exists.
+        ConflictError: the folder exists, or the database is not empty.
+        SettingError: the URL names an archive, or a text holds what the database cannot keep.
         StoreError: the disk is full or cannot be written.
     """
+    if store_url is not None and parse(store_url).query.get("archive"):
+        raise SettingError(
+            "the URL of the store names an archive",
+            allowed="the archive goes into the folder of the import",
+            advice="leave ?archive= out; the URL that holds it is told at the end",
+        )
     if not file.is_file():
         raise MissingError(f"there is no file {file}", advice="name one that recloop export has written")
     with whole_folder(folder) as draft:
@@ -109,24 +120,38 @@ def import_(file: Path, folder: Path) -> dict[str, Any]:
             store.releases.relocate(
                 {name: str(where / name) for name in header["releases"]}, actor=f"recloop import {file.name}"
             )
+            strange = [part.file for part in store.archive.parts() if f"{ARCHIVE}/{part.file}" not in header["files"]]
+            if strange:  # a manifest may name files anywhere: they would be read, and deleted with their day
+                raise _wrong(file, f"has a manifest with {strange[0]!r}, which its header does not name")
             damaged = store.archive.verify()
             if damaged:
                 raise _wrong(file, damaged[0])
         for release in header["releases"]:
             verify(draft / RELEASES / release)
+        if store_url is not None:
+            with Store(store_url) as store:
+                store.fill_from(draft / STORE)
+            for left in draft.glob(f"{STORE}*"):
+                left.unlink()
     told = {key: value for key, value in header.items() if key != "files"}
-    return told | {"store": str(folder / STORE)}
+    return told | {"store": str(folder / STORE) if store_url is None else _with_archive(store_url, folder / ARCHIVE)}
+
+
+def _with_archive(store_url: str, archive: Path) -> str:
+    found = parse(store_url).update_query_dict({"archive": str(archive.resolve())})
+    return found.set(drivername=found.get_backend_name()).render_as_string(hide_password=True)
 
 
 def _inventory(copy: Path, store: Store) -> tuple[dict[str, Any], dict[str, Path]]:
     """What the copy of the store belongs with, and the name of each file inside the tar."""
-    with Store(copy, archive=store.archive.folder) as frozen:
+    with Store(copy, archive=store.archive.named) as frozen:
         files = {STORE: copy}
         parts, counts, records = frozen.archive.parts(), frozen.counts(), frozen.releases.all()
         frozen_damage = frozen.archive.verify()
     if frozen_damage:
         raise ArtifactError(frozen_damage[0].rstrip("."), advice="an export holds what is whole only")
-    files |= {f"{ARCHIVE}/{part.file}": store.archive.folder / part.file for part in parts}
+    if parts:
+        files |= {f"{ARCHIVE}/{part.file}": store.archive.folder / part.file for part in parts}
     left_out: dict[str, str] = {}
     for record in records:
         folder = Path(record.path)
@@ -155,6 +180,8 @@ def _unpack(tar: tarfile.TarFile, draft: Path, file: Path) -> dict[str, Any]:
     first = next(members, None)
     if first is None or first[0].name != HEADER:
         raise _wrong(file, f"does not begin with {HEADER}")
+    if first[0].size > LONGEST_HEADER:
+        raise _wrong(file, f"has an {HEADER} of {first[0].size} bytes")
     header = _header(first[1].read(), file)
     expected: Mapping[str, str] = header["files"]
     found = set[str]()
@@ -181,7 +208,7 @@ def _members(tar: tarfile.TarFile, file: Path) -> Iterator[tuple[tarfile.TarInfo
     for member in tar:
         path = PurePosixPath(member.name)
         inside = member.name == path.as_posix() and not path.is_absolute() and ".." not in path.parts
-        if not inside or "\\" in member.name or "\0" in member.name or not member.isreg():
+        if not inside or "\\" in member.name or "\0" in member.name or not member.isreg() or member.issparse():
             raise _wrong(file, f"holds {member.name!r}, which is no plain file inside the folder")
         content = tar.extractfile(member)
         assert content is not None

@@ -50,7 +50,7 @@ class Finder:
         allowed = _allowed(release, exclude, where)
         if release.vectors is not None:
             by = "texts" if release.encoder else "behaviour"
-            return Answered(similar(release.vectors, place, k, allowed, by, release.lengths), release)
+            return Answered(similar(release.vectors, place, k, allowed, by, release.lengths, release.nearest), release)
         policy = release.policies[release.default_policy]
         ranked = policy.rank(Histories.of([[place]], len(release.items)), min(k, len(release.items)), allowed=allowed)
         there = ranked.items[0] >= 0
@@ -65,7 +65,8 @@ class Finder:
             ArtifactError: the encoder is not the one that made the vectors.
         """
         release = self._release()
-        return Answered(search(text, release.words, release.steerer, k, _allowed(release, exclude, where)), release)
+        allowed = _allowed(release, exclude, where)
+        return Answered(search(text, release.words, release.steerer, k, allowed, release.nearest), release)
 
     def _release(self) -> Servable:
         release = self._engine.release

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,6 @@ from typing import Any
 from recloop.errors import SettingError, StoreError
 from recloop.loop.folder import write_whole
 from recloop.store import Store
-
-Elsewhere = Callable[[str], Mapping[str, int]]
-"""Erases a user from another place than the store's tables, such as an archive; gives back rows by log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +35,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The proof of an erasure: rows by log before, and after a second look; those of other places beside them."""
+    """The proof of an erasure: rows by log in the store, found by a second look, and in the archive."""
 
     before: dict[str, int]
     after: dict[str, int]
-    elsewhere: dict[str, int]
+    archived: dict[str, int]
 
 
 def export_person(store: Store, user: str) -> Person:
@@ -62,8 +58,11 @@ def export_person(store: Store, user: str) -> Person:
     return Person(user, events, decisions, feedback)
 
 
-def erase_person(store: Store, user: str, *, elsewhere: Sequence[Elsewhere] = (), actor: str = "") -> Erased:
+def erase_person(store: Store, user: str, *, actor: str = "") -> Erased:
     """Delete all that is kept of a user, look again, and prove that nothing is found.
+
+    The archive comes first, then the store. A service that is running forgets the user's history in memory, and takes
+    the user's mark out of Redis.
 
     Experiments go on as if the user had never come: a readout is computed from the log each time it is read, so its
     counts, sums and checks lose exactly this user's part. Decisions that were made on it stay as they were made. What
@@ -72,7 +71,6 @@ def erase_person(store: Store, user: str, *, elsewhere: Sequence[Elsewhere] = ()
     Args:
         store: the log.
         user: the id under which the user is kept: the pseudonym where ids are replaced.
-        elsewhere: erase the user in other places, too. The archive comes first, then these, then the store.
         actor: who asks.
 
     Raises:
@@ -80,17 +78,14 @@ def erase_person(store: Store, user: str, *, elsewhere: Sequence[Elsewhere] = ()
         StoreError: something of the user came in meanwhile; erase again.
     """
     _someone(user)
-    others: dict[str, int] = {}
-    for erase in (store.archive.erase, *elsewhere):
-        for log, rows in erase(user).items():
-            others[log] = others.get(log, 0) + rows
+    archived = store.archive.erase(user, actor=actor)
     before = store.erasure.erase(user, actor=actor)
     again = export_person(store, user)
     after = {name: len(getattr(again, name)) for name in before}
     if any(after.values()):
         found = ", ".join(f"{rows} {name}" for name, rows in after.items())
         raise StoreError(f"the person is still there: {found}", advice="stop what sends its events, and erase again")
-    return Erased(before, after, others)
+    return Erased(before, after, archived)
 
 
 def _someone(user: str) -> None:

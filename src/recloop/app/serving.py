@@ -16,10 +16,12 @@ from recloop.app.experiments import Experiments
 from recloop.app.finder import Answered, Finder
 from recloop.app.learning import Learning
 from recloop.app.person import Erased, Person, erase_person, export_person
+from recloop.app.problems import Wish, problems_in_store
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
+from recloop.experience.problems import Problems, Settings
 from recloop.experience.surveys import Survey
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
@@ -51,6 +53,7 @@ class Serving:
         door: what is done to all that comes in; by default texts are masked.
         clock: seconds since 1970.
         ids: makes the id of an event that comes without one.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Serving:
         door: Door | None = None,
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
+        quarantine: bool = False,
     ) -> None:
         self.door = door or Door()
         self.store = store
@@ -71,7 +75,7 @@ class Serving:
         self.experiments = experiments
         self._finder = Finder(engine)
         self._batches = Batches(engine.submit_all, lambda: engine.watch.stage("store"))
-        self._learning = Learning(store, engine)
+        self._learning = Learning(store, engine, quarantine=quarantine, clock=clock)
         self._clock = clock
         self._ids = ids
         self._proved = float("-inf")
@@ -145,6 +149,9 @@ class Serving:
             appended = await asyncio.wrap_future(self.store.submit_events(good))
         watch.came(now - min(event.time for event in good if event.time is not None))
         out_of_order = self.engine.observe(good)
+        if appended.duplicates:  # what the store holds under these ids may be something else
+            for user in {event.user for event in good}:
+                self.engine.forget(user)
         return Taken(appended, faults, times(events, now)._replace(out_of_order=out_of_order))
 
     async def add_feedback(self, said: Feedback) -> Appended:
@@ -177,6 +184,20 @@ class Serving:
     def find_attacks(self) -> Attacks:
         """Bursts in the last days of the log that look made."""
         return find_attacks(self.store, self._clock())
+
+    def find_problems(
+        self,
+        experiment: str,
+        treatment: str,
+        control: str,
+        days: float,
+        *,
+        dimensions: tuple[str, ...] | None,
+        metrics: tuple[str, ...] | None,
+    ) -> Problems:
+        """Where users were served worse; see ``recloop.experience.find_problems``."""
+        settings = Settings(dimensions=dimensions, metrics=metrics)
+        return problems_in_store(self.store, Wish(experiment, treatment, control, days, settings), self._clock())
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready.
@@ -212,6 +233,7 @@ def open_serving(
     watch: Watch | None = None,
     hot: Hot | None = None,
     survey: Survey | None = None,
+    quarantine: bool = False,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
 
@@ -228,6 +250,7 @@ def open_serving(
         watch: told how long each stage of a request took.
         hot: what is shared with other services on the same store; None where this one is alone.
         survey: the question that some slates carry; None for none.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
     engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch, hot=hot, survey=survey)
     serving = Serving(
@@ -238,6 +261,7 @@ def open_serving(
         door=door,
         clock=clock,
         ids=ids,
+        quarantine=quarantine,
     )
     serving.follow()
     return serving

@@ -38,10 +38,15 @@ class SharedRecent(Recent):
         return super().history(user, sent, now)
 
     def forget(self, user: str | None = None) -> None:
-        """As ``Recent.forget``; every service that shares the marks reads this user anew."""
+        """As ``Recent.forget``; all that share the marks read this user anew, and no mark names the user."""
         super().forget(user)
+        with self._lock:
+            if user is None:
+                self._marks.clear()
+            else:
+                self._marks.pop(user, None)
         if user is not None:
-            self._hot.change({user})
+            self._hot.forget(user)
 
     def add(self, events: Sequence[Event]) -> int:
         """As ``Recent.add``; every service that shares the marks reads these users anew."""

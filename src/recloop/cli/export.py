@@ -1,4 +1,5 @@
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -28,17 +29,19 @@ def export(file: Path, store: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), default="recloop", show_default=True,
               help="The folder to make.")  # fmt: skip
+@click.option("--store", help="An empty database that takes the store's rows, such as postgresql://user@host/shop; "
+              "else they are in a file in the folder.")  # fmt: skip
 @json_option
-def import_(file: Path, folder: Path, as_json: bool) -> None:
+def import_(file: Path, folder: Path, store: str | None, as_json: bool) -> None:
     """Make a new folder of the installation in FILE: serve from it with --store FOLDER/recloop.db."""
     from recloop.app.export import import_ as read
 
-    told = read(file, folder)
+    told = read(file, folder, store)
     if as_json:
         answer(told)
         return
     out.print(f"wrote {folder} ({_inside(told)})")
-    out.print(f"Serve it: recloop serve --store {told['store']}")
+    out.print(f"Serve it: recloop serve --store {quote(told['store'])}", soft_wrap=True, markup=False)
 
 
 def _inside(told: dict[str, Any]) -> str:

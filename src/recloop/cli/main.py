@@ -17,7 +17,11 @@ COMMANDS = {
     "check": "check",
     "finetune": "finetune",
     "run": "run",
+    "evaluate": "evaluate",
+    "judges": "judges",
     "tune": "tune",
+    "compose": "compose",
+    "simulate": "simulate",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
@@ -34,6 +38,7 @@ COMMANDS = {
     "export": "export",
     "import": "export",
     "store": "store",
+    "bandits": "bandits",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

@@ -55,6 +55,8 @@ def erase(user: str, pseudonymise: Path | None, store: str, as_json: bool) -> No
         answer(asdict(done))
         return
     out.print(f"erased: {_told(done.before)}")
+    if any(done.archived.values()):
+        out.print(f"and from the archive: {_told(done.archived)}")
     out.print(f"a second look finds: {_told(done.after)}")
 
 

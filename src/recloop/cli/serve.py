@@ -28,6 +28,8 @@ from recloop.cli.console import answer, err, json_option, store_option
 @click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
 @click.option("--survey", type=click.Path(path_type=Path, dir_okay=False),
               help="Ask some users the question in this file's table [survey].")  # fmt: skip
+@click.option("--quarantine", is_flag=True,
+              help="Bandits learn nothing from events that look like an attack.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @json_option
 def serve(
@@ -45,6 +47,7 @@ def serve(
     seed: int | None,
     redis: str | None,
     survey: Path | None,
+    quarantine: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -82,4 +85,5 @@ def serve(
         ready=ready,
         redis=redis,
         survey=survey,
+        quarantine=quarantine,
     )

@@ -6,12 +6,27 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from recloop.compose.business.settings import AnyRule, columns
+from recloop.bandits import Algorithm, BetaThompson
+from recloop.compose.business.settings import AnyRule, Cap, columns
 from recloop.compose.diversity.settings import Diversifier
+from recloop.compose.features import FeaturesConfig
 from recloop.compose.fusion.norms import Calibration
+from recloop.compose.objectives.config import ObjectivesConfig
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
 from recloop.types import ItemCondition
+
+
+class SoftmaxConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Slates drawn by the Plackett-Luce model instead of sorted: every decision holds the chance of each place.
+
+    Attributes:
+        temperature: near 0 the order of the scores, great: any order alike; in spreads of a request's scores.
+        depth: only so many best candidates can be drawn; 0 for all.
+    """
+
+    temperature: Annotated[float, Meta(gt=0.0)] = 0.2
+    depth: Annotated[int, Meta(ge=0)] = 50
 
 
 class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_field="kind"):
@@ -36,6 +51,8 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
         budget: seconds that a source may take before the fallback stands in for it; None for any time. It holds where a
             service answers, not in evaluations.
+        objectives: what else a slate is to be good for, weighed after fusion and before diversity; None for relevance.
+        softmax: draw the slate at random with exact chances instead of sorting it; None for none.
 
     >>> SlateConfig(sources=["ease", "popular"]).weights
     {'ease': 1.0, 'popular': 1.0}
@@ -57,8 +74,12 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
     measured: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.1
     fallback: str = "popular"
     budget: Annotated[float, Meta(gt=0.0)] | None = None
+    objectives: ObjectivesConfig | None = None
+    softmax: SoftmaxConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.softmax is not None:
+            self._check_softmax()
         if self.diversity > 0 and self.diversifier is not None:
             raise SettingError(
                 f"diversity is {self.diversity} beside a diversifier",
@@ -83,6 +104,26 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
             raise SettingError(
                 f"the quotas {self.quotas} do not fit the sources {', '.join(self.sources)}",
                 allowed="one whole number for each source, of which at least one is above 0",
+            )
+
+    def _check_softmax(self) -> None:
+        """A slate that is drawn is not put into another order afterwards: its chances would not be exact."""
+        other = (
+            f"diversity is {self.diversity}"
+            if self.diversity > 0
+            else "a diversifier stands"
+            if self.diversifier is not None
+            else "the fusion 'quotas' stands"
+            if self.fusion == "quotas"
+            else "a rule that caps stands"
+            if any(isinstance(rule, Cap) for rule in self.rules)
+            else ""
+        )
+        if other:
+            raise SettingError(
+                f"{other} beside softmax",
+                allowed="a slate that is drawn is not reordered: its chances would no longer be exact",
+                advice="weigh the objective 'diversity' instead, or leave one out",
             )
 
     @property
@@ -128,6 +169,22 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         return weights
 
 
+class ExploreConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A few places of each slate that may show an item from below it: see ``recloop.bandits.slots.explore_places``.
+
+    Attributes:
+        most: places of a slate that are explored, at most; 0 explores none.
+        share: chance of each place.
+        first: places at the top that are never explored.
+        pool: items below the slate that may be shown.
+    """
+
+    most: Annotated[int, Meta(ge=0, le=1000)] = 0
+    share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    first: Annotated[int, Meta(ge=0)] = 1
+    pool: Annotated[int, Meta(ge=1, le=1000)] = 20
+
+
 class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", tag_field="kind"):
     """Thompson sampling over arms, each a slate policy: learns which composition earns rewards.
 
@@ -154,6 +211,51 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
             raise SettingError(
                 f"the floor is {self.floor} for {len(self.arms)} arms", allowed=f"at most 1/{len(self.arms)}"
             )
+
+    @property
+    def algorithm(self) -> BetaThompson:
+        """The bandit that this is another name for."""
+        return BetaThompson(
+            prior="fixed",
+            prior_successes=self.prior_successes,
+            prior_failures=self.prior_failures,
+            floor=self.floor,
+            mixture=self.mixture,
+        )
+
+    @property
+    def features(self) -> FeaturesConfig:
+        """None: every request is alike."""
+        return FeaturesConfig()
+
+    @property
+    def explore(self) -> ExploreConfig:
+        """None: slates are those of the arms."""
+        return ExploreConfig()
+
+
+class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_field="kind"):
+    """A bandit over arms, each a slate policy: learns which composition earns rewards, for whom and when.
+
+    Attributes:
+        arms: name → slate policy: a strategy, a blend, or a vector of weights.
+        algorithm: a bandit of ``recloop.bandits`` with its settings; its name alone stands for its defaults.
+        features: what of a request its choice depends on, for algorithms with ``lin`` or ``logistic`` in their name.
+        explore: places of the arm's slate that may show an item from below it.
+        reward_kinds: kinds of the events that reward the decision that they name; any where empty.
+        reward_hours: how long after the decision; without such an event it counts as a failure then.
+
+    >>> arms = {"a": {"sources": ["ease"]}, "b": {"sources": ["popular"]}}
+    >>> policy_config({"kind": "bandit", "algorithm": "ucb1", "arms": arms}).algorithm
+    UCB1(floor=0.0, mixture=0.0, discount=1.0, window=0, width=2.0)
+    """
+
+    arms: dict[str, SlateConfig]
+    algorithm: Algorithm = BetaThompson()
+    features: FeaturesConfig = FeaturesConfig()
+    explore: ExploreConfig = ExploreConfig()
+    reward_kinds: list[str] = []
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
 
 
 class SlotConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,11 +297,12 @@ class SlotsConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slots", tag_fi
     reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
 
 
-PolicyConfig = SlateConfig | ThompsonConfig | SlotsConfig
-_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig] | type[SlotsConfig]] = {
+PolicyConfig = SlateConfig | ThompsonConfig | BanditConfig | SlotsConfig
+_KINDS: dict[str, type[SlateConfig] | type[ThompsonConfig] | type[BanditConfig] | type[SlotsConfig]] = {
     "slate": SlateConfig,
     "slots": SlotsConfig,
     "thompson": ThompsonConfig,
+    "bandit": BanditConfig,
 }
 
 
@@ -218,6 +321,8 @@ def policy_config(table: Mapping[str, Any], where: str = "policy") -> PolicyConf
     kind = table.get("kind", "slate")
     if kind not in _KINDS:
         raise SettingError(f"[{where}] kind is {kind!r}", advice=nearest(str(kind), _KINDS))
+    if isinstance(table.get("algorithm"), str):
+        table = {**table, "algorithm": {"name": table["algorithm"]}}
     config = typed(_KINDS[kind], {**table, "kind": kind}, where)
     return _with_slots(config, where) if isinstance(config, SlotsConfig) else config
 

@@ -11,6 +11,7 @@ from recloop.compose.facets import Facets
 from recloop.errors import ArtifactError, SettingError
 from recloop.language.encoder import Encoder, load_encoder
 from recloop.language.steer import Steer
+from recloop.strategies.index import Index
 
 LESS = 0.5  # what nearness to a text costs of which less is wished for; never costs, and more gains, 1
 
@@ -128,6 +129,35 @@ class Steerer:
     def reads_texts(self) -> bool:
         """Whether it holds vectors of the item texts, so that a wish can be about anything."""
         return self._vectors is not None
+
+    def direction(self, steer: Steer, index: Index) -> tuple[NDArray[np.float32], float] | None:
+        """What is wished for as one vector q (d,) and a number c: the pull of an item with vector v is ``q @ v - c``.
+
+        None where wishes name a category, or wish for less: that is no product of vectors.
+
+        Args:
+            steer: the wishes.
+            index: of the vectors of the texts, which finds the nearest item to each wish.
+
+        Raises:
+            ExtraError: the extra ``text`` is not installed.
+            ArtifactError: the encoder is not the one that made the vectors.
+        """
+        wishes = self._wishes(steer)
+        plain = wishes and all(w > 0 and self.facets.named(phrase) is None for phrase, w in wishes.items())
+        if self._vectors is None or not plain:
+            return None
+        queries = self._encoder.encode(list(wishes))
+        mean = queries @ self._mean
+        span = index.search(queries, 1).scores[:, 0] - mean
+        scale = np.where(span > 0, 1 / np.where(span > 0, span, 1), 0) / len(wishes)
+        return (scale[:, None] * queries).sum(axis=0).astype(np.float32), float(scale @ mean)
+
+    @cached_property
+    def _mean(self) -> NDArray[np.float32]:
+        assert self._vectors is not None
+        found: NDArray[np.float32] = self._vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return found
 
     # ---- what is left out
 

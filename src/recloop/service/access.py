@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from recloop.errors import AccessError, ScopeError, StoreError
 from recloop.service.problems import HttpError
 from recloop.service.rates import Rates
+from recloop.store.hot import Hot
 from recloop.store.keys import KeyRecord, Keys
 
 PUBLIC = ""  # the scope of what everybody may see
@@ -42,6 +43,7 @@ class Access:
         required: whether a key is needed; where it is not, only this machine is answered.
         rate: requests a second that each key may send which has no rate of its own; None for no limit.
         timer: seconds, for how long a key is believed.
+        hot: what services share, and count the requests of a key in together; None where this one is alone.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class Access:
         required: bool,
         rate: float | None = None,
         timer: Callable[[], float] = time.monotonic,
+        hot: Hot | None = None,
     ) -> None:
         self._keys = keys
         self._required = required
         self._timer = timer
-        self._rates = Rates(rate, timer)
+        self._rates = Rates(rate, timer, hot)
         self._believed: dict[str, tuple[float, KeyRecord | None]] = {}
         self._noted: dict[str, float] = {}
 
@@ -103,7 +106,7 @@ class Access:
         if key is None:
             raise AccessError(
                 "the API key is not known, has expired, or was revoked",
-                advice="make one with: recloop keys create NAME --scope ...",
+                advice="make one with: recloop keys create NAME --scope SCOPE",
             )
         if not key.allows(scope):
             raise ScopeError(

@@ -20,17 +20,19 @@ from recloop.app.serving import Serving
 from recloop.errors import BusyError
 from recloop.service import body, version
 from recloop.service.access import Access
-from recloop.service.browser import as_request
+from recloop.service.browser import as_request, from_here
 from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
 from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
 from recloop.service.route import Call, Page, Route
 from recloop.service.routes import ROUTES
+from recloop.store.hot import Hot
 from recloop.store.ids import new_id
 
 TABLE = (*ROUTES, *PAGES)
 LIMIT = 1_000_000  # bytes of a body
+UNDER_WAY = 2_000  # requests that wait for an answer: beyond it others are refused, not kept in memory
 UNMATCHED = "unmatched"
 
 _log = logging.getLogger("recloop.service")
@@ -61,6 +63,7 @@ class Application:
         limit: bytes that a body may have.
         rate: requests a second of a key that has no rate of its own; None for no limit.
         origins: of pages that may send events.
+        hot: what this service shares with others; None where it is alone.
     """
 
     def __init__(
@@ -73,10 +76,11 @@ class Application:
         limit: int = LIMIT,
         rate: float | None = None,
         origins: frozenset[str] = frozenset(),
+        hot: Hot | None = None,
     ) -> None:
         self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
-        access = Access(serving.store.keys, required=keys_required, rate=rate)
+        access = Access(serving.store.keys, required=keys_required, rate=rate, hot=hot)
         endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
@@ -111,6 +115,7 @@ class Application:
 
         self.observed.under_way += 1
         try:
+            self._let_in(scope)
             scope["path_params"] = {}
             await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
         except body.GoneError:
@@ -119,7 +124,7 @@ class Application:
             allowed = self._allowed(scope) if isinstance(error, HTTPException) and error.status_code == 405 else ""
             known = _unmatched(error, scope, allowed) if isinstance(error, HTTPException) else error
             if status_of(known) == 500:
-                _log.error("%s in request %s\n%s", type(error).__name__, request, _where(error))
+                _log.error("%s in request %s\n%s", type(error).__name__, request, where(error))
             if not status:  # else the answer is cut off, which the client sees; raising would put its message in a log
                 await _refuse(known, request, answer, allow=allowed)
         finally:
@@ -142,6 +147,12 @@ class Application:
                 milliseconds=round(seconds * 1e3, 3),
                 key=scope.get("recloop.key", ""),
             )
+
+    def _let_in(self, scope: Scope) -> None:
+        """Refuse a request where too many wait already; what asks for the service's health is always answered."""
+        if self.observed.under_way > UNDER_WAY and not scope["path"].startswith("/health/"):
+            advice = "send again in a second"
+            raise HttpError(429, f"{UNDER_WAY} requests wait for an answer already", advice=advice, retry=1.0)
 
     def _allowed(self, scope: Scope) -> str:
         """The methods that a path takes: one path may stand in several lines of the table."""
@@ -179,6 +190,8 @@ class Endpoint:
         if route.from_page:
             headers = as_request(scope, headers, self._origins)
         key = scope["recloop.key"] = self._access.admit(headers, route.scope)
+        if not key and route.scope and not route.from_page:
+            from_here(headers, self._origins)  # no page of a stranger may act through a visitor's browser
         found: Any = None
         if self._decoder is not None:
             raw = await body.read(headers, receive, self._limit)
@@ -248,7 +261,7 @@ def _unmatched(error: HTTPException, scope: Scope, allowed: str) -> HttpError:
     return HttpError(error.status_code, f"there is nothing at {path}", advice=advice)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """Where it happened, without the message: that may hold what a user sent."""
     frames = traceback.extract_tb(error.__traceback__)
     return "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)

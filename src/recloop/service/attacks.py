@@ -24,7 +24,9 @@ class AttacksAnswer(Struct, frozen=True):
     """What the last 30 days of the log show."""
 
     looked_at: Annotated[int, Meta(description="Events.")]
-    flagged: Annotated[int, Meta(description="Events that belong to a burst; nothing learns from them.")]
+    flagged: Annotated[
+        int, Meta(description="Events that belong to a burst; with quarantine nothing learns from them.")
+    ]
     bursts: tuple[BurstAnswer, ...]
 
 

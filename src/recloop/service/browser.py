@@ -47,14 +47,11 @@ def shared(application: ASGIApp, origins: frozenset[str]) -> ASGIApp:
     )
 
 
-def as_request(scope: Any, headers: Headers, origins: frozenset[str]) -> Headers:
-    """The headers that a program would have sent for what a page has sent.
-
-    ``sendBeacon`` sets no header, and a plain text asks no permission first. So the key stands in the query, and the
-    origin of the page is looked at here: no page of a stranger may write through a visitor's browser.
+def from_here(headers: Headers, origins: frozenset[str]) -> None:
+    """Refuse what a page of another origin sends; programs name no origin.
 
     Raises:
-        HttpError: 403, the page is of an origin that is not allowed.
+        HttpError: 403, the origin is not allowed.
     """
     origin = headers.get("origin")
     if origin is not None and origin not in origins and urlsplit(origin).netloc != headers.get("host"):
@@ -64,6 +61,18 @@ def as_request(scope: Any, headers: Headers, origins: frozenset[str]) -> Headers
             allowed=f"allowed are: {', '.join(sorted(origins)) or 'the pages of this service itself'}",
             advice="start the service with --origin ORIGIN",
         )
+
+
+def as_request(scope: Any, headers: Headers, origins: frozenset[str]) -> Headers:
+    """The headers that a program would have sent for what a page has sent.
+
+    ``sendBeacon`` sets no header, and a plain text asks no permission first. So the key stands in the query, and the
+    origin of the page is looked at here: no page of a stranger may write through a visitor's browser.
+
+    Raises:
+        HttpError: 403, the page is of an origin that is not allowed.
+    """
+    from_here(headers, origins)
     given = MutableHeaders(headers=dict(headers.items()))
     given["content-type"] = "application/json"
     # a key that no header can hold is none of ours

@@ -14,7 +14,7 @@ from recloop.wire import Problem
 
 BODY_ERRORS = (400, 408, 413, 415, 422)
 KEY_ERRORS = (401, 403)
-ALWAYS = (406,)
+ALWAYS = (406, 429)
 PAGE_KEY = {
     "name": "key",
     "in": "query",

@@ -30,9 +30,9 @@ class PersonAnswer(Struct, frozen=True):
 class ErasedAnswer(Struct, frozen=True):
     """What was erased, and what a second look found."""
 
-    before: Annotated[dict[str, int], Meta(description="Rows of each log that were there.")]
+    before: Annotated[dict[str, int], Meta(description="Rows of each log that were in the store.")]
     after: Annotated[dict[str, int], Meta(description="Rows that a second look found: none.")]
-    elsewhere: Annotated[dict[str, int], Meta(description="Rows that were erased in other places, such as an archive.")]
+    archived: Annotated[dict[str, int], Meta(description="Rows that were erased in the archive.")]
 
 
 async def export_person(call: Call) -> PersonAnswer:
@@ -44,7 +44,7 @@ async def export_person(call: Call) -> PersonAnswer:
 async def erase_person(call: Call) -> ErasedAnswer:
     """Erase all that is kept of one person, with a proof."""
     done = await asyncio.to_thread(call.serving.erase_person, call.body.user, actor=call.actor)
-    return ErasedAnswer(done.before, done.after, done.elsewhere)
+    return ErasedAnswer(done.before, done.after, done.archived)
 
 
 PERSONS = (

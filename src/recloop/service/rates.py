@@ -1,7 +1,9 @@
-"""How often each key may ask: token buckets, in this process."""
+"""How often each key may ask: token buckets, in Redis where services share one, else in this process."""
 
 import time
 from collections.abc import Callable
+
+from recloop.store.hot import Hot
 
 BURST = 2.0  # seconds' worth of requests that may come at once after a pause
 
@@ -10,11 +12,13 @@ class Rates:
     """One token bucket per key: it fills at the key's rate and holds ``BURST`` seconds of it, and one at least.
 
     A bucket is one number, the time at which it would be full again (the generic cell rate algorithm of ITU-T I.371,
-    which is the same law). Each process counts for itself: with several workers a key may send as many times more.
+    which is the same law). With Redis all workers on all machines count together. Without it, or while it is lost, each
+    process counts for itself: with several workers a key may send as many times more.
 
     Args:
         rate: requests a second of a key that has no rate of its own; None for no limit.
         timer: seconds.
+        hot: what services share; None where this one counts alone.
 
     >>> now = [0.0]
     >>> rates = Rates(2.0, lambda: now[0])
@@ -25,9 +29,10 @@ class Rates:
     (0.0, 0.5)
     """
 
-    def __init__(self, rate: float | None, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rate: float | None, timer: Callable[[], float] = time.monotonic, hot: Hot | None = None) -> None:
         self._rate = rate
         self._timer = timer
+        self._hot = hot
         self._full: dict[str, float] = {}
 
     def allowed(self, rate: float | None) -> float:
@@ -45,6 +50,8 @@ class Rates:
         allowed = self.allowed(rate)
         if allowed == float("inf"):
             return 0.0
+        if self._hot is not None and (shared := self._hot.wait(key, allowed, BURST)) is not None:
+            return shared
         now, one = self._timer(), 1.0 / allowed
         full = max(now, self._full.get(key, now)) + one
         late = full - now - max(BURST, one)

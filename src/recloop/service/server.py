@@ -24,7 +24,7 @@ from recloop.experience.surveys import Survey
 from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
-from recloop.service.application import LIMIT, Application
+from recloop.service.application import LIMIT, Application, where
 from recloop.service.browser import origins_of, shared
 from recloop.service.logs import json_logs
 from recloop.service.observe import AccessLog, Observed
@@ -55,6 +55,7 @@ class HttpServer(uvicorn.Server):
         ready: called with the URL once requests are answered.
         rate: requests a second of a key that has no rate of its own.
         origins: of pages that may call.
+        hot: what this service shares with others; None where it is alone.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class HttpServer(uvicorn.Server):
         ready: Callable[[str], None] | None = None,
         rate: float | None = None,
         origins: frozenset[str] = frozenset(),
+        hot: Hot | None = None,
     ) -> None:
         self._serving = serving
         self._listener = listener
@@ -84,6 +86,7 @@ class HttpServer(uvicorn.Server):
             limit=limit,
             rate=rate,
             origins=origins,
+            hot=hot,
         )
         super().__init__(
             uvicorn.Config(
@@ -170,6 +173,8 @@ class HttpServer(uvicorn.Server):
                 await asyncio.to_thread(work)
             except RecloopError as error:
                 _log.error("%s", error)
+            except Exception as error:  # noqa: BLE001  it goes on: else the service would follow nothing any more
+                _log.error("%s while following the store\n%s", type(error).__name__, where(error))
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -224,6 +229,7 @@ class Options(TypedDict, total=False):
         origins: of pages that may call, such as ``https://shop.example``; none by default.
         redis: URL of what services on the same store share; None where this one is alone.
         survey: file with the table ``[survey]``: the question that some slates carry.
+        quarantine: whether bandits learn nothing from what looks like an attack.
     """
 
     release: Path | None
@@ -244,6 +250,7 @@ class Options(TypedDict, total=False):
     origins: Sequence[str]
     redis: str | None
     survey: Path | None
+    quarantine: bool
 
 
 def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
@@ -307,6 +314,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             watch=observed,
             hot=hot,
             survey=Survey.read(file) if (file := options.get("survey")) else None,
+            quarantine=options.get("quarantine", False),
         )
         yield HttpServer(
             serving,
@@ -319,6 +327,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             ready=options.get("ready"),
             rate=options.get("rate"),
             origins=origins,
+            hot=hot,
         )
 
 

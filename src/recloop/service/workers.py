@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -146,13 +146,18 @@ class Worker:
     def _start(self) -> None:
         self._ready = threading.Event()
         self._started, self._again = time.monotonic(), 0.0
-        self._process = subprocess.Popen(  # noqa: S603  this interpreter, with options of this program
-            [sys.executable, "-m", "recloop.service.worker", *self._words],
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "recloop.service.worker"],
             stdin=subprocess.PIPE,  # it ends when this is closed: no worker outlives the one that watches
             stdout=subprocess.PIPE,
             env=self._environment,
             start_new_session=True,  # Ctrl-C is for the one that watches
         )
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, which is seen next
+            # not as arguments: any user of the machine may read those, and a URL may hold a password
+            self._process.stdin.write(json.dumps(self._words).encode() + b"\n")
+            self._process.stdin.flush()
         threading.Thread(target=self._listen, args=(self._process, self._ready), daemon=True).start()
 
     @staticmethod

@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, literal, select
 
-from recloop.errors import ConflictError, SettingError, StoreError
+from recloop.errors import ConflictError, SettingError
 from recloop.store import tables
 from recloop.store.archived import LOGS, Archived, date_of, named_parts
 from recloop.store.audit import Audit
 from recloop.store.database import Database
-from recloop.store.parts import AGAIN, BUSY, Part, read_part, remove_parts, stray_files, write_part
+from recloop.store.parts import AGAIN, BUSY, Part, claim, read_part, remove_parts, stray_files, write_part
 from recloop.store.rows import frame
 
 DAY = 86_400.0
@@ -32,10 +32,10 @@ class Archive(Archived):
     Args:
         database: where the log and the manifest are.
         audit: told of each move.
-        folder: of the files.
+        folder: of the files; None where nobody has named one.
     """
 
-    def __init__(self, database: Database, audit: Audit, folder: Path) -> None:
+    def __init__(self, database: Database, audit: Audit, folder: Path | None) -> None:
         super().__init__(database, folder)
         self._audit = audit
 
@@ -53,24 +53,18 @@ class Archive(Archived):
             actor: who asks.
 
         Raises:
-            SettingError: a number of days is negative.
-            StoreError: the disk is full or cannot be written; what was moved so far is whole. Or the store is not a
-                file: those who share a database do not share a folder.
+            SettingError: a number of days is negative, or no folder is named.
+            StoreError: the disk is full or cannot be written; what was moved so far is whole.
             ConflictError: another run is at work.
         """
-        if self._database.backend.kind != "sqlite":
-            raise StoreError(
-                f"the store {self._database.name} has no archive",
-                allowed="archives are for SQLite stores, whose files lie beside them",
-                advice="let PostgreSQL partition its tables by time where they grow large",
-            )
         before = self._midnight(hot_days, "hot_days")
         forget = self._database.clock() - _days(remember_days, "remember_days") * DAY
+        claim(self.folder, self._database.identity())
         self._sweep()
         moved = dict.fromkeys(LOGS, 0)
         for log, table in LOGS.items():
-            after = -1
-            while (chunk := self._oldest(table, after, before)).height:
+            after, newest = -1, self._newest(table)
+            while (chunk := self._oldest(table, after, newest, before)).height:
                 self._move(table, chunk, before, actor)
                 after = chunk["seq"][-1]
                 moved[log] += chunk.height
@@ -117,7 +111,8 @@ class Archive(Archived):
             return gone
 
         gone = self._database.write(work)
-        remove_parts(self.folder, [part.file for part in gone])
+        if gone:
+            remove_parts(self.folder, [part.file for part in gone])
         return gone
 
     def erase(self, user: str, *, actor: str = "") -> dict[str, int]:
@@ -142,8 +137,12 @@ class Archive(Archived):
 
     # ---- below
 
-    def _oldest(self, table: Table, after: int, before: float) -> pl.DataFrame:
-        newest = select(func.max(table.c.seq)).scalar_subquery()
+    def _newest(self, table: Table) -> int:
+        """The last number in a log. Read alone: numbers are given before commits, and below it none comes any more."""
+        query = select(func.coalesce(func.max(table.c.seq), 0))
+        return self._database.write(lambda connection: int(connection.execute(query).scalar_one()))
+
+    def _oldest(self, table: Table, after: int, newest: int, before: float) -> pl.DataFrame:
         closed = and_(table.c.seq > after, table.c.time >= 0.0, table.c.time < before, table.c.seq < newest)
         with self._database.reading() as connection:
             return frame(connection, select(*table.c).where(closed).order_by(table.c.seq).limit(CHUNK))

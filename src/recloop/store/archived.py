@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from sqlalchemy import Connection, func, select
 
-from recloop.errors import ArtifactError
+from recloop.errors import ArtifactError, SettingError
 from recloop.store import tables
 from recloop.store.database import Database
 from recloop.store.parts import Part, check_part, read_part, stray_files
@@ -31,12 +31,32 @@ class Archived:
 
     Args:
         database: where the manifest is.
-        folder: of the files.
+        folder: of the files; None where nobody has named one.
     """
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path | None) -> None:
         self._database = database
-        self.folder = folder
+        self._folder = folder
+
+    @property
+    def named(self) -> Path | None:
+        """Where the files are; None where nobody has named a folder."""
+        return self._folder
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are.
+
+        Raises:
+            SettingError: nobody has named a folder.
+        """
+        if self._folder is None:
+            raise SettingError(
+                f"the store {self._database.name} names no folder for its archive",
+                allowed="a store in a database needs one that all machines which read closed days can see",
+                advice="name it in the URL of the store: ?archive=/mnt/days",
+            )
+        return self._folder
 
     def parts(self) -> list[Part]:
         """The manifest: every file of the archive, in the order in which they were made."""
@@ -97,7 +117,7 @@ class Archived:
 
     def strays(self) -> list[str]:
         """Files that the manifest does not name; the next run removes them."""
-        return stray_files(self.folder, self.parts())
+        return [] if self._folder is None else stray_files(self._folder, self.parts())
 
     def _archived(
         self, named: list[Part], log: str, since: float | None, until: float | None, equal: dict[str, str | None]

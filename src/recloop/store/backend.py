@@ -27,6 +27,10 @@ HISTORY = """
         ) AS archived
     ) AS both_of_them ORDER BY time DESC, hot DESC, seq DESC LIMIT {0}
 """
+# Asked before each slate where other processes may have taken events; mostly nothing has come
+ARRIVALS = """
+    SELECT seq, "user", item, kind, time, value, id, decision FROM events WHERE seq > {0} ORDER BY seq LIMIT {0}
+"""
 SUPPORTED = "sqlite:///file.db and postgresql://user@host/database are supported"
 
 
@@ -50,10 +54,12 @@ class Backend(ABC):
     Attributes:
         name: what errors call it; no secret is in it.
         engine: hands out connections.
+        archive: the folder of archived days; None where nobody has named one.
     """
 
     name: str
     engine: Engine
+    archive: Path | None = None
 
     @property
     def kind(self) -> str:
@@ -85,6 +91,10 @@ class Backend(ABC):
     @abstractmethod
     def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
         """The last events of a user, newest first: user, item, kind, time, value, id, decision."""
+
+    @abstractmethod
+    def arrivals(self, after: int, limit: int) -> list[Row]:
+        """The first events above a number, in order: seq, user, item, kind, time, value, id, decision."""
 
     @abstractmethod
     def explain(self, error: BaseException) -> BaseException:
@@ -129,17 +139,23 @@ def parse(url: str | Path) -> URL:
 
 
 def backend(url: str | Path, timeout: float = 5.0) -> Backend:
-    """The database that a URL names; nothing is opened yet.
+    """The database that a URL names, and with ``?archive=FOLDER`` its archive; nothing is opened yet.
 
     Raises:
         SettingError: another database, or one in memory.
         ExtraError: PostgreSQL, without the extra ``postgres``.
     """
     parsed = parse(url)
+    named, parsed = parsed.query.get("archive"), parsed.difference_update_query(["archive"])
+    found: Backend
     if parsed.get_backend_name() == "sqlite":
         from recloop.store.sqlite import SQLite
 
-        return SQLite(parsed, timeout)
-    from recloop.store.postgres import Postgres
+        found = SQLite(parsed, timeout)
+    else:
+        from recloop.store.postgres import Postgres
 
-    return Postgres(parsed, timeout)
+        found = Postgres(parsed, timeout)
+    if named:
+        found.archive = Path(named if isinstance(named, str) else named[-1])
+    return found

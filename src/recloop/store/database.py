@@ -60,25 +60,15 @@ class Database:
         with self.backend.explained(), self._engine.connect() as connection:
             yield connection
 
-    def copy_to(self, file: Path) -> None:
-        """A copy of the whole as it is at one moment; ``file`` must not exist.
-
-        Raises:
-            StoreError: it is not a file.
-        """
-        if self.backend.kind != "sqlite":
-            raise StoreError(
-                f"the store {self.name} cannot be copied to a file",
-                allowed="copies are of SQLite stores",
-                advice="use PostgreSQL's own: pg_dump",
-            )
+    def identity(self) -> str:
+        """What tells this store from others, and is the same for its copies."""
         with self.reading() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+            return repr(connection.execute(select(tables.schema.c.created)).scalar_one())
 
     def close(self) -> None:
         """Write what waits, and let the file go."""
         self._writer.close()
-        self._engine.dispose()
+        self.backend.close()
 
     def _prepare(self) -> None:
         """Make the tables where there are none, renew older ones; refuse what is not ours or newer than this code."""

@@ -90,6 +90,11 @@ class Hot:
         if self._ask(work) is None:
             self._owes = True
 
+    def forget(self, user: str) -> None:
+        """Take the mark of a user away; who asks next gets a new one."""
+        if self._ask(lambda: self._client.delete(_MARK + user)) is None:
+            self._owes = True
+
     def wait(self, key: str, rate: float, burst: float) -> float | None:
         """0 where a request of a key may pass, and it is counted; else seconds to wait; None where nobody counts.
 

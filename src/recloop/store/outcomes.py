@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select
@@ -10,11 +11,17 @@ from recloop.store.policy_states import write_state
 
 
 class Outcome(NamedTuple):
-    """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes."""
+    """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes.
+
+    ``propensity`` and ``details`` are those of the decision: what was seen when the arm was chosen, and how likely it
+    was then. They are 1 and empty where the decision is no longer in the store.
+    """
 
     decision: str
     arm: str
     reward: float
+    propensity: float = 1.0
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class Rewarded(NamedTuple):
@@ -27,6 +34,18 @@ class Rewarded(NamedTuple):
 
     kinds: tuple[str, ...]
     window: float
+
+
+class Doubts(NamedTuple):
+    """What was found when the log was last searched for attacks.
+
+    Attributes:
+        events: ids of those that reward nothing.
+        looked: what came before this was looked at; what came later waits.
+    """
+
+    events: frozenset[str]
+    looked: float
 
 
 Fold = Callable[[Any, Sequence[Outcome]], Any]
@@ -45,15 +64,23 @@ class Outcomes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def follow(self, release: str, policy: str, rewarded: Rewarded, fold: Fold) -> Any:
-        """Settle what can be settled, fold what is new, and keep the state; returns it, None before any outcome."""
+    def follow(self, release: str, policy: str, rewarded: Rewarded, fold: Fold, doubts: Doubts | None = None) -> Any:
+        """Settle what can be settled, fold what is new, and keep the state; returns it, None before any outcome.
+
+        Args:
+            release: of the policy.
+            policy: whose decisions are settled.
+            rewarded: what rewards them.
+            fold: makes the state.
+            doubts: events that reward nothing; None trusts all.
+        """
 
         def work(connection: Connection) -> Any:
             t = tables.policy_states.c
             query = select(t.state, t.folded, t.settled).where(t.release == release, t.policy == policy)
             text, folded, settled = connection.execute(query).one_or_none() or ("null", 0, 0)
             state = json.loads(text)
-            reached = self._settle(connection, release, policy, rewarded, settled)
+            reached = self._settle(connection, release, policy, rewarded, settled, doubts)
             fresh, last = self._after(connection, release, policy, folded)
             if fresh:
                 state = fold(state, fresh)
@@ -69,9 +96,18 @@ class Outcomes:
         with self._database.reading() as connection:
             return self._after(connection, release, policy, 0)[0]
 
-    def _settle(self, connection: Connection, release: str, policy: str, rewarded: Rewarded, settled: int) -> int:
+    def _settle(
+        self,
+        connection: Connection,
+        release: str,
+        policy: str,
+        rewarded: Rewarded,
+        settled: int,
+        doubts: Doubts | None,
+    ) -> int:
         """Write outcomes; the number up to which every decision now has one."""
         now = self._database.clock()
+        over = now if doubts is None else min(now, doubts.looked)  # up to here everything has been looked at
         d: Any = tables.decisions.c
         e: Any = tables.events.c
         o: Any = tables.outcomes.c
@@ -81,9 +117,11 @@ class Outcomes:
         within = [e.decision == d.id, e.time < d.time + rewarded.window]
         if rewarded.kinds:
             within.append(e.kind.in_(rewarded.kinds))
+        if doubts is not None:
+            within += [e.received < doubts.looked, e.id.not_in(sorted(doubts.events))]
         reward = case((select(e.id).where(*within).exists(), 1.0), else_=0.0).label("reward")
         found: Any = select(d.id, d.time, d.arm, d.seq, reward).where(*asked, open_still).subquery().c
-        ripe = or_(found.reward > 0, found.time <= now - rewarded.window)
+        ripe = or_(found.reward > 0, found.time <= over - rewarded.window)
         columns = (found.id, literal(release), literal(policy), found.arm, found.reward, literal(now))
         names = ["id", "release", "policy", "arm", "reward", "time"]
         connection.execute(insert(tables.outcomes).from_select(names, select(*columns).where(ripe).order_by(found.seq)))
@@ -94,6 +132,19 @@ class Outcomes:
     @staticmethod
     def _after(connection: Connection, release: str, policy: str, seq: int) -> tuple[list[Outcome], int]:
         t = tables.outcomes.c
-        query = select(t.seq, t.id, t.arm, t.reward).where(t.seq > seq, t.release == release, t.policy == policy)
+        d = tables.decisions.c
+        both = tables.outcomes.outerjoin(tables.decisions, t.id == d.id)
+        query = select(t.seq, t.id, t.arm, t.reward, d.propensity, d.details).select_from(both)
+        query = query.where(t.seq > seq, t.release == release, t.policy == policy)
         rows = connection.execute(query.order_by(t.seq)).all()
-        return [Outcome(row.id, row.arm, row.reward) for row in rows], rows[-1].seq if rows else seq
+        found = [
+            Outcome(
+                row.id,
+                row.arm,
+                row.reward,
+                1.0 if row.propensity is None else row.propensity,
+                json.loads(row.details or "{}"),
+            )
+            for row in rows
+        ]
+        return found, rows[-1].seq if rows else seq

@@ -13,6 +13,7 @@ from recloop.errors import ArtifactError, ConflictError, StoreError
 from recloop.store.ids import new_id
 
 BUSY = "another run of the archive is at work"
+OWNER = ".store"  # the file that says whose folder it is
 AGAIN = "run it again once the other is done; nothing was lost"
 
 
@@ -65,12 +66,31 @@ def write_part(folder: Path, log: str, date: str, rows: pl.DataFrame, now: float
         raise ConflictError(BUSY, advice=AGAIN) from error
     except OSError as error:
         _remove(draft)
-        raise StoreError(
-            f"the archive {folder} cannot be written: {(error.strerror or str(error)).lower()}",
-            allowed="the rows stay in the store",
-            advice="free some space, or give this user the right to write there, and run it again",
-        ) from error
+        raise _unwritable(folder, error) from error
     return Part(log, date, file, rows.height, len(content), sha256(content).hexdigest(), now)
+
+
+def claim(folder: Path, owner: str) -> None:
+    """Make a folder that of one store: what no manifest names is removed there, so two stores may not share it.
+
+    Raises:
+        ConflictError: it is another store's.
+        StoreError: it cannot be written.
+    """
+    mark = folder / OWNER
+    try:
+        if not mark.exists() or not mark.stat().st_size:  # or a run was killed while it wrote that
+            folder.mkdir(parents=True, exist_ok=True)
+            mark.write_text(owner, encoding="ascii")
+        found = mark.read_text(encoding="ascii")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if found != owner:
+        raise ConflictError(
+            f"the folder {folder} holds the archive of another store",
+            allowed="each store has a folder of its own",
+            advice="name another one: ?archive=FOLDER in the URL of the store",
+        )
 
 
 def read_part(folder: Path, part: Part) -> pl.LazyFrame:
@@ -126,6 +146,14 @@ def stray_files(folder: Path, parts: Iterable[Part]) -> list[str]:
 
 _RESTORE = "restore it from a backup; recloop archive verify names every file that is not whole"
 _checked: set[tuple[str, str, int, int, int]] = set()
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the archive {folder} cannot be written: {(error.strerror or str(error)).lower()}",
+        allowed="the rows stay in the store",
+        advice="free some space, or give this user the right to write there, and run it again",
+    )
 
 
 def _remove(path: Path) -> None:

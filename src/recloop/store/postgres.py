@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import ExtraError, RecloopError, SettingError, StoreError
 from recloop.store import tables
-from recloop.store.backend import HISTORY, Appended, Backend, Row, Rows
+from recloop.store.backend import ARRIVALS, HISTORY, Appended, Backend, Row, Rows
 
 # Numbers in ``seq`` are given before a commit: a process might commit lower ones after another committed higher ones.
 # Who follows the log by them must miss nothing, so events are written by one process at a time (``EVENTS``), and who
@@ -94,6 +94,12 @@ class Postgres(Backend):
         )
         return found
 
+    def arrivals(self, after: int, limit: int) -> list[Row]:
+        """The events that came after a number."""
+        with self.engine.connect() as connection:
+            found: list[Row] = connection.connection.cursor().execute(_ARRIVALS, (after, limit)).fetchall()
+        return found
+
     def explain(self, error: BaseException) -> BaseException:
         """What an error of PostgreSQL means."""
         import psycopg
@@ -167,3 +173,4 @@ def _statements(table: Table) -> tuple[str, str, str]:
 
 _STATEMENTS = {table.name: _statements(table) for table in tables.LOG}
 _HISTORY = HISTORY.format("%s")
+_ARRIVALS = ARRIVALS.format("%s")

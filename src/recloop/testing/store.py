@@ -209,6 +209,20 @@ class StoreContract(ABC):
 
     # ---- experiments, releases, keys, states
 
+    def test_who_follows_the_log_sees_each_event_once(self, store: Store, tmp_path: Path) -> None:
+        """Whichever process took it, in order of arrival."""
+        assert (store.last_arrival(), store.arrivals(0, 9)) == (0, [])
+        with self.open(tmp_path) as other:
+            for number, taker in enumerate((store, other, other, store)):
+                taker.append_events([Event("u", f"i{number}", "view", NOW - number, 2.0, f"e{number}", "d")])
+            found = store.arrivals(0, 3)
+            assert [event.id for _, event in found] == ["e0", "e1", "e2"]
+            assert found[1][1] == Event("u", "i1", "view", NOW - 1, 2.0, "e1", "d")
+            rest = store.arrivals(found[-1][0], 3)
+            assert [event.id for _, event in rest] == ["e3"]
+            assert store.last_arrival() == rest[-1][0]
+            assert store.arrivals(rest[-1][0], 3) == []
+
     def test_the_life_of_an_experiment(self, store: Store) -> None:
         """Draft, running, stopped, and no way back; each step leaves a line."""
         definition = {"name": "home", "variants": {"a": 1, "b": [2.5, None]}}

@@ -6,7 +6,7 @@ import polars as pl
 
 from recloop.errors import DataError
 from recloop.experiments.interleaving.definition import Interleaving
-from recloop.metrics.outcomes import attributed
+from recloop.metrics.outcomes.attribution import attributed
 
 DECISIONS = ("id", "user", "time", "items", "arm")
 EVEN = 1e-4  # a slate is won by more than the rounding of its credits

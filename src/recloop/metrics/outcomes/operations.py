@@ -1,0 +1,39 @@
+"""Sums of how the answers were: fast, whole, from whom they should be, and not the same again."""
+
+import polars as pl
+
+from recloop.metrics.outcomes.log import Log, Part
+
+SLOW = 0.2
+"""Seconds after which an answer counts as slow."""
+
+
+def operations(log: Log) -> list[Part]:
+    """What was shown, what of it again, and how it was answered."""
+    again = ~pl.struct("user", "item").is_first_distinct()  # exposures are in the order of time
+    shown = (
+        log.exposures.with_columns(again=again).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
+    )
+    columns = log.slates.collect_schema().names()
+    length = pl.col("items").list.len()
+    usual = length.mode().max()  # what a request asked for is not kept: the usual length stands for it
+    each = log.slates.select(
+        "decision",
+        fallbacks=pl.col("fallback").fill_null("") != "",
+        empty_slates=length == 0,
+        short_slates=(length > 0) & (length < (usual.over("surface") if "surface" in columns else usual)),
+        latency_sum=pl.col("latency").cast(pl.Float64),
+        timed_slates=pl.col("latency").is_not_null(),
+        slow_slates=pl.col("latency") > SLOW,
+        **({"forced": pl.col("forced")} if "forced" in columns else {}),
+    )
+    counts = ("fallbacks", "empty_slates", "short_slates", "timed_slates", "slow_slates")
+    timed = log.slates.select(pl.col("latency").count()).collect().item() > 0
+    unsent = () if timed else ("latency_sum", "timed_slates", "slow_slates")
+    found = [Part(shown, ("shown", "repeats"))]
+    found.append(Part(each, counts + (("forced",) if "forced" in columns else ()), ("latency_sum",), unsent))
+    if "session" in columns:  # counted where they begin, so that days add up
+        mine = log.slates.filter(pl.col("variant").fill_null("") != "").sort("time", "decision")
+        begins = mine.select("decision", sessions=pl.struct("variant", "user", "session").is_first_distinct())
+        found.append(Part(begins, ("sessions",)))
+    return found
