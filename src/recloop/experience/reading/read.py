@@ -203,9 +203,9 @@ def _aspects(
             continue
         held = parts.filter(pl.Series(own))
         texts, users = held["row"].n_unique(), held["user"].n_unique()
-        examples = _quotes(table, np.unique(rows[own]))
+        quotes = _quotes(table, np.unique(rows[own]))
         feel = _mood(held["user"], scores[own])
-        found.append(Theme(name, "list", (), texts, users, texts / table.height, feel, examples))
+        found.append(Theme(name, "list", (), texts, users, texts / table.height, feel, quotes))
     return tuple(sorted(found, key=lambda one: -one.users))
 
 

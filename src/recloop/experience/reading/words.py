@@ -1,35 +1,21 @@
 """What the comments of some say that those of others do not: the answer for who looks for problems."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from recloop.experience.problems.schema import Quote, Said
 from recloop.experience.reading.compare import Split
 from recloop.experience.reading.read import read_comments
-from recloop.experience.reading.results import Quote
 from recloop.language.sentiment import Sentiment
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What users wrote about it.
+def whose_words(mood: Sentiment, seed: int = 0) -> Callable[[pl.DataFrame, pl.DataFrame], Said]:
+    """A reader of the comments inside a slice against those outside, for ``find_problems(words=...)``.
 
-    Attributes:
-        people, comments: how many users and comments are about the themes.
-        themes: the themes that the inside has more of, clearest first; else the words that it says more.
-        examples: their comments.
-    """
-
-    people: int = 0
-    comments: int = 0
-    themes: tuple[str, ...] = ()
-    examples: tuple[Quote, ...] = ()
-
-
-def whose_words(mood: Sentiment, seed: int = 0) -> Callable[[pl.DataFrame, pl.DataFrame], Words]:
-    """A reader of the comments inside a slice against those outside.
+    What it tells are the themes that the inside has clearly more of, clearest first, and the users and comments about
+    these; where there is no such theme, the words that the inside says more.
 
     Args:
         mood: its encoder groups the comments.
@@ -47,24 +33,24 @@ def whose_words(mood: Sentiment, seed: int = 0) -> Callable[[pl.DataFrame, pl.Da
     (12, True)
     """
 
-    def read(inside: pl.DataFrame, outside: pl.DataFrame) -> Words:
+    def read(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
         both = pl.concat([inside.select(COLUMNS, own=True), outside.select(COLUMNS, own=False)])
         split = Split("inside", "outside", pl.col("own"), ~pl.col("own"))
         found = read_comments(both, mood, np.random.default_rng(seed), splits=[split], aspects={})
         if not found.reading.comparisons:
-            return Words()
+            return Said()
         compared = found.reading.comparisons[0]
         more = [shift.theme for shift in compared.shifts if shift.clear and shift.effect.estimate > 0][:3]
         if not more:
-            return Words(themes=compared.words[:3])
+            return Said(themes=compared.words[:3])
         told = found.themes.filter(pl.col("theme").is_in(more)).join(inside, on="id")
-        quotes = {quote.id: quote for name in more for quote in found.reading.theme(name).examples}
         own = set(inside["id"].to_list())
-        return Words(
+        quotes = [quote for name in more for quote in found.reading.theme(name).examples if quote.id in own]
+        return Said(
             people=told["user"].n_unique(),
             comments=told.height,
             themes=tuple(more),
-            examples=tuple(quote for quote in quotes.values() if quote.id in own)[:3],
+            examples=tuple(Quote(id=quote.id, text=quote.text) for quote in quotes[:3]),
         )
 
     return read
