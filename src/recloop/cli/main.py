@@ -30,6 +30,8 @@ COMMANDS = {
     "releases": "releases",
     "compress": "compress",
     "rollback": "releases",
+    "dashboard": "dashboard",
+    "overrides": "overrides",
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",

@@ -18,6 +18,7 @@ from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.attacks import ATTACKS
 from recloop.service.experience import EXPERIENCE
+from recloop.service.people import PEOPLE
 from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
@@ -399,6 +400,7 @@ ROUTES = (
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
+    *PEOPLE,
     *PERSONS,
     *ATTACKS,
     *EXPERIENCE,
