@@ -36,6 +36,7 @@ SHORT = {
     "demo": ("--seeds", "1", "--quick"),
     "encoding": ("--texts", "200"),
     "evaluation": ("--users", "5000", "--repeat", "1"),
+    "feedback": ("--no-fit", "--fold", "0", "--worlds", "50"),
     "ingest": ("--seconds", "1"),
     "interleaving": ("--users", "1000"),
     "long_term": ("--users", "500", "--seeds", "1", "--play", "200"),

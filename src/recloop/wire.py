@@ -89,6 +89,16 @@ class RecommendedItem(Struct, frozen=True, omit_defaults=True):
     ] = ()
 
 
+class SurveyQuestion(Struct, frozen=True):
+    """A question to show beside the slate. Answer it through ``/v1/feedback``, kind ``survey``, with the decision."""
+
+    instrument: str
+    question: str
+    low: Annotated[float, Meta(description="The answer is a number from here …")]
+    high: Annotated[float, Meta(description="… to here.")]
+    labels: Annotated[tuple[str, str], Meta(description="What the two ends are called.")]
+
+
 class RecommendAnswer(Struct, frozen=True):
     """A slate, best first. Send ``decision`` back with the events that follow."""
 
@@ -103,6 +113,7 @@ class RecommendAnswer(Struct, frozen=True):
     )
     steer: Annotated[tuple[str, ...], Meta(description="How the sentence of wishes was understood.")] = ()
     forced: Annotated[bool, Meta(description="The variant was given by hand; readouts leave the user out.")] = False
+    survey: Annotated[SurveyQuestion | UnsetType, Meta(description="Left out where nothing is asked.")] = UNSET
 
 
 class SimilarRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,8 @@ import pytest
 
 from recloop.errors import DataError, SettingError
 from recloop.language import Sentiment
-from recloop.language.sentiment import RIDGES, _auc, _ridge, shipped_examples
+from recloop.language.sentiment import RIDGES, _ridge, shipped_examples
+from recloop.stats.auc import auc
 
 spec = importlib.util.spec_from_file_location("letters", Path(__file__).with_name("letters.py"))
 letters = importlib.util.module_from_spec(spec)
@@ -82,7 +83,8 @@ def test_the_ridge_is_the_one_with_the_least_leave_one_out_error():
         return total
 
     errors = [left_out(ridge) for ridge in RIDGES]
-    w, b = _ridge(X, y)
+    w, b, predicted = _ridge(X, y)
+    assert np.square(predicted - y).sum() == pytest.approx(min(errors))
     wanted_w, wanted_b = fit(np.ones(30, bool), RIDGES[int(np.argmin(errors))])
     np.testing.assert_allclose(w, wanted_w, atol=1e-8)
     assert b == pytest.approx(wanted_b)
@@ -92,7 +94,7 @@ def test_auc_is_the_share_of_ordered_pairs():
     rng = np.random.default_rng(0)
     high, low = rng.integers(0, 9, 40).astype(float), rng.integers(0, 7, 70).astype(float)
     pairs = (high[:, None] > low) + 0.5 * (high[:, None] == low)
-    assert _auc(high, low) == pytest.approx(pairs.mean())
+    assert auc(high, low) == pytest.approx(pairs.mean())
 
 
 def test_measure_counts_the_classes():

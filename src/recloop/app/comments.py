@@ -28,6 +28,15 @@ def comment_reader() -> Callable[[Sequence[str]], NDArray[np.float32]] | None:
     return _read if has_language_model() else None
 
 
+def comment_mood() -> Sentiment:
+    """What scores comments, loaded once.
+
+    Raises:
+        ExtraError: the extra ``text`` is not installed.
+    """
+    return _sentiment()
+
+
 def _read(texts: Sequence[str]) -> NDArray[np.float32]:
     return _sentiment().score(texts)
 

@@ -30,6 +30,7 @@ from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.experience.surveys import Survey
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.experiments.targeting import attributes
@@ -205,6 +206,7 @@ class Engine:
             template takes its place.
         watch: told how long each stage took.
         hot: what is shared with other services; None where this one is alone.
+        survey: the question that some slates carry; None for none.
 
     Attributes:
         overrides: what people put over the policies.
@@ -223,7 +225,9 @@ class Engine:
         phrase: Callable[[Sequence[str]], Phrase] | None = None,
         watch: Watch | None = None,
         hot: Hot | None = None,
+        survey: Survey | None = None,
     ) -> None:
+        self.survey = survey
         self.watch: Watch = watch or Unwatched()
         self.overrides = Overrides(store, clock=clock)
         self._store = store
@@ -342,7 +346,7 @@ class Engine:
             found = self._answers(loaded, [asked for _, asked in members])
             latency = time.perf_counter() - start
             for (place, _), answer in zip(members, found, strict=True):
-                answers[place] = replace(answer, latency=latency) if isinstance(answer, Decision) else answer
+                answers[place] = self._asking(answer, latency) if isinstance(answer, Decision) else answer
         return [answers[place] for place in range(len(requests))]
 
     def observe(self, events: Sequence[Event]) -> int:
@@ -354,6 +358,13 @@ class Engine:
         self._recent.forget(user)
 
     # ---- below
+
+    def _asking(self, decision: Decision, latency: float) -> Decision:
+        """The decision with how long it took, and with the survey where this user's turn has come."""
+        survey = self.survey
+        if survey is None or not decision.items or not survey.asks(decision.user, decision.surface, decision.time):
+            return replace(decision, latency=latency)
+        return replace(decision, latency=latency, details={**decision.details, "survey": survey.told()})
 
     def _warm(self, loaded: _Loaded) -> None:
         """Answer requests that are not kept, so that no user waits for what loads or is built on first use."""

@@ -24,6 +24,7 @@ from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
 from recloop.experience.problems import Problems, Settings
+from recloop.experience.surveys import Survey
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
@@ -268,6 +269,7 @@ def open_serving(
     phrase: Callable[[Sequence[str]], Phrase] | None = None,
     watch: Watch | None = None,
     hot: Hot | None = None,
+    survey: Survey | None = None,
     quarantine: bool = False,
 ) -> Serving:
     """The use cases over a store, warm: its active release is loaded and has answered once.
@@ -284,9 +286,10 @@ def open_serving(
             for a template.
         watch: told how long each stage of a request took.
         hot: what is shared with other services on the same store; None where this one is alone.
+        survey: the question that some slates carry; None for none.
         quarantine: whether bandits learn nothing from what looks like an attack.
     """
-    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch, hot=hot)
+    engine = Engine(store, seed=seed, clock=clock, ids=ids, phrase=phrase, watch=watch, hot=hot, survey=survey)
     serving = Serving(
         store,
         engine,

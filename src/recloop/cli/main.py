@@ -35,7 +35,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "review",  # the group with its last command
+    "ux": "satisfaction",  # the group with its last command
     "archive": "archive",
     "export": "export",
     "import": "export",

@@ -26,6 +26,8 @@ from recloop.cli.console import answer, err, json_option, store_option
               help="Processes that answer on one port; one that dies is replaced.")  # fmt: skip
 @click.option("--seed", type=int, help="Of the policies' randomness.")
 @click.option("--redis", help="What services on the same store share: redis://host:6379/0.")
+@click.option("--survey", type=click.Path(path_type=Path, dir_okay=False),
+              help="Ask some users the question in this file's table [survey].")  # fmt: skip
 @click.option("--quarantine", is_flag=True,
               help="Bandits learn nothing from events that look like an attack.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
@@ -44,6 +46,7 @@ def serve(
     workers: int,
     seed: int | None,
     redis: str | None,
+    survey: Path | None,
     quarantine: bool,
     quiet: bool,
     as_json: bool,
@@ -81,5 +84,6 @@ def serve(
         log=None if quiet else sys.stderr,
         ready=ready,
         redis=redis,
+        survey=survey,
         quarantine=quarantine,
     )

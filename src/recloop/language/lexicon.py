@@ -45,7 +45,7 @@ class Lexicon:
     def of(cls, texts: Sequence[str]) -> Self:
         """The lexicon of a catalogue, one text per item; "" where an item has none."""
         n = len(texts)
-        found = _terms(texts)
+        found = term_table(texts)
         counted = found.group_by("term").agg(items=pl.len()).sort("term")
         counted = counted.with_columns(weight=((1 + n) / (1 + pl.col("items"))).log() + 1)
         kept = counted.filter(pl.col("items") > 1).with_row_index("place")
@@ -62,7 +62,7 @@ class Lexicon:
         known = pl.DataFrame({"term": pl.Series(self.terms, dtype=pl.String), "weight": self.weights}).with_row_index(
             "place"
         )
-        entries = _terms(texts).join(known, on="term")
+        entries = term_table(texts).join(known, on="term")
         return _matrix(entries, _squares(entries, len(texts)), (len(texts), len(self.terms)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -119,8 +119,8 @@ def word_table(texts: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _terms(texts: Sequence[str]) -> pl.DataFrame:
-    """text, term: each word and each pair of neighbours once per text."""
+def term_table(texts: Sequence[str]) -> pl.DataFrame:
+    """text, term: each word and each pair of neighbours, once per text."""
     single = word_table(texts)
     pairs = single.with_columns(
         word=pl.col("word") + " " + pl.col("word").shift(-1),

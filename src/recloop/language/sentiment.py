@@ -12,6 +12,7 @@ from recloop.errors import DataError, SettingError
 from recloop.language.cache import CachedEncoder
 from recloop.language.encoder import Encoder, load_encoder
 from recloop.progress import SILENT, Progress
+from recloop.stats.auc import auc
 
 RIDGES = np.logspace(-2, 2, 41)
 CLASSES = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
@@ -56,6 +57,9 @@ class Sentiment:
     Nothing of a scored text goes to disk, not even its vector, from which much of it could be read. What is kept in
     memory is its hash and its score.
 
+    Attributes:
+        accuracy: on the examples themselves, each scored by the others (leave-one-out).
+
     Args:
         encoder: a source for ``load_encoder``, or an encoder.
         examples: (text, label) pairs with labels in [-1, 1], in place of the shipped ones.
@@ -84,7 +88,8 @@ class Sentiment:
         if not (np.abs(labels) <= 1).all():
             raise SettingError("an example has a label outside [-1, 1]", advice="1 is positive, 0 neutral, -1 negative")
         found = CachedEncoder(self.encoder).encode([text for text, _ in pairs]).astype(np.float64)
-        self._weights, self._intercept = _ridge(found, labels)
+        self._weights, self._intercept, left_out = _ridge(found, labels)
+        self.accuracy = _accuracy(left_out, np.sign(labels))
         self._known: dict[bytes, float] = {}
 
     def score(self, texts: Sequence[str], progress: Progress = SILENT) -> NDArray[np.float32]:
@@ -105,6 +110,10 @@ class Sentiment:
             self._known = known
         return np.fromiter(map(known.__getitem__, keys), np.float32, count=len(keys))
 
+    def of_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n,) the scores of texts that the same encoder has turned into vectors already; nothing is kept."""
+        return np.clip(vectors @ self._weights + self._intercept, -1, 1).astype(np.float32)
+
     def measure(self, texts: Sequence[str], labels: Sequence[float] | NDArray[Any]) -> Accuracy:
         """How well the scores agree with labels: above 0 is positive, below is negative.
 
@@ -117,11 +126,7 @@ class Sentiment:
             raise SettingError(f"{len(texts)} texts come with {len(given)} labels", allowed="one label per text")
         if not ((given > 0).any() and (given < 0).any()):
             raise DataError("the labels are not both positive and negative", allowed="at least one of each is needed")
-        scores = self.score(texts)
-        classes = np.where(np.abs(scores) < BORDER, 0, np.sign(scores))
-        return Accuracy(
-            n=len(given), auc=_auc(scores[given > 0], scores[given < 0]), agreement=float((classes == given).mean())
-        )
+        return _accuracy(self.score(texts), given)
 
 
 def shipped_examples() -> list[tuple[str, float]]:
@@ -134,24 +139,29 @@ def shipped_examples() -> list[tuple[str, float]]:
     return [(text, label) for name, label in CLASSES.items() for text in stored[name]]
 
 
-def _ridge(X: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Weights and intercept; in the dual, since there are fewer examples than dimensions."""
+def _accuracy(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> Accuracy:
+    """Of scores against labels -1, 0 and 1."""
+    classes = np.where(np.abs(scores) < BORDER, 0, np.sign(scores))
+    return Accuracy(
+        n=len(truth), auc=auc(scores[truth > 0], scores[truth < 0]), agreement=float((classes == truth).mean())
+    )
+
+
+def _ridge(X: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Weights, intercept and what each example is predicted to be by the others; in the dual, since there are fewer
+    examples than dimensions.
+    """
     centre, level = X.mean(axis=0), float(y.mean())
     Z, target = X - centre, y - level
     values, axes = np.linalg.eigh(Z @ Z.T)
     rotated = axes.T @ target
-    errors = []
+    errors, missed = [], []
     for ridge in RIDGES:
         shrink = np.maximum(values, 0) / (np.maximum(values, 0) + ridge)
         left_out = (target - axes @ (shrink * rotated)) / (1 - 1 / len(y) - (axes**2) @ shrink)
+        missed.append(left_out)
         errors.append(float(np.square(left_out).mean()))
-    best = RIDGES[int(np.argmin(errors))]
+    place = int(np.argmin(errors))
+    best = RIDGES[place]
     weights = Z.T @ (axes @ (rotated / (np.maximum(values, 0) + best)))
-    return weights, level - float(centre @ weights)
-
-
-def _auc(high: NDArray[np.floating], low: NDArray[np.floating]) -> float:
-    """Mann-Whitney's U as a share of the pairs, ties counting half."""
-    ordered = np.sort(low)
-    below, upto = np.searchsorted(ordered, high, "left"), np.searchsorted(ordered, high, "right")
-    return float((below + upto).sum() / (2 * len(high) * len(low)))
+    return weights, level - float(centre @ weights), y - missed[place]

@@ -5,7 +5,7 @@ import math
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from recloop.app.engine import NotReadyError, Servable
 from recloop.compose.search import Found
@@ -24,7 +24,7 @@ from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
 from recloop.store.experiments import ExperimentRecord
 from recloop.store.releases import ReleaseRecord
-from recloop.types import Event, Feedback, Request
+from recloop.types import Decision, Event, Feedback, Request
 from recloop.wire import (
     EventsAnswer,
     EventsRequest,
@@ -52,6 +52,7 @@ from recloop.wire import (
     SearchRequest,
     SimilarRequest,
     StepAnswer,
+    SurveyQuestion,
     UnusualTimes,
 )
 
@@ -111,7 +112,15 @@ async def recommend(call: Call) -> RecommendAnswer:
         fallback=decision.fallback,
         steer=parse_steer(call.serving.door.text(wish.steer)).said(),
         forced=decision.forced,
+        survey=_question(call, decision),
     )
+
+
+def _question(call: Call, decision: Decision) -> SurveyQuestion | UnsetType:
+    asked = call.serving.engine.survey
+    if asked is None or "survey" not in decision.details:
+        return UNSET
+    return SurveyQuestion(asked.instrument, asked.question, asked.low, asked.high, asked.labels)
 
 
 async def similar_items(call: Call) -> ItemsAnswer:

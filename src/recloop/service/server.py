@@ -20,6 +20,7 @@ from recloop.app.door import Door
 from recloop.app.pseudonyms import Pseudonyms, agree
 from recloop.app.serving import Serving, open_serving
 from recloop.errors import ConflictError, RecloopError, SettingError
+from recloop.experience.surveys import Survey
 from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
@@ -227,6 +228,7 @@ class Options(TypedDict, total=False):
         pseudonymise: the key file of the pseudonyms that replace the ids of users; None keeps the ids.
         origins: of pages that may call, such as ``https://shop.example``; none by default.
         redis: URL of what services on the same store share; None where this one is alone.
+        survey: file with the table ``[survey]``: the question that some slates carry.
         quarantine: whether bandits learn nothing from what looks like an attack.
     """
 
@@ -247,6 +249,7 @@ class Options(TypedDict, total=False):
     pseudonymise: Path | None
     origins: Sequence[str]
     redis: str | None
+    survey: Path | None
     quarantine: bool
 
 
@@ -310,6 +313,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
             sentiment=options.get("sentiment"),
             watch=observed,
             hot=hot,
+            survey=Survey.read(file) if (file := options.get("survey")) else None,
             quarantine=options.get("quarantine", False),
         )
         yield HttpServer(

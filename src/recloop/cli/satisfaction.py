@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from recloop.cli.console import answer, existing_store, json_option, out, store_option
+from recloop.cli.labels import ux
+
+__all__ = ["ux"]
+
+
+@ux.command(epilog="Example: recloop ux satisfaction --survey survey.toml --experiment front")
+@click.option("--survey", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help="The file by which users were asked.")  # fmt: skip
+@click.option("--experiment", default="", help="Tell the arms of this experiment apart.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=28.0, show_default=True,
+              help="How far to look back.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the cross-fitting.")
+@store_option
+@json_option
+def satisfaction(survey: Path, experiment: str, days: float, seed: int, store: str, as_json: bool) -> None:
+    """How satisfied all users are: the answers of few, sharpened by predictions that do no harm where they are bad."""
+    from recloop.app.satisfaction import satisfaction_in_store
+    from recloop.experience.surveys import Survey
+
+    asked = Survey.read(survey)
+    with existing_store(store) as opened:
+        found = satisfaction_in_store(opened, asked, experiment=experiment, days=days, seed=seed)
+    if as_json:
+        answer({name: one.to_dict() for name, one in found.items()})
+        return
+    for name, one in found.items():
+        out.print(f"[bold]{escape(name)}[/] {escape(one.sentence)}")
+        bins = "  ".join(f"{part.predicted:.2f} → {part.answered:.2f} ({part.n})" for part in one.reliability)
+        out.print(f"  [dim]answers alone: {one.plain_low:.2f} to {one.plain_high:.2f}; AUC {one.auc:.2f}; "
+                  f"predicted → answered: {bins}; median answer {one.age:.0f} days old[/]")  # fmt: skip
