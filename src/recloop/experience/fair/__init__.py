@@ -2,8 +2,8 @@
 
 from recloop.experience.fair.divergence import ndkl
 from recloop.experience.fair.groups import crossed_groups, tidy, told
-from recloop.experience.fair.providers import Provider, ProviderFairness, provider_fairness
-from recloop.experience.fair.rows import Fairness, FairnessRow, GroupValue
+from recloop.experience.fair.providers import provider_fairness
+from recloop.experience.fair.rows import Fairness, FairnessRow, GroupValue, Provider, ProviderFairness
 from recloop.experience.fair.users import fairness
 
 __all__ = [
