@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
+from recloop.evaluate.off_policy import effective_sample_size, importance_weights, snips
 from recloop.stats import Effect, Mean, Moments, detectable_change, ratio, welch
 
 ITEMS = 34  # the random policy shows each with chance 1/34
@@ -44,16 +44,16 @@ def read(data: Path) -> Reading:
         for log in (bts, random)
         for part in [log.group_by(USER).agg(pl.col("click").sum(), shown=pl.len())]
     ]
-    weight = 1 / ITEMS / bts["propensity_score"].to_numpy()
-    weighted = Moments.of(weight * bts["click"].to_numpy(), weight).estimate()
-    half = 1.96 * weighted.variance**0.5
+    weight = importance_weights([1 / ITEMS] * bts.height, bts["propensity_score"].to_numpy())
+    weighted = snips(weight, bts["click"].to_numpy())
+    low, high, _ = weighted.interval()
     return Reading(
         clicks=(int(random["click"].sum()), int(bts["click"].sum())),
         rows=welch(*rows),
         groups=ratio(*groups),
         detectable=detectable_change(rows[1].var, rows[0].n + rows[1].n),
-        reweighted=Mean(weighted.value, weighted.value - half, weighted.value + half, weighted.n),
-        effective=float(weight.sum() ** 2 / np.square(weight).sum()),
+        reweighted=Mean(weighted.value, low, high, weighted.n),
+        effective=effective_sample_size(weight),
     )
 
 

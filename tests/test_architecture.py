@@ -22,6 +22,7 @@ FLOORS = [
     "charts",
     "data",
     "stats",
+    "bandits",
     "metrics",
     "neural",
     "language",

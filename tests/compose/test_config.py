@@ -25,7 +25,10 @@ SETTINGS = ", ".join(sorted([*SlateConfig.__struct_fields__, "kind"]))
                 "learned, quotas, reciprocal-rank, weighted-score."
             ),
         ),
-        ({"kind": "tompson"}, "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: slate, slots, thompson."),
+        (
+            {"kind": "tompson"},
+            "[policy] kind is 'tompson'. Did you mean 'thompson'? Valid: bandit, slate, slots, thompson.",
+        ),
         ({"kind": "thompson"}, "[policy] needs the setting 'arms'."),
         (
             {"kind": "thompson", "arms": {"a": {"divesity": 1}}},

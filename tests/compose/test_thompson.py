@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from recloop.compose.thompson import probability_best
+from recloop.stats.adaptive.best_arm import probability_best
 
 
 def closed_form(a: int, b: int, c: int, d: int) -> float:

@@ -186,3 +186,43 @@ class TestThompson(Contract):
             "popular": {"sources": ["popular"]},
         },
     }
+
+
+ARMS = {
+    "accurate": {"sources": ["ease"]},
+    "diverse": {"sources": ["ease", "transitions"], "diversity": 0.5},
+    "popular": {"sources": ["popular"]},
+}
+
+
+class TestUpperBounds(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": {"name": "ucb1", "floor": 0.05}, "arms": ARMS}
+
+
+class TestTopTwo(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "top-two", "arms": ARMS}
+
+
+class TestExploredPlaces(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "explore": {"most": 2, "share": 0.4, "pool": 6},
+        "arms": {"accurate": {"sources": ["ease"]}, "popular": {"sources": ["popular"]}},
+    }
+
+    def test_each_place_has_its_chance(self) -> None:
+        policy, histories = self.make(), self.requests()
+        many = histories.take(np.full(4000, 3))
+        choices = policy.choose(policy.initial_state(), many, 5, np.random.default_rng(8))
+        chances = np.array([told["propensities"] for told in choices.details or ()])
+        assert (chances[:, 0] == 1.0).all()
+        slates, at, times = np.unique(choices.rankings.items, axis=0, return_index=True, return_counts=True)
+        whole = chances[at].prod(axis=1) * 0.5  # the arms have even chances
+        often = whole > 0.005
+        assert (np.abs(times / 4000 - whole) < 5 * np.sqrt(whole / 4000))[often].all()
+        assert len(slates) > 20
+
+
+class TestLinearThompson(Contract):
+    table: ClassVar = {"kind": "bandit", "algorithm": "lin-ts", "features": {"history": 3}, "arms": ARMS}
+    order_free = False  # the moments at which the ridge is learned count outcomes

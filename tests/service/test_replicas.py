@@ -112,7 +112,7 @@ def test_three_replicas_learn_what_a_replay_learns(
         arms = dict(store.decisions().select("id", "arm").iter_rows())
         assert {outcome.decision: outcome.arm for outcome in outcomes} == arms
         assert state == store.policy_states.get("one", "bandit") == fold(policy, None, outcomes)
-        assert sum(won for won, _ in state["arms"].values()) == sum(clicked.values())
+        assert sum(state["per_arm"]["total"]) == sum(clicked.values())
 
 
 def test_an_event_changes_the_next_answer_of_every_service(bandit: Path, tmp_path: Path, redis_server) -> None:

@@ -81,6 +81,18 @@ def histories_of(log: pl.DataFrame, users: Sequence[str], release: Release, now:
         .group_by("row", maintain_order=True)
         .tail(HISTORY)
     )
+    return assembled(events, users, release, np.full(len(users), now))
+
+
+def assembled(events: pl.DataFrame, users: Sequence[str], release: Release, now: NDArray[np.float64]) -> Histories:
+    """Histories from events that are sorted by ``row``, the place of their request.
+
+    Args:
+        events: ``row, item, kind, value, time``, oldest first within a row.
+        users: (n,) whose requests they are.
+        release: whose items and kinds count.
+        now: (n,) seconds since 1970.
+    """
     events = events.with_columns(
         index=pl.Series(release.items.indices(events["item"])), weight=release.kinds.expression()
     )
@@ -93,7 +105,7 @@ def histories_of(log: pl.DataFrame, users: Sequence[str], release: Release, now:
         weights=events["weight"].to_numpy().astype(np.float32),
         times=events["time"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
         ratings=events.select(rated).to_series().to_numpy().astype(np.float32),
-        now=np.full(len(users), now),
+        now=now,
         keys=np.fromiter((key_of(user) for user in users), dtype=np.uint64, count=len(users)),
         n_items=len(release.items),
     )

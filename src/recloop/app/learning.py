@@ -1,18 +1,19 @@
 """What bandits learn while they serve: from the log of outcomes, the same in every process."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from recloop.app.attacks import find_attacks
 from recloop.app.engine import Engine
-from recloop.compose.config import ThompsonConfig
 from recloop.compose.policy import Outcomes, Policy, State
 from recloop.store import Store
 from recloop.store.outcomes import Doubts, Outcome, Rewarded
 
-HOUR = 3600.0
 ON_ITS_WAY = 10.0  # seconds from the arrival of an event until it is in the store for certain
 LOOK = 60.0  # seconds between searches for attacks: each reads the last days of the log
 
@@ -50,9 +51,8 @@ class Learning:
         if release is None:
             return
         for name, policy in release.policies.items():
-            config = policy.config
-            if isinstance(config, ThompsonConfig):
-                rewarded = Rewarded(tuple(config.reward_kinds), config.reward_hours * HOUR)
+            if policy.learns_from is not None:
+                rewarded = Rewarded(*policy.learns_from)
                 state = self._store.outcomes.follow(release.name, name, rewarded, partial(fold, policy), self._look())
                 if state is not None:
                     self._engine.adopt(release, name, state)
@@ -68,6 +68,19 @@ class Learning:
 
 
 def fold(policy: Policy, state: State | None, outcomes: Sequence[Outcome]) -> Any:
-    """The state of a policy after outcomes; None is the state before the first."""
-    came = Outcomes([outcome.arm for outcome in outcomes], [outcome.reward for outcome in outcomes])
+    """The state of a policy after outcomes; None is the state before the first.
+
+    Each outcome brings the features that its decision saw and the chance that its arm had then. Where a decision told
+    none (it was made by another policy, or has left the store), its features are a row of NaN, and the policy says what
+    it makes of it.
+    """
+    seen = [outcome.details.get("features") for outcome in outcomes]
+    width = max((len(row) for row in seen if row), default=0)
+    missing = [math.nan] * width
+    came = Outcomes(
+        arms=[outcome.arm for outcome in outcomes],
+        rewards=[outcome.reward for outcome in outcomes],
+        features=np.array([row or missing for row in seen], dtype=np.float64) if width else None,
+        propensities=np.array([outcome.propensity for outcome in outcomes]),
+    )
     return policy.update(policy.initial_state() if state is None else state, came)

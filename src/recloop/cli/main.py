@@ -17,6 +17,8 @@ COMMANDS = {
     "check": "check",
     "finetune": "finetune",
     "run": "run",
+    "evaluate": "evaluate",
+    "judges": "judges",
     "tune": "tune",
     "strategies": "strategies",
     "load": "load",
@@ -33,6 +35,7 @@ COMMANDS = {
     "export": "export",
     "import": "export",
     "store": "store",
+    "bandits": "bandits",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

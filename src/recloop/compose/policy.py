@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.bandits import Outcomes
 from recloop.compose.business.effects import Effect
 from recloop.compose.catalogue import Catalogue
-from recloop.compose.config import PolicyConfig, SlotsConfig, ThompsonConfig, policy_config
+from recloop.compose.config import PolicyConfig, SlateConfig, SlotsConfig, policy_config
 from recloop.compose.rules import Items, Rules
 from recloop.compose.steering import Steering
 from recloop.compose.steps import Move
@@ -71,25 +72,6 @@ class Choices:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What came of earlier choices, from their decisions.
-
-    Attributes:
-        arms: the arm of each decision.
-        rewards: the reward of each, in [0, 1].
-
-    >>> len(Outcomes(["a", "b"], [1.0, 0.0]))
-    2
-    """
-
-    arms: Sequence[str]
-    rewards: Sequence[float] | NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.arms)
-
-
 class Policy(ABC):
     """Turns strategies into one slate, and knows the propensity of what it showed.
 
@@ -109,6 +91,11 @@ class Policy(ABC):
     def asks_outside(self) -> bool:
         """Whether a slate costs calls to somebody else, so that none is made merely to explain."""
         return False
+
+    @property
+    def learns_from(self) -> tuple[tuple[str, ...], float] | None:
+        """The kinds of events that reward a decision, any where empty, and within how many seconds; None learns not."""
+        return None
 
     def arm(self, name: str) -> "Policy":  # noqa: ARG002
         """What makes the slates of an arm: the policy itself where it has none."""
@@ -262,25 +249,33 @@ def build(
     >>> choices.slates(policy.items)[0].ids, choices.sources[0].tolist()
     (('y',), ['random', '', ''])
     """
+    from recloop.compose.bandit import BanditPolicy
     from recloop.compose.slate import SlatePolicy
     from recloop.compose.slots import Slot, SlotsPolicy
-    from recloop.compose.thompson import ThompsonPolicy
 
     if isinstance(config, SlotsConfig):
         if catalogue is None:
             raise SettingError(
                 "the policy has slots, and no catalogue is known", advice="build it with catalogue=Catalogue(items)"
             )
+        for name, slot in config.slots.items():
+            bandit = getattr(slot.config, "algorithm", None)
+            if bandit is not None and (bandit.contextual or bandit.needs_propensities):
+                raise SettingError(
+                    f"the slot '{name}' has the bandit '{bandit.name}'",
+                    allowed="a page is rewarded as a whole, so a slot takes bandits of arms alone",
+                    advice="beta, or make the whole page an arm",
+                )
         slots = [
             Slot(name, slot.size, catalogue.selected([], slot.where, f"the slot '{name}'"),
                  build(slot.config, strategies, vectors, catalogue=catalogue))
             for name, slot in config.slots.items()
         ]  # fmt: skip
         return SlotsPolicy(config, slots)
-    if isinstance(config, ThompsonConfig):
-        arms = {name: SlatePolicy(arm, strategies, vectors, catalogue=catalogue) for name, arm in config.arms.items()}
-        return ThompsonPolicy(config, arms)
-    return SlatePolicy(config, strategies, vectors, catalogue=catalogue)
+    if isinstance(config, SlateConfig):
+        return SlatePolicy(config, strategies, vectors, catalogue=catalogue)
+    arms = {name: SlatePolicy(arm, strategies, vectors, catalogue=catalogue) for name, arm in config.arms.items()}
+    return BanditPolicy(config, arms, vectors)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

@@ -26,6 +26,7 @@ class Histories:
         keys: (n,) uint64, the identity of each request: the only randomness that a strategy may use.
         n_items: size of the catalogue.
         profiles: attribute → (n,) array of strings, "" where unknown.
+        contexts: the same of what the request told of its moment.
 
     >>> h = Histories.of([[0, 2], []], n_items=3)
     >>> len(h), h.matrix().toarray().tolist()
@@ -41,6 +42,7 @@ class Histories:
     keys: NDArray[np.uint64]
     n_items: int
     profiles: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    contexts: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -80,7 +82,6 @@ class Histories:
                     times.append(np.nan if event.time is None else event.time)
                     ratings.append(np.nan if event.kind != RATING or event.value is None else event.value)
             indptr.append(len(index))
-        names = sorted({name for request in requests for name in request.profile})
         return cls(
             indptr=np.array(indptr, dtype=np.int64),
             items=np.array(index, dtype=np.int32),
@@ -90,7 +91,8 @@ class Histories:
             now=np.array([np.nan if r.time is None else r.time for r in requests], dtype=np.float64),
             keys=np.array([_key(r, place) for place, r in enumerate(requests)], dtype=np.uint64),
             n_items=len(items),
-            profiles={name: np.array([str(r.profile.get(name, "")) for r in requests], dtype=object) for name in names},
+            profiles=_columns([request.profile for request in requests]),
+            contexts=_columns([request.context for request in requests]),
         )
 
     @property
@@ -123,6 +125,7 @@ class Histories:
             keys=self.keys[start:stop],
             n_items=self.n_items,
             profiles={name: column[start:stop] for name, column in self.profiles.items()},
+            contexts={name: column[start:stop] for name, column in self.contexts.items()},
         )
 
     def take(self, rows: NDArray[np.integer]) -> "Histories":
@@ -141,6 +144,7 @@ class Histories:
             keys=self.keys[rows],
             n_items=self.n_items,
             profiles={name: column[rows] for name, column in self.profiles.items()},
+            contexts={name: column[rows] for name, column in self.contexts.items()},
         )
 
     def recent(self, n: int) -> "Histories":
@@ -158,6 +162,7 @@ class Histories:
             keys=self.keys,
             n_items=self.n_items,
             profiles=self.profiles,
+            contexts=self.contexts,
         )
 
 
@@ -170,6 +175,11 @@ def key_of(name: str) -> int:
     from hashlib import blake2b
 
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def _columns(told: Sequence[Mapping[str, str]]) -> dict[str, NDArray[np.object_]]:
+    names = sorted({name for one in told for name in one})
+    return {name: np.array([str(one.get(name, "")) for one in told], dtype=object) for name in names}
 
 
 def _key(request: Request, place: int) -> int:

@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select
@@ -10,11 +11,17 @@ from recloop.store.policy_states import write_state
 
 
 class Outcome(NamedTuple):
-    """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes."""
+    """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes.
+
+    ``propensity`` and ``details`` are those of the decision: what was seen when the arm was chosen, and how likely it
+    was then. They are 1 and empty where the decision is no longer in the store.
+    """
 
     decision: str
     arm: str
     reward: float
+    propensity: float = 1.0
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class Rewarded(NamedTuple):
@@ -125,6 +132,19 @@ class Outcomes:
     @staticmethod
     def _after(connection: Connection, release: str, policy: str, seq: int) -> tuple[list[Outcome], int]:
         t = tables.outcomes.c
-        query = select(t.seq, t.id, t.arm, t.reward).where(t.seq > seq, t.release == release, t.policy == policy)
+        d = tables.decisions.c
+        both = tables.outcomes.outerjoin(tables.decisions, t.id == d.id)
+        query = select(t.seq, t.id, t.arm, t.reward, d.propensity, d.details).select_from(both)
+        query = query.where(t.seq > seq, t.release == release, t.policy == policy)
         rows = connection.execute(query.order_by(t.seq)).all()
-        return [Outcome(row.id, row.arm, row.reward) for row in rows], rows[-1].seq if rows else seq
+        found = [
+            Outcome(
+                row.id,
+                row.arm,
+                row.reward,
+                1.0 if row.propensity is None else row.propensity,
+                json.loads(row.details or "{}"),
+            )
+            for row in rows
+        ]
+        return found, rows[-1].seq if rows else seq

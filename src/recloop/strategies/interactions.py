@@ -73,4 +73,5 @@ def runs_as_one(histories: Histories) -> Histories:
         keys=histories.keys,
         n_items=histories.n_items,
         profiles=histories.profiles,
+        contexts=histories.contexts,
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from recloop import stats
-from recloop.compose import thompson
+from recloop.bandits import thompson
 from recloop.errors import SettingError
 from recloop.stats import Beta, Normal
 from recloop.stats.adaptive import probability_best, probability_best_mean, with_floor

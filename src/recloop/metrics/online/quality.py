@@ -78,7 +78,10 @@ QUALITY = (
     OutcomeMetric(
         id="serendipity",
         title="serendipity",
-        formula=r"\frac{\sum_u \sum_d \sum_{i \in d} \text{clicked}_i (1 - \max_{j \in A_u} \cos(v_i, v_j))}{\sum_u \sum_d |d|}",
+        formula=(
+            r"\frac{\sum_u \sum_d \sum_{i \in d} \text{clicked}_i (1 - \max_{j \in A_u} \cos(v_i, v_j))}"
+            r"{\sum_u \sum_d |d|}"
+        ),
         unit="per item shown",
         needs="click events, item vectors, and events before the first slate",
         numerator="serendipity_sum",
