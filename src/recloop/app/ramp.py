@@ -40,7 +40,7 @@ def follow_ramp(
     if is_interleaving(record.definition):
         raise ConflictError(f"'{name}' is an interleaving test", allowed="it has no ramp")
     experiment = Experiment.parse(record.definition)
-    readout = read_trial(store, name, now, shown=shown, sentiment=sentiment).readout
+    readout = read_trial(store, name, now, shown=shown, sentiment=sentiment, whole=False).readout
     found = next_step(experiment, readout, now, _ramping(record))
     if found.move == "widen":
         store.experiments.widen(name, record.step, actor=actor, detail=found.sentence)

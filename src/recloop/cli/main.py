@@ -36,6 +36,7 @@ COMMANDS = {
     "import": "export",
     "store": "store",
     "bandits": "bandits",
+    "ux": "ux",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

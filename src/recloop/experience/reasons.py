@@ -24,8 +24,8 @@ class Trust:
     Attributes:
         requests: histories that were tried.
         coverage: share of items for which a cause in the history was found.
-        fidelity: of these, the share that falls on the slate, or off it, or loses at least half of its lead over what is
-            not on the slate, when the cited events are left out and the policy chooses again.
+        fidelity: of these, the share that falls on the slate, or off it, or loses at least half of its lead over what
+            is not on the slate, when the cited events are left out and the policy chooses again.
         chance: the same when as many uncited events are left out: what fidelity is to be held against.
         minimality: events cited per reason; 1 is the shortest.
         stability: likeness (Jaccard) of the cited events after one uncited event was left out; 1 is the same.

@@ -1,9 +1,8 @@
 """All that is known of what users went through, in one value that prints, plots and writes itself."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +116,10 @@ class UserExperience:
             rows = [to_json(one) for one in self.values]
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    def with_trust(self, found: Trust | None) -> "UserExperience":
+        """The same with what was found of reasons."""
+        return replace(self, trust=found)
+
     def family(self, name: str) -> tuple[MetricValue, ...]:
         """The values of one family."""
         return tuple(one for one in self.values if one.family == name)
@@ -193,8 +196,3 @@ def family_of(metric: str) -> str:
     ('engagement', 'own')
     """
     return next((name for name, family in FAMILIES.items() if metric in {one.id for one in family}), "own")
-
-
-def known(value: float) -> bool:
-    """Whether there is a value."""
-    return not math.isnan(value)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recloop.experience.result import UserExperience
 from recloop.experience.scorecard import Scorecard
 from recloop.experiments.decide import Verdict
 from recloop.experiments.definition import Experiment
@@ -24,6 +25,7 @@ class Trial:
     readout: Readout
     verdict: Verdict
     scorecard: Scorecard | None = None
+    experience: UserExperience | None = None
 
 
 @dataclass(frozen=True, slots=True)
