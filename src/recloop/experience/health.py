@@ -103,7 +103,8 @@ def log_health(
         decisions.select("items", decision="id", served="time"), on="decision", how="left"
     )
     there = named.filter(pl.col("served").is_not_null())
-    mine = events.filter(pl.col("user").is_in(decisions["user"].unique().implode()))
+    served = pl.col("user").is_in(decisions["user"].unique().implode())
+    mine = events.filter(served, pl.col("time") >= (decisions["time"].min() or 0.0))
     clicks = mine.filter(pl.col("kind").is_in(kinds.click))
     echo = (pl.col("time").diff().over("user", "item", "kind", order_by="time") <= ECHO).fill_null(value=False)
     rows = [

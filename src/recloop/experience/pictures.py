@@ -27,7 +27,7 @@ def matrix(found: "UserExperience") -> Picture:
             change = ""
             if row.effect:
                 change = percent(row.effect.relative) if row.effect.bounded else f"{row.effect.estimate:+.3g}"
-            cells.append(Cell(f"{SIGNS[row.light]} {change}".strip(), TONES[row.light]))
+            cells.append(Cell(f"{SIGNS[row.light]} {change}", TONES[row.light]) if change else Cell("–"))
         rows.append((one.family, one.title, cells))
     columns = [found.treatment, *(f"vs {name}" for name in found.controls)]
     return Picture(matrix_chart(rows, columns, "What users went through, metric by metric"))
@@ -60,7 +60,7 @@ def exposure(found: "UserExperience", column: str = "") -> Picture:
     rows = [
         (
             one.name, one.merit, one.exposure.estimate,
-            "bad" if one.ratio_high < 1 else "warn" if one.ratio_low > 1 else "quiet",
+            {"too little": "bad", "too much": "warn", "fair": "quiet"}[one.light],
         )
         for one in kinds.providers[:12]
     ]  # fmt: skip

@@ -92,7 +92,7 @@ class UserExperience:
             apart = sum(row.gap_light == "apart" for row in self.fairness.rows)
             if apart:
                 parts.append(f"{apart} gaps between groups of users are beyond doubt.")
-        parts += [one.sentence for one in self.providers if one.sentence]
+        parts += [one.sentence.split(". ")[0].rstrip(".") + "." for one in self.providers if one.unfair]
         return " ".join(parts) or "Nothing stands out."
 
     @property

@@ -12,6 +12,7 @@ from recloop.experiments.words import lift, percent
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from recloop.experience.fair import FairnessRow
     from recloop.experience.result import UserExperience
 
 LIGHTS = {"better": ("●", "green"), "worse": ("●", "bold red"), "open": ("○", "yellow"), "missing": ("·", "dim")}
@@ -30,7 +31,7 @@ def shown(found: "UserExperience") -> "Iterator[RenderableType]":
         yield Text(f"not measured: {', '.join(one.title for one in unsent)}", style="dim")
     if found.fairness and found.fairness.attributes:
         yield Text("\nGroups of users", style="bold")
-        yield _groups(found)
+        yield from _groups(found)
     for one in found.providers:
         yield Text(f"\nExposure by {one.column}", style="bold")
         yield _exposure(found, one.column)
@@ -81,27 +82,36 @@ def _lights(found: "UserExperience") -> Table:
             assert found.scorecard is not None
             row = found.scorecard.row(one.metric, control)
             sign, style = LIGHTS[row.light]
-            cells.append(Text(f"{sign} {lift(metric, row.effect) if row.effect else row.reason}", style=style))
+            said = f"{sign} {lift(metric, row.effect)}" if row.effect else row.reason
+            cells.append(Text(said, style=style if row.effect else "dim"))
         table.add_row(*cells)
     return table
 
 
-def _groups(found: "UserExperience") -> Table:
+def _groups(found: "UserExperience") -> "Iterator[RenderableType]":
+    """Groups that stand out, group by group where the attribute is a single one; how many others do not."""
     assert found.fairness is not None
-    table = _table("", "group", "users", "value", "change", "")
+    quiet = 0
     for row in found.fairness.rows:
-        if not row.groups or row.attribute.count("×"):
+        breached = any(one.held == "breached" for one in row.groups)
+        if not (breached or row.gap_light == "apart" or row.lift_p_adjusted < found.fairness.alpha):
+            quiet += bool(row.groups)
             continue
-        metric = found.metrics[row.metric]
-        table.add_row(Text(f"{row.title} by {row.attribute}", style="bold red" if row.gap_light == "apart" else "bold"))
-        for one in row.groups:
-            worst = " ▼ worst" if one.group == row.worst and row.gap_light == "apart" else ""
-            change = lift(metric, one.lift) if one.lift else ""
-            cells = ("", one.group, f"{one.users:,}", metric.say(one.value), change)
-            table.add_row(*map(Text, cells), Text(f"{one.held}{worst}", style=HELD[one.held]))
-    pairs = [row for row in found.fairness.rows if "×" in row.attribute and row.gap_light == "apart"]
-    for row in pairs[:8]:
-        table.add_row(Text(row.sentence, style="red"))
+        yield Text(row.sentence, style="yellow")
+        if breached or row.lift_p_adjusted < found.fairness.alpha:
+            yield Text(row.lift_sentence, style="bold red" if breached else "yellow")
+        if "×" not in row.attribute:
+            yield _by_group(found, row)
+    yield Text(f"{quiet} rows of metric and attribute show no gap and no uneven change beyond doubt.", style="dim")
+
+
+def _by_group(found: "UserExperience", row: "FairnessRow") -> Table:
+    table = _table("", "users", "value", "change", "")
+    metric = found.metrics[row.metric]
+    for one in row.groups:
+        change = lift(metric, one.lift) if one.lift else ""
+        cells = (f"  {one.group}", f"{one.users:,}", metric.say(one.value), change)
+        table.add_row(*map(Text, cells), Text(one.held, style=HELD[one.held]))
     return table
 
 
@@ -110,8 +120,7 @@ def _exposure(found: "UserExperience", column: str) -> Table:
     table = _table("", "items", "exposure", "merit", "ratio", "", "starved")
     for one in kinds.providers[:12]:
         ratio = "–" if math.isnan(one.ratio) else f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})"
-        style = "red" if one.ratio_high < 1 else "yellow" if one.ratio_low > 1 else ""
-        mark = "too little" if one.ratio_high < 1 else "too much" if one.ratio_low > 1 else ""
-        cells = (one.name, f"{one.items:,}", f"{one.exposure.estimate:.1%}", f"{one.merit:.1%}", ratio, mark)
+        style = {"too little": "red", "too much": "yellow", "fair": ""}[one.light]
+        cells = (one.name, f"{one.items:,}", f"{one.exposure.estimate:.1%}", f"{one.merit:.1%}", ratio, one.light)
         table.add_row(*(Text(cell, style=style) for cell in cells), Text(f"{one.starved:,}"))
     return table

@@ -24,7 +24,7 @@ def experience_page(found: UserExperience, now: float) -> str:
         found: what users went through.
         now: seconds since 1970.
     """
-    values = {"title": f"What users went through under {found.treatment}", **experience_section(found)}
+    values = {"title": f"What users went through under {found.treatment}", "whole": experience_section(found)}
     return render("experience.html", values, kind="scorecard", now=now, simulation=found.simulation)
 
 
@@ -89,6 +89,7 @@ def _gaps(found: UserExperience) -> list[dict[str, Any]]:
             said.append({"tone": "error", "word": "worse", "sentence": row.lift_sentence})
         elif row.lift_p_adjusted < found.fairness.alpha:
             said.append({"tone": "warning", "word": "uneven", "sentence": row.lift_sentence})
+    said.sort(key=lambda line: line["tone"] != "error")
     return said or [{"tone": "ok", "word": "even", "sentence": "No gap between groups of users is beyond doubt."}]
 
 
@@ -115,7 +116,7 @@ def _kinds(found: UserExperience, column: str) -> dict[str, Any]:
             "name": one.name,
             "items": f"{one.items:,}",
             "ratio": "–" if math.isnan(one.ratio) else f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})",
-            "tone": "bad" if one.ratio_high < 1 else "",
+            "tone": "bad" if one.light == "too little" else "",
             "opportunity": f"{one.opportunity.estimate:.0%}" if one.opportunity else "–",
             "starved": f"{one.starved:,} of {one.with_merit:,}",
         }

@@ -11,6 +11,7 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.readout import Readout
 from recloop.report.data import data
 from recloop.report.experience import experience
+from recloop.report.experience_page import experience_section
 from recloop.report.leaderboard import leaderboard
 from recloop.report.page import render
 from recloop.report.rule_effects import rule_effects
@@ -85,6 +86,7 @@ def report(
         "tiles": [{"label": label, "value": value} for label, value in tiles],
         "experiment": trial(tested.experiment, tested.readout) if tested and not tested.readout.hidden else None,
         "scorecard": experience(tested.scorecard) if tested and tested.scorecard else None,
+        "whole": experience_section(tested.experience) if tested and tested.experience else None,
         "leaderboard": judged,
         "rules": rule_effects(results.get("rules", ()), results.get("rule_notes", ())),
         "check": data(check),

@@ -211,11 +211,10 @@ def _ndkl_by_user(
 
 
 def _sentence(found: Sequence[Provider], column: str, starved: int, with_merit: int) -> str:
-    known = [one for one in found if not math.isnan(one.ratio)]
-    far = [one for one in known if one.ratio_high < 1 or one.ratio_low > 1]
+    far = [one for one in found if one.light != "fair"]
     tail = f" {starved:,} of {with_merit:,} items that users take up are hardly shown."
     if not far:
-        return f"By {column}, exposure follows what users take up.{tail}"
+        return f"By {column}, exposure follows what users take up to within a fifth.{tail}"
     least, most = min(far, key=lambda one: one.ratio), max(far, key=lambda one: one.ratio)
     parts = [
         f"{one.name} gets {one.ratio:.2f} times what it earns ({one.ratio_low:.2f} to {one.ratio_high:.2f})"

@@ -12,6 +12,8 @@ from recloop.stats import Effect, OneSample
 
 Held = Literal["held", "breached", "unclear", ""]
 Gap = Literal["apart", "open", "missing"]
+FIFTHS = 0.8
+"""Least over greatest that the four-fifths rule lets pass (EEOC 1978)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,13 @@ class Provider:
     starved: int
     with_merit: int
 
+    @property
+    def light(self) -> Literal["too little", "too much", "fair"]:
+        """Beyond doubt and by more than a fifth away from what it earns, or not."""
+        if self.ratio < FIFTHS and self.ratio_high < 1:
+            return "too little"
+        return "too much" if self.ratio > 1 / FIFTHS and self.ratio_low > 1 else "fair"
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderFairness:
@@ -174,6 +183,11 @@ class ProviderFairness:
     starved: int
     with_merit: int
     sentence: str
+
+    @property
+    def unfair(self) -> bool:
+        """Whether a kind of items is far from what it earns, beyond doubt."""
+        return any(one.light != "fair" for one in self.providers)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; NaN and infinite become None."""
