@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from tests.compose.test_policy import DATA, DOWN, UP, Fixed, N
 
+from recloop.bandits import State
 from recloop.compose import Catalogue, Choices, Outcomes, Policy, build, policy_config
 from recloop.compose.slots import slots_of
 from recloop.data.histories import Histories
@@ -76,8 +77,10 @@ def test_the_chance_of_a_page_is_the_product_and_slots_draw_independently() -> N
 def test_each_slot_learns_its_own_arm_from_the_page() -> None:
     policy = made()
     state = policy.update(policy.initial_state(), Outcomes(["row=best;ad=worst", "row=worst;ad=worst"], [1.0, 0.0]))
-    assert state["slots"]["row"]["arms"] == {"best": [1.0, 0.0], "worst": [0.0, 1.0]}
-    assert state["slots"]["ad"]["arms"] == {"best": [0.0, 0.0], "worst": [1.0, 1.0]}
+    row, ad = (State.of(state["slots"][slot]) for slot in ("row", "ad"))
+    for told, pulls, rewards in ((row, [1.0, 1.0], [1.0, 0.0]), (ad, [0.0, 2.0], [0.0, 1.0])):
+        assert told.arms == ("best", "worst")
+        assert (told.array("pulls").tolist(), told.array("total").tolist()) == (pulls, rewards)
     assert state["slots"]["hero"] == {}
     assert policy.learns_from == ((), 86_400.0)  # type: ignore[attr-defined]
 

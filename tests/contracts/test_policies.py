@@ -12,6 +12,10 @@ import pytest
 from recloop.compose import Catalogue, Policy, build, policy_config
 from recloop.compose.fusion import reciprocal_rank
 from recloop.compose.fusion.learned import learn_fusion
+from recloop.compose.objectives.fitted import Objectives
+from recloop.compose.objectives.items import ItemTable
+from recloop.compose.objectives.scale import Scale
+from recloop.compose.objectives.signals import Terms
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import Strategy
@@ -226,3 +230,28 @@ class TestExploredPlaces(Contract):
 class TestLinearThompson(Contract):
     table: ClassVar = {"kind": "bandit", "algorithm": "lin-ts", "features": {"history": 3}, "arms": ARMS}
     order_free = False  # the moments at which the ridge is learned count outcomes
+
+
+class TestSoftmax(Contract):
+    table: ClassVar = {"sources": ["ease", "popular"], "softmax": {"temperature": 0.3, "depth": 12}}
+
+
+class TestObjectives(Contract):
+    table: ClassVar = {
+        "sources": ["ease", "popular"],
+        "diversity": 0.2,
+        "objectives": {
+            "weights": {"novelty": 0.5, "diversity": 0.3},
+            "constraints": [{"of": "new", "at_least": 0.05}],
+            "prices": {"new": 0.2},
+        },
+    }
+
+    def make(self) -> Policy:
+        strategies, vectors, _ = shop()
+        items = pl.DataFrame({"item": [f"i{i:02d}" for i in range(N_ITEMS)]})
+        log = Dataset.of(pl.DataFrame({"user": ["u"] * N_ITEMS, "item": items["item"]}), items)
+        values = np.random.default_rng(0).normal(size=(30, N_ITEMS))
+        scales = {name: Scale.of(values, "robust") for name in ("relevance", "novelty", "diversity", "new")}
+        learned = Objectives(ItemTable.of(log, vectors), scales, None, Terms())
+        return build(policy_config(self.table), strategies, vectors, catalogue=Catalogue(items, objectives=learned))

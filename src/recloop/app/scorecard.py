@@ -9,6 +9,7 @@ import polars as pl
 from recloop.app.batch import histories_of
 from recloop.app.item_facts import with_popularity
 from recloop.app.own_slates import decisions_of
+from recloop.app.problems import frame
 from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import DataError, MissingError, SettingError, nearest
 from recloop.experience.fair import told
@@ -130,13 +131,13 @@ def experience_in_files(
         MissingError: a file or a variant is not there.
         DataError: a file cannot be read, or lacks a column.
     """
-    decisions, events = _decisions(read(files.decisions)), _events(read(files.events))
-    feedback = read(files.feedback) if files.feedback else None
+    decisions, events = _decisions(frame(files.decisions)), _events(frame(files.events))
+    feedback = frame(files.feedback) if files.feedback else None
     first = float(decisions["time"].min()) if decisions.height else 0.0  # type: ignore[arg-type]
     facts = None
     if files.items:
         facts = ItemFacts(
-            with_popularity(read(files.items).with_columns(pl.col("item").cast(pl.String)), events, first)
+            with_popularity(frame(files.items).with_columns(pl.col("item").cast(pl.String)), events, first)
         )
     table = user_table(decisions, events, feedback, sentiment=sentiment, facts=facts)
     names = sorted(table["variant"].unique().to_list())
@@ -151,7 +152,7 @@ def experience_in_files(
         raise SettingError(f"'{judged}' is held against itself", advice="name another control")
     groups = told(decisions) if "context" in decisions.columns else None
     if files.users:
-        known = read(files.users).with_columns(pl.col("user").cast(pl.String))
+        known = frame(files.users).with_columns(pl.col("user").cast(pl.String))
         groups = (
             known if groups is None or groups.width == 1 else known.join(groups, on="user", how="full", coalesce=True)
         )
@@ -162,34 +163,19 @@ def experience_in_files(
     )  # fmt: skip
 
 
-def read(file: Path) -> pl.DataFrame:
-    """A Parquet or CSV file.
-
-    Raises:
-        MissingError: it is not there.
-        DataError: it cannot be read.
-    """
-    if not file.is_file():
-        raise MissingError(f"there is no file {file}", advice="name a Parquet or CSV file")
-    try:
-        return pl.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pl.read_csv(file)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{file} cannot be read: {str(error).splitlines()[0]}", allowed="Parquet or CSV") from None
-
-
-def _decisions(frame: pl.DataFrame) -> pl.DataFrame:
+def _decisions(table: pl.DataFrame) -> pl.DataFrame:
     """With the columns that a log may lack."""
-    if "items" in frame.columns and frame["items"].dtype == pl.String:
+    if "items" in table.columns and table["items"].dtype == pl.String:
         items = pl.when(pl.col("items") == "").then([]).otherwise(pl.col("items").str.split("|"))
-        frame = frame.with_columns(items=items)
+        table = table.with_columns(items=items)
     lacking = {"variant": pl.lit(ALL), "latency": pl.lit(None, pl.Float64), "fallback": pl.lit("")}
-    frame = frame.with_columns(**{name: value for name, value in lacking.items() if name not in frame.columns})
-    texts = [name for name in ("id", "user", "variant") if name in frame.columns]
-    return frame.with_columns(pl.col(texts).cast(pl.String)).with_columns(pl.col("variant").fill_null(""))
+    table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
+    texts = [name for name in ("id", "user", "variant") if name in table.columns]
+    return table.with_columns(pl.col(texts).cast(pl.String)).with_columns(pl.col("variant").fill_null(""))
 
 
-def _events(frame: pl.DataFrame) -> pl.DataFrame:
+def _events(table: pl.DataFrame) -> pl.DataFrame:
     lacking = {"value": pl.lit(None, pl.Float64), "decision": pl.lit("")}
-    frame = frame.with_columns(**{name: value for name, value in lacking.items() if name not in frame.columns})
-    texts = [name for name in ("user", "item", "decision") if name in frame.columns]
-    return frame.with_columns(pl.col(texts).cast(pl.String).fill_null(""))
+    table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
+    texts = [name for name in ("user", "item", "decision") if name in table.columns]
+    return table.with_columns(pl.col(texts).cast(pl.String).fill_null(""))

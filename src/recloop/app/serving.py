@@ -16,10 +16,12 @@ from recloop.app.experiments import Experiments
 from recloop.app.finder import Answered, Finder
 from recloop.app.learning import Learning
 from recloop.app.person import Erased, Person, erase_person, export_person
+from recloop.app.problems import Wish, problems_in_store
 from recloop.app.releases import Load, Releases
 from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
+from recloop.experience.problems import Problems, Settings
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
@@ -181,6 +183,20 @@ class Serving:
     def find_attacks(self) -> Attacks:
         """Bursts in the last days of the log that look made."""
         return find_attacks(self.store, self._clock())
+
+    def find_problems(
+        self,
+        experiment: str,
+        treatment: str,
+        control: str,
+        days: float,
+        *,
+        dimensions: tuple[str, ...] | None,
+        metrics: tuple[str, ...] | None,
+    ) -> Problems:
+        """Where users were served worse; see ``recloop.experience.find_problems``."""
+        settings = Settings(dimensions=dimensions, metrics=metrics)
+        return problems_in_store(self.store, Wish(experiment, treatment, control, days, settings), self._clock())
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready.

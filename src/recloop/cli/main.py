@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "evaluate",
     "judges": "judges",
     "tune": "tune",
+    "compose": "compose",
+    "simulate": "simulate",
     "strategies": "strategies",
     "load": "load",
     "serve": "serve",
@@ -31,12 +33,12 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
+    "ux": "ux",
     "archive": "archive",
     "export": "export",
     "import": "export",
     "store": "store",
     "bandits": "bandits",
-    "ux": "ux",
 }
 ALIASES = {"experiment": "experiments"}  # one experiment is spoken of in the singular
 

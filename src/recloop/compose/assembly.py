@@ -15,6 +15,8 @@ from recloop.compose.diversity.categories import Categories
 from recloop.compose.diversity.diversify import diversify
 from recloop.compose.fusion.fused import Fused
 from recloop.compose.fusion.fuser import Fuser
+from recloop.compose.objectives.weigher import Weigher
+from recloop.compose.plackett_luce import draw
 from recloop.compose.rules import Rules, moved_up
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
@@ -36,17 +38,19 @@ class Made:
         items, scores: (n, k).
         sources: (n, k) int16, the place of the source of each item; ``FILLER``, ``PINNED``, or -1 in padding.
         skipped: (n, k) int16, the rule whose pin for a place could not be kept; -1 where none.
+        chances: (n, k) float64, where slates are drawn: of each place's item given those above it; None where not.
     """
 
     items: NDArray[np.int32]
     scores: NDArray[np.float32]
     sources: NDArray[np.int16]
     skipped: NDArray[np.int16]
+    chances: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """The steps of a policy: fusion, boosts, diversity, caps, filling up, pins.
+    """The steps of a policy: fusion, objectives, boosts, diversity or a draw, caps, filling up, pins.
 
     Attributes:
         config: of the policy.
@@ -55,6 +59,7 @@ class Assembly:
         fallback: fills slates that are too short; None for none.
         vectors: (n_items, d) of length 1; None where nothing needs them.
         categories: likewise.
+        weigher: of its objectives; None where it weighs relevance alone.
     """
 
     config: SlateConfig
@@ -63,6 +68,7 @@ class Assembly:
     fallback: Strategy | None
     vectors: NDArray[np.float32] | None
     categories: Categories | None
+    weigher: Weigher | None = None
 
     def slates(
         self,
@@ -74,6 +80,7 @@ class Assembly:
         ranker: NDArray[np.float32] | None = None,
         without: int = NONE,
         trace: list[tuple[str, NDArray[np.int32]]] | None = None,
+        uniform: NDArray[np.float64] | None = None,
     ) -> Made:
         """One slate per request.
 
@@ -85,6 +92,7 @@ class Assembly:
             ranker: (n, n_items) what the ranker of a cascade says.
             without: a business rule that is left out.
             trace: gets the order of the items after each step that can change it.
+            uniform: (n,) in [0, 1), what slates are drawn by; where None, and where nothing is drawn, they are sorted.
         """
         pinned, by = self.book.pinned(k, histories, without)
         kept = rules.permits(pinned, histories) & ~self.book.hidden(pinned, histories, without)
@@ -100,12 +108,15 @@ class Assembly:
         )
         fused = self.fuser.fuse(found, depth, histories, ranker)
         steps.append(("fusion", fused.rankings.items))
+        if self.weigher is not None:
+            fused = self.weigher.weighed(fused, found, histories, k)
+            steps.append(("objectives", fused.rankings.items))
         if (lift := self.book.lift(fused.rankings, histories, without)) is not None:
             fused = _lifted(fused, lift)
             steps.append(("boosts", fused.rankings.items))
         if (pinned >= 0).any():
             fused = dropped(fused, (fused.rankings.items[:, :, None] == pinned[:, None, :]).any(axis=2))
-        made = self._first(fused, histories, k, limits, pinned, steps)
+        made = self._first(fused, histories, k, limits, pinned, steps, uniform)
         made = self._filled(made, histories, rules, limits, pinned, without)
         if (pinned >= 0).any():
             made = _with_pins(made, pinned)
@@ -120,9 +131,10 @@ class Assembly:
         limits: Sequence[tuple[Limit, NDArray[np.bool_]]],
         pinned: NDArray[np.int32],
         steps: list[tuple[str, NDArray[np.int32]]],
+        uniform: NDArray[np.float64] | None,
     ) -> Made:
         """The first k of the candidates, diversified and under caps."""
-        rankings = fused.rankings
+        rankings, chances = fused.rankings, None
         how = self.config.diversified
         if how is not None:
             wanted = 2 * k if limits else k
@@ -130,6 +142,10 @@ class Assembly:
             steps.append(("diversity", _at(rankings.items, columns, -1)))
             if limits:  # what the diversifier did not choose follows in order
                 columns = _with_rest(columns, rankings.k)
+        elif self.config.softmax is not None and uniform is not None:
+            deep = max(k, self.config.softmax.depth) if self.config.softmax.depth else None
+            drawn = draw(rankings.scores[:, :deep], k, uniform, temperature=self.config.softmax.temperature)
+            columns, chances = drawn.places, drawn.chances
         else:
             columns = np.broadcast_to(np.arange(rankings.k), rankings.items.shape)
         if limits:
@@ -147,6 +163,7 @@ class Assembly:
             np.where(shown, _at(rankings.scores, columns, -np.inf), -np.inf).astype(np.float32),
             np.where(shown, _at(fused.sources, columns, -1), -1).astype(np.int16),
             np.full(items.shape, -1, np.int16),
+            chances,
         )
 
     def _filled(
@@ -179,11 +196,14 @@ class Assembly:
             columns = np.argsort(items < 0, axis=1, kind="stable")[:, :k]
         scores = np.concatenate([made.scores[short], np.zeros_like(more, np.float32)], axis=1)
         sources = np.concatenate([made.sources[short], np.full_like(more, FILLER, np.int16)], axis=1)
-        new = Made(made.items.copy(), made.scores.copy(), made.sources.copy(), made.skipped)
+        chances = None if made.chances is None else made.chances.copy()
+        new = Made(made.items.copy(), made.scores.copy(), made.sources.copy(), made.skipped, chances)
         new.items[short] = _at(items, columns, -1)
         there_now = new.items[short] >= 0
         new.scores[short] = np.where(there_now, _at(scores, columns, -np.inf), -np.inf)
         new.sources[short] = np.where(there_now, _at(sources, columns, -1), -1)
+        if chances is not None:  # what fills up is certain
+            chances[short] = _at(np.concatenate([chances[short], np.ones(more.shape)], axis=1), columns, np.nan)
         return new
 
 
@@ -233,8 +253,17 @@ def _with_pins(made: Made, pinned: NDArray[np.int32]) -> Made:
 
     items, scores = placed(made.items, pinned), placed(made.scores, top)
     sources = placed(made.sources, np.int16(PINNED))
-    items, scores, sources = moved_up(items < 0, (items, -1), (scores, -np.inf), (sources, -1))
-    return Made(items.astype(np.int32), scores.astype(np.float32), sources.astype(np.int16), made.skipped)
+    chances = np.zeros(items.shape) if made.chances is None else placed(made.chances, 1.0)
+    items, scores, sources, chances = moved_up(
+        items < 0, (items, -1), (scores, -np.inf), (sources, -1), (chances, np.nan)
+    )
+    return Made(
+        items.astype(np.int32),
+        scores.astype(np.float32),
+        sources.astype(np.int16),
+        made.skipped,
+        None if made.chances is None else chances,
+    )
 
 
 def _at(values: NDArray[Any], columns: NDArray[np.int64], missing: float) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.diversity.categories import Categories
 from recloop.compose.filters import Filters
+from recloop.compose.objectives.fitted import Objectives
 from recloop.errors import SettingError, nearest
 from recloop.types import ItemCondition
 
@@ -19,6 +20,8 @@ class Catalogue:
     Attributes:
         items: one row per item index: ``item`` (id) and any columns.
         models: name → text of a trained model, see ``recloop.compose.fusion.learned``.
+        objectives: what was learned of the objectives that policies weigh, see ``recloop.compose.objectives``; None
+            where none does.
 
     >>> table = pl.DataFrame({"item": ["a", "b", "c"], "category": ["war", "war|drama", None], "margin": [0.5, 2, 3]})
     >>> catalogue = Catalogue(table)
@@ -30,6 +33,7 @@ class Catalogue:
 
     items: pl.DataFrame
     models: Mapping[str, str] = field(default_factory=dict)
+    objectives: Objectives | None = None
 
     @cached_property
     def filters(self) -> Filters:

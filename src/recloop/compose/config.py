@@ -7,13 +7,26 @@ import msgspec
 from msgspec import Meta
 
 from recloop.bandits import Algorithm, BetaThompson
-from recloop.compose.business.settings import AnyRule, columns
+from recloop.compose.business.settings import AnyRule, Cap, columns
 from recloop.compose.diversity.settings import Diversifier
 from recloop.compose.features import FeaturesConfig
 from recloop.compose.fusion.norms import Calibration
+from recloop.compose.objectives.config import ObjectivesConfig
 from recloop.compose.typed import typed
 from recloop.errors import SettingError, nearest
 from recloop.types import ItemCondition
+
+
+class SoftmaxConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Slates drawn by the Plackett-Luce model instead of sorted: every decision holds the chance of each place.
+
+    Attributes:
+        temperature: near 0 the order of the scores, great: any order alike; in spreads of a request's scores.
+        depth: only so many best candidates can be drawn; 0 for all.
+    """
+
+    temperature: Annotated[float, Meta(gt=0.0)] = 0.2
+    depth: Annotated[int, Meta(ge=0)] = 50
 
 
 class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_field="kind"):
@@ -38,6 +51,8 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
         fallback: the strategy that stands in for one that fails and fills slates that are too short; "" for none.
         budget: seconds that a source may take before the fallback stands in for it; None for any time. It holds where a
             service answers, not in evaluations.
+        objectives: what else a slate is to be good for, weighed after fusion and before diversity; None for relevance.
+        softmax: draw the slate at random with exact chances instead of sorting it; None for none.
 
     >>> SlateConfig(sources=["ease", "popular"]).weights
     {'ease': 1.0, 'popular': 1.0}
@@ -59,8 +74,12 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
     measured: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.1
     fallback: str = "popular"
     budget: Annotated[float, Meta(gt=0.0)] | None = None
+    objectives: ObjectivesConfig | None = None
+    softmax: SoftmaxConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.softmax is not None:
+            self._check_softmax()
         if self.diversity > 0 and self.diversifier is not None:
             raise SettingError(
                 f"diversity is {self.diversity} beside a diversifier",
@@ -85,6 +104,26 @@ class SlateConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slate", tag_fi
             raise SettingError(
                 f"the quotas {self.quotas} do not fit the sources {', '.join(self.sources)}",
                 allowed="one whole number for each source, of which at least one is above 0",
+            )
+
+    def _check_softmax(self) -> None:
+        """A slate that is drawn is not put into another order afterwards: its chances would not be exact."""
+        other = (
+            f"diversity is {self.diversity}"
+            if self.diversity > 0
+            else "a diversifier stands"
+            if self.diversifier is not None
+            else "the fusion 'quotas' stands"
+            if self.fusion == "quotas"
+            else "a rule that caps stands"
+            if any(isinstance(rule, Cap) for rule in self.rules)
+            else ""
+        )
+        if other:
+            raise SettingError(
+                f"{other} beside softmax",
+                allowed="a slate that is drawn is not reordered: its chances would no longer be exact",
+                advice="weigh the objective 'diversity' instead, or leave one out",
             )
 
     @property

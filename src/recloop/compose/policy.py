@@ -231,7 +231,8 @@ def build(
         config: what it is made of.
         strategies: fitted strategies by name, all over the same items.
         vectors: (n_items, d) for diversity; may be None where no slate is diversified.
-        catalogue: what rules, slots and categories look at, and trained fusions; may be None where there are none.
+        catalogue: what rules, slots, categories and objectives look at, and trained fusions; may be None where there
+            are none.
 
     Raises:
         SettingError: a source or the fallback is not among the strategies (the nearest is offered), or diversity is

@@ -13,6 +13,8 @@ from recloop.compose.catalogue import Catalogue
 from recloop.compose.config import SlateConfig
 from recloop.compose.diversity import unit
 from recloop.compose.fusion.fuser import Fuser
+from recloop.compose.objectives.weigher import Weigher
+from recloop.compose.plackett_luce import with_propensities
 from recloop.compose.policy import Choices, Policy, State, strategy_of
 from recloop.compose.retrieval import Retrieval, Retrieved
 from recloop.compose.rules import Rules
@@ -86,6 +88,7 @@ class SlatePolicy(Policy):
             None if all(one is self.fallback for one in self.sources) else self.fallback,
             unit(vectors) if vectors is not None and how is not None and how.by_vectors else None,
             catalogue.categories if catalogue is not None and by_category else None,
+            Weigher.of(config.objectives, self.names, catalogue.objectives if catalogue is not None else None),
         )
 
     @property
@@ -150,13 +153,16 @@ class SlatePolicy(Policy):
         state: State,  # noqa: ARG002
         histories: Histories,
         k: int,
-        uniform: NDArray[np.float64],  # noqa: ARG002
+        uniform: NDArray[np.float64],
         rules: Rules,
     ) -> Choices:
         n = len(histories)
         step = max(1, BLOCK_BYTES // (4 * max(1, histories.n_items)))
         starts = range(0, max(n, 1), step)
-        blocks = [self._block(histories.block(at, at + step), k, rules.block(at, at + step)) for at in starts]
+        blocks = [
+            self._block(histories.block(at, at + step), k, uniform[at : at + step], rules.block(at, at + step))
+            for at in starts
+        ]
         return Choices(
             rankings=Rankings(
                 np.concatenate([b.rankings.items for b in blocks]), np.concatenate([b.rankings.scores for b in blocks])
@@ -169,10 +175,13 @@ class SlatePolicy(Policy):
             details=None if blocks[0].details is None else [row for b in blocks for row in b.details or ()],
         )
 
-    def _block(self, histories: Histories, k: int, rules: Rules) -> Choices:
+    def _block(self, histories: Histories, k: int, uniform: NDArray[np.float64], rules: Rules) -> Choices:
         rules = self._seen(rules)
         found = self._found(histories, k, rules)
-        made = self.assembly.slates(found.lists, histories, k, rules, ranker=found.ranker)
+        made = self.assembly.slates(found.lists, histories, k, rules, ranker=found.ranker, uniform=uniform)
+        details = self._told(found, made, histories, k, rules) if rules.effects and len(self.book) else None
+        if made.chances is not None:
+            details = with_propensities(details, made.items, made.chances)
         stood_in = np.where(found.stood_in.any(axis=1), self.config.fallback or "nothing", "")
         return Choices(
             rankings=Rankings(made.items, made.scores),
@@ -181,7 +190,7 @@ class SlatePolicy(Policy):
             propensities=np.ones(len(histories)),
             fallbacks=np.where(found.unranked & (stood_in == ""), self.names[0], stood_in).astype(object),
             failures=found.failures,
-            details=self._told(found, made, histories, k, rules) if rules.effects and len(self.book) else None,
+            details=details,
         )
 
     def _seen(self, rules: Rules) -> Rules:

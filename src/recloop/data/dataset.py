@@ -1,6 +1,7 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from recloop.data.extra_vectors import ExtraVectors, pick, vector_columns
 from recloop.data.fingerprint import fingerprint
 from recloop.data.histories import Histories
 from recloop.data.kinds import RATING, Kinds
+from recloop.data.slates import SlateLog
 from recloop.data.templates import item_texts
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError
@@ -29,6 +31,7 @@ class Dataset:
         items: one row per item index: ``item`` (id) and whatever the catalogue holds (title, category, price …).
         users: one row per user index: ``user`` (id) and attributes (age, gender …).
         kinds: what each kind of event is worth.
+        slates: what was shown to these users and what came of it, where that was kept.
 
     >>> d = Dataset.of(pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "time": [1.0, 2.0, 3.0]}))
     >>> d.n_users, d.n_items, d.matrix().nnz
@@ -41,6 +44,7 @@ class Dataset:
     items: pl.DataFrame
     users: pl.DataFrame
     kinds: Kinds = field(default_factory=Kinds)
+    slates: SlateLog | None = None
 
     @classmethod
     def of(
@@ -198,10 +202,20 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over events, catalogue and users: equal data, equal fingerprint, in any version of any library."""
-        return fingerprint(self.events, self.items, self.users)
+        whole = fingerprint(self.events, self.items, self.users)
+        return whole if self.slates is None else sha256(f"{whole}{self.slates.fingerprint}".encode()).hexdigest()
 
     def with_events(self, events: pl.DataFrame) -> "Dataset":
-        """The same catalogue and users with other events (already indexed and sorted)."""
+        """The same catalogue and users with other events (already indexed and sorted).
+
+        Of the slates those stay that a user saw before the last of the user's events that stay.
+        """
+        slates = self.slates
+        if slates is not None:
+            last = np.full(self.n_users, np.nan)
+            ends = events.group_by("user").agg(pl.col("time").max().fill_null(float("inf")))
+            last[ends["user"].to_numpy()] = ends["time"].to_numpy()
+            slates = slates.until(last)
         return Dataset(
             events=events,
             item_ids=self.item_ids,
@@ -209,7 +223,12 @@ class Dataset:
             items=self.items,
             users=self.users,
             kinds=self.kinds,
+            slates=slates,
         )
+
+    def with_slates(self, slates: SlateLog | None) -> "Dataset":
+        """The same data with another log of slates."""
+        return replace(self, slates=slates)
 
 
 def _vocabulary(seen: pl.Series, table: pl.DataFrame | None, name: str) -> Vocabulary:

@@ -16,6 +16,7 @@ from recloop.data.formats import Content, Format, Options, Role, Table, choose
 from recloop.data.judge import Judge, as_text
 from recloop.data.kinds import Kinds
 from recloop.data.problems import Problems
+from recloop.data.slates import SlateLog, read_slates
 from recloop.errors import DataError, SettingError
 from recloop.progress import SILENT, Progress
 
@@ -28,6 +29,7 @@ class Source:
 
     Attributes:
         events, items, users: paths of the files; items and users may be missing.
+        slates: path of the log of what was shown, one row per item (``SlateLog.of``), where one was kept.
         format, items_format, users_format: a name from ``recloop.data.formats.FORMATS``, or ``auto``.
         columns: field (user, item, kind, value, time, order) → column of the event file. Guessed where empty.
         item_columns: field (item, title, category, brand, price, description, text, time) → column or columns of the
@@ -52,6 +54,7 @@ class Source:
     events: str
     items: str | None = None
     users: str | None = None
+    slates: str | None = None
     format: str = "auto"
     items_format: str = "auto"
     users_format: str = "auto"
@@ -81,6 +84,7 @@ class Source:
             events=str(folder / self.events),
             items=str(folder / self.items) if self.items else None,
             users=str(folder / self.users) if self.users else None,
+            slates=str(folder / self.slates) if self.slates else None,
             vectors={name: str(folder / path) for name, path in self.vectors.items()},
         )
 
@@ -158,6 +162,9 @@ def read(source: Source, progress: Progress = SILENT) -> Reading:
         items, users = tables.get("items"), tables.get("users")
         known = _with_vectors(tables["events"], items, source, notes)
         dataset = Dataset.of(tables["events"], items=known, users=users, kinds=source.kinds)
+        if source.slates:
+            found = SlateLog.of(read_slates(Path(source.slates)), dataset.user_ids, dataset.item_ids)
+            dataset = dataset.with_slates(found)
         if source.quarantine:
             dataset = _quarantined(dataset, notes)
         advance(1)

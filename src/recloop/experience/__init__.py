@@ -13,6 +13,7 @@ from recloop.experience.fair import (
 )
 from recloop.experience.health import LogHealth, log_health
 from recloop.experience.measure import user_experience
+from recloop.experience.problems import Problems, Settings, find_problems
 from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import MetricValue, UserExperience
 from recloop.experience.scorecard import EXPERIENCE, Scorecard, ScorecardRow, scorecard
@@ -25,9 +26,11 @@ __all__ = [
     "LogHealth",
     "MetricValue",
     "PopulationRow",
+    "Problems",
     "ProviderFairness",
     "Scorecard",
     "ScorecardRow",
+    "Settings",
     "Shown",
     "Trust",
     "UserExperience",
@@ -35,6 +38,7 @@ __all__ = [
     "crossed_groups",
     "exposure_gini",
     "fairness",
+    "find_problems",
     "log_health",
     "ndkl",
     "personalisation",

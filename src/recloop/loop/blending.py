@@ -78,7 +78,7 @@ def blended(
         found = {name: calibration(one, taken(one, part)) for name, one in zip(names, lists, strict=True)}
         return msgspec.structs.replace(slate, calibration=found)
 
-    return _mapped(config, learned), models
+    return mapped(config, learned), models
 
 
 def taken(rankings: Rankings, split: Split) -> NDArray[np.bool_]:
@@ -132,13 +132,17 @@ def _some(validation: Split) -> Split:
     )
 
 
-def _mapped(config: PolicyConfig, change: Callable[[SlateConfig], SlateConfig]) -> PolicyConfig:
-    """The policy with every slate changed."""
+def mapped(config: PolicyConfig, change: Callable[[SlateConfig], SlateConfig]) -> PolicyConfig:
+    """The policy with every slate changed.
+
+    >>> mapped(SlateConfig(sources=["ease"]), lambda slate: msgspec.structs.replace(slate, candidates=7)).candidates
+    7
+    """
     if isinstance(config, SlateConfig):
         return change(config)
     if isinstance(config, SlotsConfig):
         slots = {
-            name: msgspec.structs.replace(slot, policy=msgspec.to_builtins(_mapped(slot.config, change)))
+            name: msgspec.structs.replace(slot, policy=msgspec.to_builtins(mapped(slot.config, change)))
             for name, slot in config.slots.items()
         }
         return msgspec.structs.replace(config, slots=slots)

@@ -23,10 +23,11 @@ from recloop.loop.space import Space, given_space
 from recloop.metrics import Metric, parse_metrics
 from recloop.metrics.catalogue import METRICS
 from recloop.metrics.metric import AtK
+from recloop.simulate.fitted.settings import Simulate
 from recloop.strategies import Strategy, available, make
 
-TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress")
-ASIDE = ("tune", "finetune", "compress")
+TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress", "simulate")
+ASIDE = ("tune", "finetune", "compress", "simulate")
 """Tables of other commands: a run does not hang on them."""
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""
@@ -147,9 +148,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         metrics: what strategies are judged by.
         policy: what is composed of them.
         run: seed and place.
-        tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it, nor at the next two.
+        tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it, nor at the next three.
         finetune: how ``recloop finetune`` trains an encoder.
         compress: what ``recloop compress`` may cost.
+        simulate: the knobs of ``recloop simulate``.
         folder: what relative paths start from. It is no part of the plan's identity.
     """
 
@@ -163,6 +165,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tune: Mapping[str, Space] = msgspec.field(default_factory=dict)
     finetune: Finetune = msgspec.field(default_factory=Finetune)
     compress: CompressConfig = msgspec.field(default_factory=CompressConfig)
+    simulate: Simulate = msgspec.field(default_factory=Simulate)
     folder: Path = Path()
 
     @classmethod
@@ -170,7 +173,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The plan in a plain table.
 
         Args:
-            table: the tables data, split, strategies, metrics, policy, run, tune, finetune and compress.
+            table: the tables data, split, strategies, metrics, policy, run, tune, finetune, compress and simulate.
             folder: what relative paths start from.
 
         Raises:
@@ -200,6 +203,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             tune=_tune(table.get("tune", {}), strategies),
             finetune=_at("finetune", lambda: Finetune.of(table.get("finetune", {}))),
             compress=typed(CompressConfig, table.get("compress", {}), "compress"),
+            simulate=typed(Simulate, table.get("simulate", {}), "simulate"),
             folder=folder,
         )
 
@@ -242,6 +246,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             plain["finetune"] = self.finetune.to_dict()
         if self.compress != CompressConfig():
             plain["compress"] = msgspec.to_builtins(self.compress)
+        if self.simulate != Simulate():
+            plain["simulate"] = msgspec.to_builtins(self.simulate)
         return plain
 
     @property

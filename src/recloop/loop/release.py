@@ -21,6 +21,7 @@ from recloop.compose.business.settings import STANDARD
 from recloop.compose.config import columns_of
 from recloop.compose.facets import Facets
 from recloop.compose.filters import Filters
+from recloop.compose.objectives.fitted import Objectives
 from recloop.compose.search import lengths_of
 from recloop.compose.steering import Steerer
 from recloop.data.dataset import Dataset
@@ -35,7 +36,7 @@ from recloop.strategies import load as load_strategy
 from recloop.strategies.index import Index, cells_of
 
 FORMAT = 1
-MODELS, MODEL = "models", ".lightgbm"
+MODELS, MODEL, OBJECTIVES = "models", ".lightgbm", "objectives"
 RELEASE, CHECKSUMS, ITEMS, VECTORS, STRATEGIES = (
     "release.json",
     "checksums.json",
@@ -70,6 +71,7 @@ class Release:
         plan_hash: of the run that made it.
         data_fingerprint: of the data that it was trained on.
         models: name → text of what the fusion of its policies learned.
+        objectives: what was learned of the objectives that they weigh; None where none does.
     """
 
     folder: Path
@@ -90,11 +92,12 @@ class Release:
     plan_hash: str = ""
     data_fingerprint: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
+    objectives: Objectives | None = None
 
     @property
     def known(self) -> Catalogue:
         """What its policies know of the items, and what their fusion learned."""
-        return Catalogue(self.catalogue, self.models)
+        return Catalogue(self.catalogue, self.models, self.objectives)
 
     @cached_property
     def titles(self) -> tuple[str, ...]:
@@ -160,6 +163,7 @@ def build_release(
     policies: Mapping[str, PolicyConfig],
     default_policy: str,
     models: Mapping[str, str] | None = None,
+    objectives: Objectives | None = None,
     vectors: NDArray[np.float32] | None = None,
     encoder: str = "",
     fingerprint: str = "",
@@ -179,6 +183,7 @@ def build_release(
         policies: by name, over these strategies.
         default_policy: one of ``policies``.
         models: name → text of what their fusion learned.
+        objectives: what was learned of the objectives that policies weigh; None where none does.
         vectors: (n_items, d) for diversity and steering.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
         fingerprint: of that encoder.
@@ -196,7 +201,7 @@ def build_release(
         raise SettingError(f"the default policy is '{default_policy}'", advice=nearest(default_policy, policies))
     catalogue = _catalogue(dataset, set().union(*map(columns_of, policies.values())))
     for config in policies.values():
-        build(config, strategies, vectors, catalogue=Catalogue(catalogue, models or {}))
+        build(config, strategies, vectors, catalogue=Catalogue(catalogue, models or {}, objectives))
     header = {
         "format": FORMAT,
         "name": name,
@@ -221,6 +226,8 @@ def build_release(
             (draft / MODELS / f"{key}{MODEL}").write_text(text, encoding="utf-8")
         if vectors is not None:
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors.astype(np.float32))
+        if objectives is not None:
+            objectives.save(draft / OBJECTIVES)
         _seal(draft, header)
     return folder
 
@@ -355,7 +362,8 @@ def load(folder: Path) -> Release:
             with np.load(folder / VECTORS, allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
         models = {path.stem: path.read_text("utf-8") for path in (folder / MODELS).glob(f"*{MODEL}")}
-        known = Catalogue(catalogue, models)
+        objectives = Objectives.load(folder / OBJECTIVES, vectors) if (folder / OBJECTIVES).exists() else None
+        known = Catalogue(catalogue, models, objectives)
         policies = {
             name: build(policy_config(config, f"policies.{name}"), strategies, vectors, catalogue=known)
             for name, config in header["policies"].items()
@@ -379,6 +387,7 @@ def load(folder: Path) -> Release:
             plan_hash=header["plan_hash"],
             data_fingerprint=header["data_fingerprint"],
             models=models,
+            objectives=objectives,
         )
     except ArtifactError:
         raise

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from recloop.compose import Catalogue, PolicyConfig, SlateConfig, build, policy_config
+from recloop.compose.objectives.fitted import Objectives
 from recloop.data.check import Check, check
 from recloop.data.dataset import Dataset
 from recloop.data.source import Reading, read
@@ -19,7 +20,8 @@ from recloop.evaluate import Evaluation, HeldOutRatings, evaluate
 from recloop.loop.blending import blended, is_learned
 from recloop.loop.environment import environment
 from recloop.loop.folder import whole_folder
-from recloop.loop.plan import COMPOSED, Plan, read_plan
+from recloop.loop.objectives import learned_for, weighs
+from recloop.loop.plan import COMPOSED, Plan, child_seed, read_plan
 from recloop.loop.release import build_release, versions
 from recloop.loop.rule_effects import rules_measured
 from recloop.loop.selection import select
@@ -154,10 +156,11 @@ def _make(
     clock: Callable[[], float],
 ) -> Run:
     plan, dataset = made.plan, made.reading.dataset
-    strategies, seconds, left_out = _fit(plan, split.train, made.left_out, progress)
+    strategies, seconds, left_out = fit_strategies(plan, split.train, made.left_out, progress)
     vectors = item_vectors(strategies.values(), split.train)
-    policy, models = _policy(plan, split.train, left_out, progress)
-    catalogue = Catalogue(dataset.items, models)
+    policy, models, objectives = _policy(plan, split.train, left_out, progress)
+    objectives = None if objectives is None else objectives.refreshed(split.train, vectors.values)
+    catalogue = Catalogue(dataset.items, models, objectives)
     composed = build(policy, strategies, vectors.values, catalogue=catalogue)
     evaluation = evaluate(
         split,
@@ -177,8 +180,9 @@ def _make(
     )
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
-        strategies, _, _ = _fit(plan, dataset, left_out, progress)
+        strategies, _, _ = fit_strategies(plan, dataset, left_out, progress)
         vectors = item_vectors(strategies.values(), dataset)
+        objectives = None if objectives is None else objectives.refreshed(dataset, vectors.values)
 
     version, parent = _next(plan.out)
     release = f"{version}-{made.id}"
@@ -191,6 +195,7 @@ def _make(
         policies={COMPOSED: policy, **{name: _alone(name) for name in strategies}},
         default_policy=COMPOSED,
         models=models,
+        objectives=objectives,
         vectors=vectors.values,
         encoder=vectors.encoder,
         fingerprint=vectors.fingerprint,
@@ -216,6 +221,7 @@ def _make(
             "left_out": dict(left_out),
             "vectors": vectors.origin,
             "notes": list(made.reading.notes),
+            "constraints": [] if objectives is None else list(objectives.statements),
         },
     )
     if write_report is not None:
@@ -270,7 +276,7 @@ def not_fed(plan: Plan, dataset: Dataset) -> dict[str, str]:
     return left_out
 
 
-def _fit(
+def fit_strategies(
     plan: Plan, dataset: Dataset, skip: Mapping[str, str], progress: Progress
 ) -> tuple[dict[str, Strategy], dict[str, float], dict[str, str]]:
     """The fitted strategies, the CPU seconds of each, and those that were left out with the reason."""
@@ -293,24 +299,24 @@ def _fit(
 
 def _policy(
     plan: Plan, train: Dataset, left_out: Mapping[str, str], progress: Progress
-) -> tuple[PolicyConfig, dict[str, str]]:
-    """The plan's policy, with what is learned of it on a part of the training events, and the models of that.
+) -> tuple[PolicyConfig, dict[str, str], Objectives | None]:
+    """The plan's policy, with what is learned of it on a part of the training events: models and objectives.
 
     Where it names no sources, those that do best are taken; where it is to learn how to fuse, it learns.
     """
     policy = plan.policy
     chosen = not isinstance(policy, SlateConfig) or bool(policy.sources)
-    if chosen and not is_learned(policy):
-        return policy, {}
+    if chosen and not is_learned(policy) and not weighs(policy):
+        return policy, {}, None
     trained = [name for name in plan.strategies if name not in left_out]
     sources = [name for name in trained if plan.strategies[name].strategy != "random"] or trained
     try:
         validation = plan.splitter(train)
     except DataError:  # too few events to put some aside
-        if chosen or not isinstance(policy, SlateConfig) or is_learned(policy):
+        if chosen or not isinstance(policy, SlateConfig) or is_learned(policy) or weighs(policy):
             raise
-        return msgspec.structs.replace(policy, sources=sources), {}
-    strategies, _, _ = _fit(plan, validation.train, left_out, progress)
+        return msgspec.structs.replace(policy, sources=sources), {}, None
+    strategies, _, _ = fit_strategies(plan, validation.train, left_out, progress)
     if not chosen and isinstance(policy, SlateConfig):
         progress.note("What to fuse is learned on a part of the training events")
         vectors = item_vectors(strategies.values(), validation.train).values if policy.diversified else None
@@ -324,7 +330,16 @@ def _policy(
             catalogue=Catalogue(train.items),
             progress=progress,
         )
-    return blended(policy, strategies, validation, seed=plan.run.seed, progress=progress)
+    policy, models = blended(policy, strategies, validation, seed=plan.run.seed, progress=progress)
+    if not weighs(policy):
+        return policy, models, None
+    progress.note("What objectives need is learned on a part of the training events")
+    vectors = item_vectors(strategies.values(), validation.train).values
+    seed = child_seed(plan.run.seed, "objectives")
+    policy, objectives = learned_for(
+        policy, strategies, train, validation, vectors, models=models, seed=seed, progress=progress
+    )
+    return policy, models, objectives
 
 
 def _alone(name: str) -> SlateConfig:

@@ -63,7 +63,8 @@ def select(
 
 
 def _plain(config: SlateConfig) -> SlateConfig:
-    """The same without what is learned of fusion once its sources are known."""
+    """The same without what is learned once its sources are known, and without chance."""
+    config = msgspec.structs.replace(config, objectives=None, softmax=None)
     if config.fusion == "learned":
         return msgspec.structs.replace(config, fusion="reciprocal-rank")
     return msgspec.structs.replace(config, scale="min-max") if config.calibrated else config

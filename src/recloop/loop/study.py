@@ -11,6 +11,7 @@ import numpy as np
 
 from recloop.errors import ArtifactError, ExtraError
 from recloop.loop.space import Range, Space, whole
+from recloop.neural.extra import require_lm
 from recloop.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 FILE = "study.log"
 OWN, ENDED = "own", "ended"  # what is noted with a trial: that it has the plan's settings; how it ended
 POPULATION = 10  # of NSGA-II: a search of 30 trials sees three generations
+DEAR = 10  # trials at random before Gaussian processes follow
 State = Literal["complete", "pruned", "failed"]
+Sampler = Literal["", "nsga2", "gp"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,22 +70,39 @@ class Study:
 
     Args:
         folder: is made where it is missing.
-        kind: whose settings are searched.
+        kind: whose settings are searched; None where they are numbers of something else.
         space: what may be tried.
         objectives: how many numbers a trial gives; all are to be high.
         seed: of the search.
+        sampler: ``nsga2``, or ``gp`` where a trial is dear: Gaussian processes with the expected improvement of the
+            hypervolume (Ament et al. 2023, "Unexpected improvements to expected improvement"); needs torch. "" for
+            what the number of objectives asks for.
+        population: of NSGA-II.
 
     Raises:
-        ExtraError: Optuna is not installed.
+        ExtraError: Optuna, or what the sampler needs, is not installed.
         ArtifactError: the folder holds a damaged search.
     """
 
-    def __init__(self, folder: Path, kind: type[Strategy], space: Space, objectives: int, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kind: type[Strategy] | None,
+        space: Space,
+        objectives: int,
+        seed: int,
+        *,
+        sampler: Sampler = "",
+        population: int = POPULATION,
+    ) -> None:
         optuna = need_optuna()
+        if sampler == "gp":
+            require_lm("the sampler 'gp'")
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._seed, self._several = optuna, seed, objectives > 1
+        self._kind_of_sampler, self._population = sampler, population
         self._distributions = _distributions(kind, space)
         path = folder / FILE
         _mend(path)
@@ -117,24 +137,31 @@ class Study:
             or (trial.state == state.FAIL and trial.user_attrs.get(ENDED, {}).get("state") == "failed")
         ]
 
-    def ask(self, own: Mapping[str, Any] | None) -> "optuna.Trial":
+    def ask(self, own: Mapping[str, Any] | None, first: Sequence[Mapping[str, Any]] = ()) -> "optuna.Trial":
         """The next trial.
 
         Args:
             own: the plan's settings, which are tried first; None where they lie outside the space.
+            first: settings that are tried next, before the search draws its own.
         """
         begun = self.begun
         state = self._optuna.trial.TrialState
-        if not begun and own is not None and not self._study.get_trials(states=[state.WAITING]):
-            self._study.enqueue_trial(dict(own), user_attrs={OWN: True})
+        if not begun and not self._study.get_trials(states=[state.WAITING]):
+            if own is not None:
+                self._study.enqueue_trial(dict(own), user_attrs={OWN: True})
+            for settings in first:
+                self._study.enqueue_trial(dict(settings))
         self._study.sampler = self._sampler(begun)
         return self._study.ask(self._distributions)
 
     def _sampler(self, begun: int) -> "optuna.samplers.BaseSampler":
         seed = int(np.random.SeedSequence(self._seed, spawn_key=(begun,)).generate_state(1)[0])
         samplers = self._optuna.samplers
-        if self._several:
-            return samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
+        if self._kind_of_sampler == "gp":
+            with _quiet():
+                return samplers.GPSampler(seed=seed, n_startup_trials=DEAR, deterministic_objective=True)
+        if self._several or self._kind_of_sampler == "nsga2":
+            return samplers.NSGAIISampler(population_size=self._population, seed=seed)
         with _quiet():
             return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
 
@@ -195,14 +222,14 @@ def need_optuna() -> Any:
     return optuna
 
 
-def _distributions(kind: type[Strategy], space: Space) -> dict[str, "optuna.distributions.BaseDistribution"]:
+def _distributions(kind: type[Strategy] | None, space: Space) -> dict[str, "optuna.distributions.BaseDistribution"]:
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, BaseDistribution] = {}
     for name, tried in space.items():
         if not isinstance(tried, Range):
             found[name] = CategoricalDistribution(tried.values)
-        elif whole(kind, name):
+        elif kind is not None and whole(kind, name):
             found[name] = IntDistribution(int(tried.low), int(tried.high), log=tried.log)
         else:
             found[name] = FloatDistribution(float(tried.low), float(tried.high), log=tried.log)

@@ -82,11 +82,13 @@ def _body(lines: list[str], wanted: Mapping[str, Any], gone: set[str]) -> list[s
 def value(found: Any) -> str:
     r"""A plain value as TOML.
 
-    >>> value(True), value(3), value(1e-05), value('say "a"'), value([1, 2])
-    ('true', '3', '1e-05', '"say \\"a\\""', '[1, 2]')
+    >>> value(True), value(3), value(1e-05), value('say "a"'), value([1, 2]), value({"a": 0.5})
+    ('true', '3', '1e-05', '"say \\"a\\""', '[1, 2]', '{a = 0.5}')
     """
     if isinstance(found, list | tuple):
         return f"[{', '.join(value(entry) for entry in found)}]"
+    if isinstance(found, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {value(entry)}' for key, entry in found.items() if entry is not None)}}}"
     if isinstance(found, str):
         return json.dumps(found, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(found).lower() if isinstance(found, bool) else repr(found)

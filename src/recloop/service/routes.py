@@ -18,6 +18,7 @@ from recloop.language.steer import parse as parse_steer
 from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.attacks import ATTACKS
+from recloop.service.experience import EXPERIENCE
 from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
@@ -402,6 +403,7 @@ ROUTES = (
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
     *PERSONS,
     *ATTACKS,
+    *EXPERIENCE,
     Route("GET", "/health/live", PUBLIC, live, HealthAnswer),
     Route("GET", "/health/ready", PUBLIC, ready, HealthAnswer, errors=(503,)),
     Route("GET", "/metrics", "metrics", metrics, Page),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
+from recloop.data.slates import SlateLog
 from recloop.errors import ConflictError, SettingError
 from recloop.strategies.base import Strategy
 from recloop.types import Event, Request
@@ -54,6 +55,30 @@ def small_shop(seed: int = 0, users: int = 60, items: int = 40, length: int = 12
     return Dataset.of(events, items=catalogue, users=people)
 
 
+def with_slates(data: Dataset, seed: int = 0, places: int = 3) -> Dataset:
+    """The data with times, an hour apart where there were none, and a log of slates: each event was a click on one.
+
+    >>> with_slates(small_shop()).slates.items.shape
+    (720, 3)
+    """
+    rng = np.random.default_rng(seed)
+    if not data.has_times:
+        hours = pl.int_range(pl.len()).cast(pl.Float64) * 3600.0
+        data = data.with_events(data.events.with_columns(time=hours))
+    events = data.positive
+    n = events.height
+    items = rng.integers(data.n_items, size=(n, places), dtype=np.int32)
+    own = events["item"].to_numpy()
+    where = rng.integers(places, size=n)
+    items[(items == own[:, None]) & (np.arange(places) != where[:, None])] = -1
+    items[np.arange(n), where] = own
+    clicks = np.arange(places) == where[:, None]
+    times = events["time"].to_numpy() - 1.0
+    return data.with_slates(
+        SlateLog(events["user"].to_numpy().astype(np.int32), times, items, clicks, clicks.astype(np.float32))
+    )
+
+
 class StrategyContract:
     """Subclass, say which strategy, and pytest runs the laws.
 
@@ -62,6 +87,7 @@ class StrategyContract:
         settings: settings of the strategy for the tests, where the defaults are too heavy for a small shop.
         personal: whether another history changes the answer.
         dataset: a callable that gives the dataset to learn from, where a strategy needs more than ``small_shop`` has.
+        feed: what adds to any small dataset what the strategy cannot do without, such as ``with_slates``.
 
     Example:
         ``class TestEase(StrategyContract): make = Ease``
@@ -71,12 +97,13 @@ class StrategyContract:
     settings: ClassVar[dict[str, Any]] = {}
     personal: ClassVar[bool] = True
     dataset: ClassVar[Callable[[], Dataset]] = staticmethod(small_shop)
+    feed: ClassVar[Callable[[Dataset], Dataset]] = staticmethod(lambda data: data)
 
     def _new(self, **settings: Any) -> Strategy:
         return type(self).make(**{**self.settings, **settings})
 
     def _data(self) -> Dataset:
-        return type(self).dataset()
+        return type(self).feed(type(self).dataset())
 
     def _fitted(self) -> tuple[Strategy, Dataset]:
         data = self._data()
@@ -174,7 +201,7 @@ class StrategyContract:
             frame = pl.DataFrame(table)
             catalogue = frame.select("item").unique().with_columns(**{k: pl.lit(v) for k, v in text.items()})
             people = frame.select("user").unique().with_columns(age=pl.lit("old"))
-            data = Dataset.of(frame, items=catalogue, users=people)
+            data = type(self).feed(Dataset.of(frame, items=catalogue, users=people))
             strategy = self._new().fit(data)
             scores = strategy.score(data.histories())
             assert scores.shape == (data.n_users, data.n_items)

@@ -83,13 +83,14 @@ def slate_table(
     events: pl.DataFrame,
     window: float = DAY,
     *,
+    feedback: pl.DataFrame | None = None,
     kinds: OutcomeKinds = USUAL,
 ) -> pl.DataFrame:
     """The sums of ``user_table`` for each decision of an experiment: one row per slate, with its id in ``decision``.
 
     Slates of one user are alike: whoever reads this must take the user for the unit.
     """
-    log = Log.of(decisions, events, None, window, sentiment=None, kinds=kinds, session=SESSION, facts=None)
+    log = Log.of(decisions, events, feedback, window, sentiment=None, kinds=kinds, session=SESSION, facts=None)
     return _table(log, "decision")
 
 

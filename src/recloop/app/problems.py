@@ -1,0 +1,204 @@
+"""The problem finder on what the store holds, or on files from elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import polars as pl
+from msgspec.structs import replace
+
+from recloop.app.readout import decisions_of
+from recloop.errors import DataError, MissingError, SettingError
+from recloop.experience.problems import Joins, Problems, Settings, find_problems
+from recloop.experiments import Experiment
+from recloop.metrics.outcomes import DAY, OutcomeKinds, slate_table, with_users
+from recloop.progress import SILENT, Progress
+from recloop.store import Store
+
+DAYS = 28.0  # that are looked at: four of each weekday
+PREFIXES = ("profile.", "context.")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to look at in a store.
+
+    Attributes:
+        experiment: whose arms are compared; "" for time against time.
+        treatment: the variant that is judged; the first treatment of the experiment where empty.
+        control: what it is held against; the first control where empty.
+        days: how far to look back; in an experiment all of it is read.
+        settings: how to look.
+    """
+
+    experiment: str = ""
+    treatment: str = ""
+    control: str = ""
+    days: float = DAYS
+    settings: Settings = field(default_factory=Settings)
+
+
+def problems_in_store(
+    store: Store,
+    wish: Wish,
+    now: float,
+    *,
+    users: pl.DataFrame | None = None,
+    items: pl.DataFrame | None = None,
+    progress: Progress = SILENT,
+) -> Problems:
+    """Look for problems in the decisions and events of a store.
+
+    Args:
+        store: the log.
+        wish: what to look at.
+        now: seconds since 1970.
+        users: user, and columns that make slices.
+        items: item, and one column that names its provider.
+        progress: shows how far it is.
+
+    Raises:
+        MissingError: there is no such experiment, or no decision.
+        SettingError: the experiment has no such variant.
+    """
+    settings, window = wish.settings, DAY
+    if wish.experiment:
+        experiment = Experiment.parse(store.experiments.get(wish.experiment).definition)
+        settings, window = _arms(experiment, wish), experiment.window
+        first = store.decisions(experiment=wish.experiment)["time"].min()
+        since = float(first) if isinstance(first, int | float) else now
+        decisions = decisions_of(store, wish.experiment, since).filter(pl.col("variant") != "", ~pl.col("forced"))
+    else:
+        since = now - wish.days * DAY
+        everyone = pl.when(pl.col("variant") == "").then(pl.lit("(none)")).otherwise(pl.col("variant"))
+        decisions = decisions_of(store, "", since).drop("variant")
+        decisions = decisions.join(store.decisions(since=since).select("id", variant=everyone), on="id")
+    if not decisions.height:
+        raise MissingError("the store holds no slates of that time", advice="name more days, or another experiment")
+    events, feedback = store.events(since=since), store.feedback(since=since)
+    table = _slates(decisions, store.events(), events, feedback, window, users)
+    comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
+    joins = _joins(decisions, events)
+    return find_problems(
+        table,
+        settings,
+        comments=comments,
+        events=events.filter(pl.col("item") != ""),
+        shown=_shown(decisions, items),
+        joins=joins,
+        now=now,
+        progress=progress,
+    )
+
+
+def problems_in_files(
+    slates: Path,
+    settings: Settings,
+    *,
+    comments: Path | None = None,
+    events: Path | None = None,
+    shown: Path | None = None,
+    simulation: bool = False,
+    progress: Progress = SILENT,
+) -> Problems:
+    """Look for problems in Parquet or CSV files: one row per slate, as ``find_problems`` reads them.
+
+    Raises:
+        MissingError: a file is not there.
+        DataError: it cannot be read.
+    """
+    return find_problems(
+        frame(slates),
+        settings,
+        comments=frame(comments) if comments else None,
+        events=frame(events) if events else None,
+        shown=frame(shown) if shown else None,
+        simulation=simulation,
+        progress=progress,
+    )
+
+
+def frame(file: Path) -> pl.DataFrame:
+    """A Parquet or CSV file.
+
+    Raises:
+        MissingError: it is not there.
+        DataError: it cannot be read.
+    """
+    if not file.is_file():
+        raise MissingError(f"there is no file {file}", advice="name a Parquet or CSV file")
+    try:
+        return pl.read_parquet(file) if file.suffix in {".parquet", ".pq"} else pl.read_csv(file)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{file} cannot be read: {str(error).splitlines()[0]}", allowed="Parquet or CSV") from None
+
+
+def _arms(experiment: Experiment, wish: Wish) -> Settings:
+    treatment = wish.treatment or experiment.treatments[0]
+    control = wish.control or experiment.controls[0]
+    weights = experiment.weights
+    for name in (treatment, control):
+        if name not in weights:
+            raise SettingError(f"the experiment has no variant '{name}'", allowed=f"one of {', '.join(weights)}")
+    return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights))
+
+
+def _slates(
+    decisions: pl.DataFrame,
+    history: pl.DataFrame,
+    events: pl.DataFrame,
+    feedback: pl.DataFrame,
+    window: float,
+    users: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """One row per slate with all that makes slices."""
+    table = slate_table(decisions, events, window, feedback=feedback)
+    facts = decisions.select("release", "policy", "surface", decision="id", context="context")
+    table = table.join(facts, on="decision", how="left", maintain_order="left")
+    table = table.join(_owned(decisions, history), on="decision", how="left").with_columns(pl.col("owned").fill_null(0))
+    table = _with_context(table)
+    return table if users is None else with_users(table, users)
+
+
+def _owned(decisions: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
+    """Places of each slate whose item the user had bought before."""
+    bought = (
+        history.filter(pl.col("kind").is_in(OutcomeKinds().purchase)).group_by("user", "item").agg(pl.col("time").min())
+    )
+    places = decisions.select("user", "time", decision="id", item="items").explode("item").drop_nulls("item")
+    before = places.join(bought, on=["user", "item"], suffix="_bought").filter(pl.col("time_bought") < pl.col("time"))
+    return before.group_by("decision").agg(owned=pl.len().cast(pl.Int64))
+
+
+def _with_context(table: pl.DataFrame) -> pl.DataFrame:
+    """What the requests told of user and moment, as columns; each text is read once."""
+    texts = table["context"].unique().drop_nulls().to_list()
+    told = {text: msgspec.json.decode(text) if text else {} for text in texts}
+    keys = sorted({key for one in told.values() for key in one})
+    names = _names(keys, table.columns)
+    columns = {
+        name: [None if key not in one else str(one[key]) for one in told.values()] for key, name in names.items()
+    }
+    known = pl.DataFrame({"context": list(told), **columns}, schema_overrides=dict.fromkeys(columns, pl.String))
+    return table.join(known, on="context", how="left", maintain_order="left").drop("context")
+
+
+def _names(keys: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+    """Keys without their prefix, where that is clear."""
+    short = {key: next((key.removeprefix(p) for p in PREFIXES if key.startswith(p)), key) for key in keys}
+    all_short = list(short.values())
+    return {key: name if all_short.count(name) == 1 and name not in taken else key for key, name in short.items()}
+
+
+def _joins(decisions: pl.DataFrame, events: pl.DataFrame) -> Joins:
+    named = events.filter(pl.col("decision").fill_null("") != "")
+    shown = decisions.select(decision="id", item="items").explode("item")
+    return Joins(named.height, named.join(shown, on=["decision", "item"], how="semi").height)
+
+
+def _shown(decisions: pl.DataFrame, items: pl.DataFrame | None) -> pl.DataFrame | None:
+    if items is None:
+        return None
+    places = decisions.select(decision="id", item="items").explode("item").drop_nulls("item")
+    return places.join(items.with_columns(pl.col("item").cast(pl.String)), on="item", how="inner").drop("item")
