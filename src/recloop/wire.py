@@ -285,6 +285,9 @@ class ReadoutAnswer(Struct, frozen=True):
             "items, all slates together, the health of the log; null where nothing may be read."
         ),
     ] = None
+    findings: Annotated[
+        dict[str, Any] | None, Meta(description="Where it hurts, as POST /v1/ux/problems says it; null where unread.")
+    ] = None
 
 
 class HoldoutAnswer(Struct, frozen=True):

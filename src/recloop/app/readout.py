@@ -8,11 +8,12 @@ from numpy.typing import ArrayLike
 
 from recloop.app.item_facts import Shown, release_facts
 from recloop.app.own_slates import decisions_of
-from recloop.app.trial_experience import experience_of
+from recloop.app.trial_experience import experience_of, findings_of
 from recloop.experience.scorecard import scorecard
 from recloop.experiments import Experiment, LogEntry, decide, read_out
 from recloop.experiments.counted import counted, without_forced
 from recloop.experiments.look import reached
+from recloop.loop.gate import NO_GATE, GateConfig
 from recloop.metrics.before import before_table
 from recloop.metrics.outcomes import DAY, by_user, slate_table, user_table, with_diversity, with_users
 from recloop.report.report import Trial
@@ -99,6 +100,7 @@ def read_trial(
     sentiment: Sentiment | None = None,
     users: pl.DataFrame | None = None,
     whole: bool = True,
+    rules: GateConfig = NO_GATE,
 ) -> Trial:
     """An experiment with its numbers, its verdict and what users went through (None where nothing may be read yet).
 
@@ -109,7 +111,9 @@ def read_trial(
         shown: as for ``daily_table``.
         sentiment: as for ``daily_table``.
         users: user and what is known of them from before the start: numbers are covariates, all else are segments.
-        whole: also measure what users went through beyond the short scorecard: the catalogue, fairness, the log.
+        whole: also measure what users went through beyond the short scorecard: the catalogue, fairness, the log,
+            and where it hurts.
+        rules: how much worse groups of users may fare, and on which metrics.
 
     Raises:
         MissingError: there is no such experiment.
@@ -140,7 +144,7 @@ def read_trial(
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = verdict.treatment or experiment.treatments[0]
     someone = all(readout.users[arm] for arm in (treatment, *experiment.controls))
-    card, experience = None, None
+    card, experience, found = None, None, None
     if someone and not readout.hidden:
         planned = experiment.planned_for(treatment, experiment.controls[0]) if readout.basis != "fixed" else None
         card = scorecard(
@@ -154,9 +158,10 @@ def read_trial(
         if whole:
             kept = without_forced(table)[0]
             experience = experience_of(
-                store, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now
+                store, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
             )
-    return Trial(experiment, readout, verdict, card, experience)
+            found = findings_of(store, experiment, name, treatment, now)
+    return Trial(experiment, readout, verdict, card, experience, found)
 
 
 def aa_p_values(store: Store, name: str) -> list[float] | None:

@@ -250,7 +250,9 @@ def _read_out(experiments: Experiments, name: str) -> ReadoutAnswer:
     one = trial.verdict
     told = one.verdict, one.sentence, one.facts, one.treatment, one.paragraph
     card = trial.scorecard.to_dict() if trial.scorecard else None
-    return ReadoutAnswer(*told, trial.readout.to_dict(), card, trial.experience.to_dict() if trial.experience else None)
+    whole = trial.experience.to_dict() if trial.experience else None
+    findings = trial.problems.to_dict() if trial.problems else None
+    return ReadoutAnswer(*told, trial.readout.to_dict(), card, whole, findings)
 
 
 async def read_holdout(call: Call) -> HoldoutAnswer:
