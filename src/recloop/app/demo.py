@@ -22,7 +22,7 @@ from recloop.client import Client
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ConflictError
 from recloop.experiments import Experiment, Guardrail, Variant
-from recloop.loop.gate import Gate, gate
+from recloop.loop.gate import Gate, gate, group_check
 from recloop.loop.plan import read_plan
 from recloop.loop.release import Release, load, successor
 from recloop.loop.run import Run
