@@ -18,6 +18,7 @@ from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import UserExperience
 from recloop.loop.release import Release
 from recloop.metrics.outcomes import ItemFacts, user_table
+from recloop.metrics.outcomes.log import require
 from recloop.progress import SILENT, Progress
 from recloop.store import Store
 
@@ -33,7 +34,7 @@ class Files:
         decisions: id, user, time, items (a list, or ids joined by ``|``); variant, latency, fallback, context where
             known.
         events: user, item, kind, time; value and decision where known.
-        feedback: user, kind, time, value, text, item, decision.
+        feedback: user, kind, time; value, text, item and decision where known.
         items: item; category, popularity, arrived and what else makes kinds of items.
         users: user, and attributes that make groups.
     """
@@ -132,7 +133,7 @@ def experience_in_files(
         DataError: a file cannot be read, or lacks a column.
     """
     decisions, events = _decisions(frame(files.decisions)), _events(frame(files.events))
-    feedback = frame(files.feedback) if files.feedback else None
+    feedback = _feedback(frame(files.feedback)) if files.feedback else None
     first = float(decisions["time"].min()) if decisions.height else 0.0  # type: ignore[arg-type]
     facts = None
     if files.items:
@@ -165,17 +166,39 @@ def experience_in_files(
 
 def _decisions(table: pl.DataFrame) -> pl.DataFrame:
     """With the columns that a log may lack."""
-    if "items" in table.columns and table["items"].dtype == pl.String:
+    require(table, "decisions", ("id", "user", "time", "items"))
+    if table["items"].dtype == pl.String:
         items = pl.when(pl.col("items") == "").then([]).otherwise(pl.col("items").str.split("|"))
         table = table.with_columns(items=items)
     lacking = {"variant": pl.lit(ALL), "latency": pl.lit(None, pl.Float64), "fallback": pl.lit("")}
     table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
-    texts = [name for name in ("id", "user", "variant") if name in table.columns]
-    return table.with_columns(pl.col(texts).cast(pl.String)).with_columns(pl.col("variant").fill_null(""))
+    table = table.with_columns(pl.col("id", "user", "variant").cast(pl.String).fill_null(""))
+    return _numbers(table, "decisions", ("time", "latency"))
 
 
 def _events(table: pl.DataFrame) -> pl.DataFrame:
+    require(table, "events", ("user", "item", "kind", "time"))
     lacking = {"value": pl.lit(None, pl.Float64), "decision": pl.lit("")}
     table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
-    texts = [name for name in ("user", "item", "decision") if name in table.columns]
-    return table.with_columns(pl.col(texts).cast(pl.String).fill_null(""))
+    table = table.with_columns(pl.col("user", "item", "kind", "decision").cast(pl.String).fill_null(""))
+    return _numbers(table, "events", ("time", "value"))
+
+
+def _feedback(table: pl.DataFrame) -> pl.DataFrame:
+    require(table, "feedback", ("user", "kind", "time"))
+    lacking = {"value": pl.lit(None, pl.Float64), "text": pl.lit(""), "item": pl.lit(""), "decision": pl.lit("")}
+    table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
+    table = table.with_columns(pl.col("user", "kind", "text", "item", "decision").cast(pl.String).fill_null(""))
+    return _numbers(table, "feedback", ("time", "value"))
+
+
+def _numbers(table: pl.DataFrame, name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    for column in columns:
+        try:
+            table = table.with_columns(pl.col(column).cast(pl.Float64))
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"the column {column} of the {name} holds {table[column].dtype}",
+                allowed="a number; a time counts seconds since 1970",
+            ) from None
+    return table

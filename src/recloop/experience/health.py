@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
-from scipy.special import ndtri
+from scipy.special import ndtri, pdtr
 
 from recloop.errors import DataError
 from recloop.experiments.json_values import to_json
@@ -19,6 +18,7 @@ USUAL = OutcomeKinds()
 ECHO = 1.0
 """Seconds within which the same user, item and kind again is an echo of one act."""
 HOUR = 3600.0
+RARE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def log_health(
 
     - ``orphans``: of events that name a decision, the share whose decision is not in the log (decisions were lost).
     - ``mismatches``: of those whose decision is there, the share whose item it did not show.
-    - ``silent_hours``: the share of hours with slates in which no event came, though one was to be expected (loss).
+    - ``silent_hours``: the share of busy hours in which next to no event came (loss).
     - ``duplicates``: the share of events that repeat user, item and kind within a second.
     - ``unjoined``: of clicks, the share that names no decision, and is joined by guess (last touch).
     - ``backwards``: of events with a decision, the share that is older than it (clocks differ).
@@ -149,26 +149,25 @@ def _share(
 
 
 def _silent(decisions: pl.DataFrame, events: pl.DataFrame) -> HealthRow:
-    """Hours without an event in which, at the usual rate, three were to come at least (chance of none: 5%)."""
-    title = "hours without events"
+    """Hours with less than a fifth of the events that their slates let expect, where chance is not to blame."""
+    title = "hours with next to no events"
     if not decisions.height or not events.height:
         return _nothing("silent_hours", title, "share", "there are no events")
     first = float(decisions["time"].min())  # type: ignore[arg-type]
     hours = [
-        frame.group_by(hour=((pl.col("time") - first) // HOUR).cast(pl.Int64)).agg(n=pl.len())
-        for frame in (decisions, events.filter(pl.col("time") >= first))
+        frame.group_by(hour=((pl.col("time") - first) // HOUR).cast(pl.Int64)).agg(n=pl.len().cast(pl.Float64))
+        for frame in (decisions, events)
     ]
-    both = hours[0].join(hours[1], on="hour", how="left", suffix="_events").fill_null(0)
-    rate = float(both["n_events"].sum()) / float(both["n"].sum())
-    busy = both.filter(pl.col("n") * rate >= 3)
-    if not busy.height:
+    both = hours[0].join(hours[1], on="hour", how="left", suffix="_events").fill_null(0.0)
+    came, expected = both["n_events"].to_numpy(), both["n"].to_numpy()
+    expected = expected * (came.sum() / expected.sum())
+    busy = pdtr(0.0, expected) < RARE  # an hour without any event would be told from chance
+    if not busy.any():
         return _nothing("silent_hours", title, "share", "too few events an hour to tell")
-    silent = busy.filter(pl.col("n_events") == 0).height
-    share, expected = silent / busy.height, float(np.exp(-rate * busy["n"].to_numpy().astype(float)).mean())
-    said = f"{title}: {silent:,} of {busy.height:,} in which some were to be expected"
-    return HealthRow(
-        "silent_hours", title, share, math.nan, math.nan, "share", _lit(share - expected, (0.02, 0.1)), said
-    )
+    silent = busy & (came < expected / 5) & (pdtr(came, expected) < RARE)
+    share = float(silent.sum() / busy.sum())
+    said = f"{title}: {silent.sum():,} of {busy.sum():,} in which many were to be expected"
+    return HealthRow("silent_hours", title, share, math.nan, math.nan, "share", _lit(share, (0.0, 0.05)), said)
 
 
 def _stale(events: pl.DataFrame, now: float) -> HealthRow:
