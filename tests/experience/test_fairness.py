@@ -123,7 +123,7 @@ def test_all_negative_has_no_ratio() -> None:
 
 def test_wrong_settings_say_what_is_right() -> None:
     table = people({"f": 0.2, "m": 0.2})
-    with pytest.raises(SettingError, match="did you mean 'slate_ctr'"):
+    with pytest.raises(SettingError, match="Did you mean 'slate_ctr'"):
         fairness(table.drop("group"), table.select("user"), "new", metrics=["slate_crt"])
     with pytest.raises(MissingError, match="variant 'nwe' has no users"):
         fairness(table.drop("group"), table.select("user"), "nwe", metrics=["slate_ctr"])

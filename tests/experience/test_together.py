@@ -49,17 +49,17 @@ def test_standard_errors_are_those_of_many_worlds(name: str, drawn: int) -> None
     found = [POPULATION[name].compute(Shown.of(world(rng), 60), drawn) for _ in range(80)]
     true = np.std([one.value for one in found], ddof=1)
     said = np.sqrt(np.mean([one.variance for one in found]))
-    assert 0.8 * true < said < 1.4 * true
+    assert 0.8 * true < said < 1.6 * true  # not too small; of coverage somewhat too large
 
 
 def test_arms_of_unequal_size_and_one_policy_have_one_coverage() -> None:
     rng = np.random.default_rng(1)
     log = pl.concat([
         world(rng, 400).with_columns(variant=pl.lit("new")),
-        world(rng, 30).with_columns(pl.col("user") + "b", variant=pl.lit("old")),
+        world(rng, 15).with_columns(pl.col("user") + "b", variant=pl.lit("old")),
     ])  # fmt: skip
     row = population(log, "new", ["old"], 60)[0]
-    assert row.metric == "coverage" and row.users == 15
+    assert row.metric == "coverage" and row.users == 7
     assert row.effect is not None and row.effect.low < 0 < row.effect.high
     plain = [log.filter(variant=name)["items"].explode().n_unique() for name in ("new", "old")]
     assert plain[0] > 1.1 * plain[1]  # what a plain count would have called a difference

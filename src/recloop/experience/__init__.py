@@ -14,6 +14,8 @@ from recloop.experience.fair import (
 from recloop.experience.health import LogHealth, log_health
 from recloop.experience.measure import user_experience
 from recloop.experience.problems import Problems, Settings, find_problems
+from recloop.experience.proxy import Proxy, proxies
+from recloop.experience.questionnaire import Questionnaire, Statement, resque
 from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import MetricValue, UserExperience
 from recloop.experience.scorecard import EXPERIENCE, Scorecard, ScorecardRow, scorecard
@@ -28,10 +30,13 @@ __all__ = [
     "PopulationRow",
     "Problems",
     "ProviderFairness",
+    "Proxy",
+    "Questionnaire",
     "Scorecard",
     "ScorecardRow",
     "Settings",
     "Shown",
+    "Statement",
     "Trust",
     "UserExperience",
     "coverage",
@@ -44,6 +49,8 @@ __all__ = [
     "personalisation",
     "population",
     "provider_fairness",
+    "proxies",
+    "resque",
     "scorecard",
     "tidy",
     "told",
