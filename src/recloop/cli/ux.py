@@ -141,6 +141,30 @@ def _show(found: "Problems") -> None:
     )
 
 
+@ux.command(epilog="Example: recloop ux proxies --long active_days")
+@click.option("--long", default="slate_ctr", show_default=True, help="The metric whose later effect is foretold.")
+@click.option("--days", type=click.IntRange(min=1), default=7, show_default=True,
+              help="How many of a user's first days are the short term.")  # fmt: skip
+@store_option
+@json_option
+def proxies(store: str, long: str, days: int, as_json: bool) -> None:
+    """Say how well each metric of users' first days foretold the later effect in past experiments."""
+    from recloop.app.comments import comment_reader
+    from recloop.app.past_effects import past_effects
+    from recloop.experience.proxy import proxies as judged
+
+    with existing_store(store) as opened:
+        progress = progress_for(as_json=as_json)
+        found = judged(past_effects(opened, long, days, sentiment=comment_reader(), progress=progress))
+    if as_json:
+        answer({"long": long, "days": days, "proxies": [one.to_dict() for one in found]})
+        return
+    for one in found:
+        out.print(one.sentence, markup=False)
+    if not found:
+        out.print("No past experiment has users who were there for longer.")
+
+
 def _from_files(given: dict[str, Any]) -> "UserExperience":
     from recloop.app.comments import comment_reader
     from recloop.app.scorecard import Files, experience_in_files

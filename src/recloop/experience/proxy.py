@@ -98,13 +98,14 @@ def _proxy(metric: str, part: pl.DataFrame, alpha: float) -> Proxy:
     noise = np.array([np.square(part["short_error"].to_numpy()), np.square(part["long_error"].to_numpy()),
                       part["shared"].to_numpy()])  # fmt: skip
     every = np.ones((1, n))
-    correlation, slope = (float(one[0]) for one in _true(short, long, noise, every))
+    plain, slope = (float(one[0]) for one in _true(short, long, noise, every))
+    correlation = max(min(plain, 1.0), -1.0) if not math.isnan(plain) else plain
     less, _ = _true(short, long, noise, 1 - np.eye(n))
     low = high = math.nan
     if not math.isnan(correlation) and not np.isnan(less).any():
         error = math.sqrt((n - 1) / n * np.square(less - less.mean()).sum())
         reach = -float(ndtri(alpha / 2)) * error
-        low, high = max(correlation - reach, -1.0), min(correlation + reach, 1.0)
+        low, high = max(min(plain - reach, 1.0), -1.0), max(min(plain + reach, 1.0), -1.0)
     same = int((np.sign(short) == np.sign(long)).sum())
     share = wilson(same, n, alpha)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -117,7 +118,7 @@ def _proxy(metric: str, part: pl.DataFrame, alpha: float) -> Proxy:
 def _true(
     short: NDArray[np.float64], long: NDArray[np.float64], noise: NDArray[np.float64], sets: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Correlation and slope of the true effects for each set (row of zeros and ones) of experiments."""
+    """Correlation (noise may carry it beyond 1) and slope of the true effects, for each set of experiments (rows)."""
     n = sets.sum(axis=1)
     s, t = short - short.mean(), long - long.mean()
 
@@ -129,6 +130,6 @@ def _true(
     )
     known = (ss > 0) & (tt > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.where(known, np.clip(st / np.sqrt(ss * tt), -1, 1), np.nan)
+        correlation = np.where(known, st / np.sqrt(ss * tt), np.nan)
         slope = np.where(ss > 0, st / ss, np.nan)
     return correlation, slope
