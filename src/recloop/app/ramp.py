@@ -2,7 +2,8 @@
 
 import math
 
-from recloop.app.readout import Sentiment, Shown, read_trial
+from recloop.app.item_facts import Shown
+from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError
 from recloop.experiments import Experiment, NextStep, Ramping, next_step
 from recloop.experiments.designs import is_interleaving

@@ -20,8 +20,6 @@ from recloop.report.report import Trial
 from recloop.store import Store
 from recloop.store.experiments import STOPPED
 
-__all__ = ["Sentiment", "Shown", "aa_p_values", "daily_table", "decisions_of", "history_table", "read_trial"]
-
 Sentiment = Callable[[Sequence[str]], ArrayLike]
 PAST = 180 * DAY
 """How far back events tell what users liked and had."""
