@@ -41,6 +41,7 @@ SHORT = {
     "long_term": ("--users", "500", "--seeds", "1", "--play", "200"),
     "movielens": ("--data", "ml-100k"),
     "off_policy": ("--worlds", "20", "--sets", "3", "--actions", "10", "200"),
+    "overrides": ("--requests", "200"),
     "problems": ("--seeds", "1", "--sizes", "1", "--slates", "40000"),
     "ratings": ("--data", "ml-100k"),
     "retrieval": ("--items", "100000"),

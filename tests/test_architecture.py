@@ -37,6 +37,7 @@ FLOORS = [
     "report",
     "testing",
     "app",
+    "dashboard",
     "service",
     "cli",
 ]

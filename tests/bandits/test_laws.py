@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recloop.bandits import Algorithm, Bandit, Outcomes, State
+from recloop.bandits import Algorithm, Bandit, LinUCB, Outcomes, State
+from recloop.bandits.posterior import Posterior
 from recloop.errors import ArtifactError, SettingError
 
 from .conftest import ARMS, EVERY, Learned, some
@@ -184,3 +185,32 @@ def test_the_state_of_an_earlier_recloop_is_read() -> None:
         beta.update(state, Outcomes(["b"], [1.0])).to_dict()["per_arm"]["total"] != state.to_dict()["per_arm"]["total"]
     )
     assert (state.array("total").tolist(), state.array("pulls").tolist()) == ([3.0, 0.0], [4.0, 2.0])
+
+
+def test_a_state_whose_beliefs_were_taken_over_stays_what_it_was() -> None:
+    """An update moves them in place: the old state makes its own anew, for as many branches as are wanted."""
+    bandit = LinUCB(ridge=1.0)
+    state = bandit.update(bandit.initial(ARMS, features=3), some(bandit, 60))
+    seen = np.random.default_rng(1).normal(size=(5, 3))
+    before, stored = bandit.bounds(state, seen), State.of(state.to_dict())
+    one, other = (Outcomes(np.array([2]), np.array([reward]), seen[:1]) for reward in (1.0, -4.0))
+    after = [bandit.update(state, came) for came in (one, other, one)]
+    assert state == stored
+    np.testing.assert_allclose(bandit.bounds(state, seen), before, rtol=1e-9)
+    for new in after:
+        np.testing.assert_allclose(bandit.bounds(new, seen), bandit.bounds(State.of(new.to_dict()), seen), rtol=1e-9)
+
+
+def test_who_reads_beliefs_while_they_are_moved_sees_the_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    bandit = LinUCB(ridge=1.0)
+    state = bandit.update(bandit.initial(ARMS, features=3), some(bandit, 60))
+    seen = np.random.default_rng(1).normal(size=(5, 3))
+    before, plain = bandit.bounds(state, seen), Posterior.beliefs
+
+    def interrupted(self: Posterior, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr(Posterior, "beliefs", plain)
+        bandit.update(state, Outcomes(np.array([0]), np.array([9.0]), seen[:1]))  # another thread
+        return plain(self, features)
+
+    monkeypatch.setattr(Posterior, "beliefs", interrupted)
+    np.testing.assert_allclose(bandit.bounds(state, seen), before, rtol=1e-9)

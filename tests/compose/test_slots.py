@@ -85,6 +85,49 @@ def test_each_slot_learns_its_own_arm_from_the_page() -> None:
     assert policy.learns_from == ((), 86_400.0)  # type: ignore[attr-defined]
 
 
+def test_a_slot_learns_from_the_reward_of_its_own_items() -> None:
+    policy = made()
+    choices = choose(policy)
+    assert choices.details is not None
+    rows = np.flatnonzero(choices.arms == "row=best;ad=worst")[:3]
+    told = [choices.details[row] for row in rows.tolist()]
+    # the second item of the row; hero's; row and ad together
+    came = Outcomes(choices.arms[rows], np.ones(3), details=told, taken=[[2], [0], [1, 3]])
+    state = policy.update(policy.initial_state(), came)
+    row, ad = (State.of(state["slots"][slot]) for slot in ("row", "ad"))
+    assert (row.array("pulls").tolist(), row.array("total").tolist()) == ([3.0, 0.0], [2.0, 0.0])
+    assert (ad.array("pulls").tolist(), ad.array("total").tolist()) == ([0.0, 3.0], [0.0, 1.0])
+
+
+def test_a_slot_that_was_cut_off_learns_nothing() -> None:
+    policy = made()
+    choices = choose(policy, 2, MANY.take(np.arange(4)))
+    state = policy.update(policy.initial_state(), Outcomes(choices.arms, np.zeros(4), details=choices.details))
+    assert State.of(state["slots"]["row"]).array("pulls").sum() == 4
+    assert State.of(state["slots"]["ad"]).array("pulls").sum() == 0
+
+
+def test_a_slot_sees_the_features_and_the_chance_of_its_own_choice() -> None:
+    seen = {"context": {"device": ["app"]}}
+    slots = {
+        "ad": {"size": 1, "policy": {**DRAWN, "kind": "bandit", "algorithm": {"name": "exp3", "rate": 0.5}}},
+        "row": {"size": 2, "policy": {**DRAWN, "kind": "bandit", "algorithm": "lin-ucb", "features": seen}},
+    }
+    policy = made(slots)
+    choices = choose(policy, 3, MANY.take(np.arange(1)))
+    assert choices.details is not None
+    (ad, row) = choices.details[0]["slots"]
+    assert (row["features"], ad["propensity"], choices.propensities.tolist()) == ([1.0, 0.0], 0.5, [0.25])
+    came = Outcomes(choices.arms, [1.0], None, np.array([0.25]), choices.details, [[1]])
+    state = policy.update(policy.initial_state(), came)["slots"]
+    at = policy.slots[1].policy.arms.index(row["arm"])  # type: ignore[attr-defined]
+    # features, reward, 1: their products
+    assert State.of(state["row"]).array("sums")[at].tolist() == [[1, 0, 1, 1], [0, 0, 0, 0], [1, 0, 1, 1], [1, 0, 1, 1]]
+    assert sorted(State.of(state["ad"]).array("losses").tolist()) == [0.0, 2.0]  # loss 1 over its own chance, not .25
+    blind = policy.update(policy.initial_state(), Outcomes(choices.arms, [1.0], None, np.array([0.25])))
+    assert blind == policy.initial_state()  # without what was seen nothing can be learned
+
+
 def test_a_slot_without_items_gives_way() -> None:
     choices = choose(made(), exclude=[[1, 2]] * 1000)
     assert (choices.rankings.items[:, 3] == -1).all()

@@ -181,6 +181,21 @@ class TestSlots(Contract):
     }  # fmt: skip
 
 
+class TestLearningSlots(Contract):
+    """Slots that see features, and one that learns from chances."""
+
+    table: ClassVar = {
+        "kind": "slots",
+        "slots": {
+            "row": {"size": 2, "policy": {"kind": "bandit", "algorithm": "lin-ucb", "features": {"history": 2},
+                                          "arms": {"a": {"sources": ["ease"]}, "b": {"sources": ["popular"]}}}},
+            "ad": {"size": 3, "policy": {"kind": "bandit", "algorithm": {"name": "exp3", "rate": 0.2},
+                                         "arms": {"x": {"sources": ["transitions"]}, "y": {"sources": ["random"]}}}},
+        },
+    }  # fmt: skip
+    order_free = False  # the moments at which the ridge is learned count outcomes
+
+
 class TestThompson(Contract):
     table: ClassVar = {
         "kind": "thompson",
@@ -255,3 +270,44 @@ class TestObjectives(Contract):
         scales = {name: Scale.of(values, "robust") for name in ("relevance", "novelty", "diversity", "new")}
         learned = Objectives(ItemTable.of(log, vectors), scales, None, Terms())
         return build(policy_config(self.table), strategies, vectors, catalogue=Catalogue(items, objectives=learned))
+
+
+class TestConservative(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "algorithm": {"name": "conservative", "bandit": "ucb1", "control": "accurate"},
+        "arms": ARMS,
+    }
+
+
+class TestPaced(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "algorithm": {"name": "paced", "costs": {"accurate": 0.0, "diverse": 2.0, "popular": 1.0}, "budget": 50,
+                      "requests": 100},
+        "arms": ARMS,
+    }  # fmt: skip
+
+
+class TestPacedLinear(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "algorithm": {"name": "paced", "bandit": "lin-ucb", "costs": {"accurate": 0.0, "diverse": 2.0, "popular": 1.0},
+                      "budget": 50, "requests": 100, "burst": 2},
+        "features": {"history": 3},
+        "arms": ARMS,
+    }  # fmt: skip
+    order_free = False  # the price depends on the order
+
+
+class TestItemsOfAnArm(Contract):
+    table: ClassVar = {"kind": "bandit", "within": {"places": 2, "pool": 8}, "arms": ARMS}
+
+
+class TestFeaturesOfItems(Contract):
+    table: ClassVar = {
+        "kind": "bandit",
+        "within": {"places": 3, "vectors": 2, "features": {"price": {"middle": 20, "width": 10}}},
+        "arms": ARMS,
+    }
+    order_free = False  # the moments at which the ridge is learned count outcomes

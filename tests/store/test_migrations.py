@@ -81,6 +81,7 @@ def test_from_every_earlier_schema(url: str, version: int) -> None:
         assert [one.reward for one in store.outcomes.read("r1", "blend")] == ([1.0] if version > 2 else [])
         assert (decision["context"], decision["details"]) == ("", "")
         assert store.archive.parts() == []
+        assert (store.overrides.all(), store.reviews.all(), store.accounts.all()) == ([], [], [])
         # and it goes on: numbers are given after those that were there
         store.append_events([Event("bob", "i2", "view", 5.0, id="e2")])
         store.append_decisions([Decision("d2", "bob", 4.0, (), "none", session="v", forced=True)])

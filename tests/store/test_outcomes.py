@@ -1,5 +1,6 @@
 """The log of outcomes: each decision is settled once, by rules, and folding it again gives the same state."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from recloop.store import Store
 from recloop.store.outcomes import Doubts, Outcome, Rewarded
-from recloop.types import Decision, Event
+from recloop.types import Decision, Event, SlateItem
 
 CLICKS = Rewarded(("click", "purchase"), 100.0)
 
@@ -157,3 +158,28 @@ def test_what_is_doubted_or_was_not_looked_at_rewards_nothing(url: str) -> None:
         assert follow(Doubts(frozenset({"e2"}), start + 100.0)) == {"left": [1.0, 2.0]}
         rewards = {one.decision: one.reward for one in store.outcomes.read("r1", "bandit")}
         assert rewards == {"d1": 1.0, "d2": 0.0, "d3": 0.0}
+
+
+def test_it_tells_which_items_were_rewarded_once_the_window_is_over(url: str) -> None:
+    clock, by_item = Clock(), CLICKS._replace(by_item=True)
+    shown = tuple(SlateItem(name, 1.0) for name in ("x", "i", "y", "z"))
+    seen: list[Outcome] = []
+
+    def fold(_: object, outcomes: Sequence[Outcome]) -> int:
+        seen.extend(outcomes)
+        return len(seen)
+
+    with Store(url, clock=clock) as store:
+        made = [decision("d1", 1000.0), decision("d2", 1000.0)]
+        store.append_decisions([dataclasses.replace(one, items=shown) for one in made])
+        named = dataclasses.replace(event("e2", "d1", 1030.0), item="z")
+        elsewhere = dataclasses.replace(event("e3", "d2", 1030.0), item="not on the slate")
+        store.append_events([event("e1", "d1", 1020.0), named, elsewhere])
+        assert store.outcomes.follow("r1", "bandit", by_item, fold) is None  # another item may follow
+        clock.now = 1101.0
+        assert store.outcomes.follow("r1", "bandit", by_item, fold) == 2
+        assert [(one.reward, one.taken) for one in seen] == [(1.0, (1, 3)), (1.0, ())]
+        clock.now = 1200.0
+        store.append_events([dataclasses.replace(event("e4", "d1", 1050.0), item="x")])  # too late to count
+        assert store.outcomes.read("r1", "bandit", by_item) == seen
+        assert [one.taken for one in store.outcomes.read("r1", "bandit")] == [(), ()]

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recloop.app.news import News
+from recloop.app.overrides import SPARE, Overlay, Overrides
 from recloop.app.recent import Recent
 from recloop.app.shared_recent import SharedRecent
 from recloop.app.steps import with_steps
@@ -24,6 +25,7 @@ from recloop.compose.filters import Filters
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
+from recloop.compose.slots import SlotsPolicy
 from recloop.compose.steering import Steerer
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
@@ -173,11 +175,13 @@ class _Asked:
         request: with its time, its id and the whole history.
         rules: what may be shown.
         decision: without its slate.
+        overlay: what people put over the policy; None where nothing holds.
     """
 
     request: Request
     rules: Rules
     decision: Decision
+    overlay: Overlay | None = None
 
     @property
     def alone(self) -> bool:
@@ -187,7 +191,7 @@ class _Asked:
     @property
     def like(self) -> Hashable:
         """What is the same for requests that are scored together."""
-        return self.decision.policy, self.request.k, id(self.rules.allowed)
+        return self.decision.policy, self.request.k, id(self.rules.allowed), id(self.overlay)
 
 
 class Engine:
@@ -207,6 +211,9 @@ class Engine:
             template takes its place.
         watch: told how long each stage took.
         hot: what is shared with other services; None where this one is alone.
+
+    Attributes:
+        overrides: what people put over the policies.
     """
 
     def __init__(
@@ -224,6 +231,7 @@ class Engine:
         hot: Hot | None = None,
     ) -> None:
         self.watch: Watch = watch or Unwatched()
+        self.overrides = Overrides(store, clock=clock)
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -408,7 +416,9 @@ class Engine:
         if decision.policy != NONE:
             with self.watch.stage("history"):
                 keyed = replace(keyed, history=self._recent.history(user, request.history, now))
-        return _Asked(keyed, rules, decision)
+        held = self.overrides.matching(decision.surface, decision.context)
+        overlay = self.overrides.overlay(held, loaded.release) if held else None
+        return _Asked(keyed, rules, decision, overlay)
 
     def _answers(self, loaded: _Loaded, group: Sequence["_Asked"]) -> list[Decision | Exception]:
         """The decisions on requests that are alike."""
@@ -420,12 +430,12 @@ class Engine:
         try:
             if len(group) == 1:
                 with self.watch.stage("choose"), awaited():
-                    name, choices = self._choose(loaded, wanted, histories, k, first.rules)
+                    name, choices = self._choose(loaded, wanted, histories, k, first.rules, first.overlay)
             else:
                 excluded = [asked.rules.exclude[0] if asked.rules.exclude else () for asked in group]
                 rules = replace(first.rules, exclude=excluded if any(map(len, excluded)) else None)
                 with self.watch.stage("choose"), awaited():
-                    name, choices = wanted, self._ask(loaded, wanted, histories, k, rules)
+                    name, choices = wanted, self._laid(loaded, wanted, histories, k, rules, first.overlay)
             with self.watch.stage("reasons"):
                 slates = self._told(loaded, name, choices, histories, first.rules if first.request.explain else None)
         except Exception as error:  # noqa: BLE001  told to whom it concerns
@@ -463,21 +473,53 @@ class Engine:
             )
         ]
 
-    def _choose(self, loaded: _Loaded, wanted: str, histories: Histories, k: int, rules: Rules) -> tuple[str, Choices]:
+    def _choose(
+        self, loaded: _Loaded, wanted: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None
+    ) -> tuple[str, Choices]:
         """The choices for one request, and the policy that made them: the wanted one, or the fallback."""
         try:
-            return wanted, self._ask(loaded, wanted, histories, k, rules)
+            return wanted, self._laid(loaded, wanted, histories, k, rules, overlay)
         except Exception as error:
             if wanted == FALLBACK or FALLBACK not in loaded.release.policies:
                 raise
             # the type alone: a message may hold what a user sent
             _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
-            return FALLBACK, self._ask(loaded, FALLBACK, histories, k, rules)
+            return FALLBACK, self._laid(loaded, FALLBACK, histories, k, rules, overlay)
 
-    def _ask(self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules) -> Choices:
+    def _laid(
+        self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None
+    ) -> Choices:
+        """What a policy chose, with what people put over it."""
+        policy = loaded.release.policies.get(name)
+        page = isinstance(policy, SlotsPolicy)
+        overlay = overlay.hiding if overlay is not None and page else overlay
+        if overlay is None:
+            return self._ask(loaded, name, histories, k, rules)
+        k = max(1, min(k, len(loaded.release.items)))
+        wide = k if name in self._mixed else k + SPARE  # what is mixed has the chance of a slate of k places
+        seed = int(self._rng.integers(2**63))  # the same luck with and without
+        choices = self._ask(
+            loaded, name, histories, wide if overlay.widened else k, overlay.allowed(rules), np.random.default_rng(seed)
+        )
+        laid = overlay.laid(choices, histories, k, rules)
+        costly = policy is not None and policy.asks_outside  # nobody pays for calls that only measure
+        if page or costly or not overlay.measures(histories):
+            return laid
+        whole = self._ask(loaded, name, histories, wide, rules, np.random.default_rng(seed))
+        return overlay.told(laid, whole, histories, k, rules)
+
+    def _ask(
+        self,
+        loaded: _Loaded,
+        name: str,
+        histories: Histories,
+        k: int,
+        rules: Rules,
+        rng: np.random.Generator | None = None,
+    ) -> Choices:
         release = loaded.release
         if test := self._mixed.get(name):
-            chosen = [self._ask(loaded, policy, histories, k, rules) for policy in test.policies]
+            chosen = [self._ask(loaded, policy, histories, k, rules, rng) for policy in test.policies]
             return mix(test, chosen, chosen[0].rankings.k, str(histories.keys[0]))
         if name not in release.policies:
             raise MissingError(
@@ -487,7 +529,7 @@ class Engine:
             loaded.states[name],
             histories,
             max(1, min(k, len(release.items))),
-            self._rng,
+            self._rng if rng is None else rng,
             allowed=rules.allowed,
             exclude=rules.exclude,
             candidates=rules.candidates,

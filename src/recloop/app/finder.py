@@ -47,7 +47,7 @@ class Finder:
                 f"the catalogue of release '{release.name}' has no item '{item[:100]}'",
                 advice="look at the id, or promote a release that was trained on a catalogue with it",
             )
-        allowed = _allowed(release, exclude, where)
+        allowed = self._allowed(release, exclude, where)
         if release.vectors is not None:
             by = "texts" if release.encoder else "behaviour"
             return Answered(similar(release.vectors, place, k, allowed, by, release.lengths, release.nearest), release)
@@ -65,7 +65,7 @@ class Finder:
             ArtifactError: the encoder is not the one that made the vectors.
         """
         release = self._release()
-        allowed = _allowed(release, exclude, where)
+        allowed = self._allowed(release, exclude, where)
         return Answered(search(text, release.words, release.steerer, k, allowed, release.nearest), release)
 
     def _release(self) -> Servable:
@@ -74,9 +74,11 @@ class Finder:
             raise NotReadyError("no release is active", advice="promote one: POST /v1/releases/{name}/promote")
         return release
 
-
-def _allowed(release: Servable, exclude: Sequence[str], where: Mapping[str, ItemCondition]) -> NDArray[np.bool_]:
-    allowed = release.available & release.filters.mask(where) if where else release.available.copy()
-    hidden = release.items.indices(exclude)
-    allowed[hidden[hidden >= 0]] = False
-    return allowed
+    def _allowed(
+        self, release: Servable, exclude: Sequence[str], where: Mapping[str, ItemCondition]
+    ) -> NDArray[np.bool_]:
+        allowed = release.available & release.filters.mask(where) if where else release.available.copy()
+        hidden = release.items.indices(exclude)
+        allowed[hidden[hidden >= 0]] = False
+        banned = self._engine.overrides.banned(release)
+        return allowed if banned is None else allowed & ~banned

@@ -52,7 +52,7 @@ class Learning:
             return
         for name, policy in release.policies.items():
             if policy.learns_from is not None:
-                rewarded = Rewarded(*policy.learns_from)
+                rewarded = Rewarded(*policy.learns_from, policy.learns_by_item)
                 state = self._store.outcomes.follow(release.name, name, rewarded, partial(fold, policy), self._look())
                 if state is not None:
                     self._engine.adopt(release, name, state)
@@ -70,9 +70,9 @@ class Learning:
 def fold(policy: Policy, state: State | None, outcomes: Sequence[Outcome]) -> Any:
     """The state of a policy after outcomes; None is the state before the first.
 
-    Each outcome brings the features that its decision saw and the chance that its arm had then. Where a decision told
-    none (it was made by another policy, or has left the store), its features are a row of NaN, and the policy says what
-    it makes of it.
+    Each outcome brings what its decision told, the features that it saw and the chance that its arm had then, and for a
+    policy that learns by item the places that were rewarded. Where a decision told no features (it was made by another
+    policy, or has left the store), they are a row of NaN, and the policy says what it makes of it.
     """
     seen = [outcome.details.get("features") for outcome in outcomes]
     width = max((len(row) for row in seen if row), default=0)
@@ -82,5 +82,7 @@ def fold(policy: Policy, state: State | None, outcomes: Sequence[Outcome]) -> An
         rewards=[outcome.reward for outcome in outcomes],
         features=np.array([row or missing for row in seen], dtype=np.float64) if width else None,
         propensities=np.array([outcome.propensity for outcome in outcomes]),
+        details=[outcome.details for outcome in outcomes],
+        taken=[outcome.taken for outcome in outcomes] if policy.learns_by_item else None,
     )
     return policy.update(policy.initial_state() if state is None else state, came)

@@ -15,9 +15,11 @@ from recloop.app.engine import Engine
 from recloop.app.experiments import Experiments
 from recloop.app.finder import Answered, Finder
 from recloop.app.learning import Learning
+from recloop.app.overrides import OverrideWish, add_override
 from recloop.app.person import Erased, Person, erase_person, export_person
 from recloop.app.problems import Wish, problems_in_store
 from recloop.app.releases import Load, Releases
+from recloop.app.reviews import take_report
 from recloop.app.watch import Watch
 from recloop.compose.reasons import Phrase
 from recloop.errors import SettingError, StoreError
@@ -25,6 +27,7 @@ from recloop.experience.problems import Problems, Settings
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
+from recloop.store.overrides import Override
 from recloop.store.writer import PENDING
 from recloop.types import Decision, Event, Feedback, ItemCondition, Request
 
@@ -88,6 +91,7 @@ class Serving:
         """
         self.releases.follow()
         self.experiments.follow()
+        self.engine.overrides.follow()
         if (erased := self.store.erasure.times()) != self._erased:
             self._erased = erased
             self.engine.forget()  # another process erased somebody, and does not say whom
@@ -179,6 +183,39 @@ class Serving:
             return erase_person(self.store, kept_as, actor=actor)
         finally:
             self.engine.forget(kept_as)
+
+    def now(self) -> float:
+        """Seconds since 1970, by the service's clock."""
+        return self._clock()
+
+    def add_override(self, wish: OverrideWish, *, actor: str = "") -> Override:
+        """Put something over the policies from the next request on: see ``add_override``."""
+        made = add_override(self.store, wish, self.engine.release, now=self._clock(), actor=actor)
+        self.engine.overrides.follow()
+        return made
+
+    def review_problems(self, *, actor: str = "") -> Problems:
+        """Look for problems in the log, and bring what was found into the review queue.
+
+        Raises:
+            DataError: the data cannot be trusted, and the queue stays as it is.
+        """
+        now = self._clock()
+        last = self.store.last_decision()
+        found = problems_in_store(self.store, Wish(), now if last is None else min(now, last + 1.0))
+        take_report(self.store, found.to_dict(), actor=actor)
+        return found
+
+    def end_override(self, name: str, *, actor: str = "") -> Override:
+        """Take an override back.
+
+        Raises:
+            MissingError: there is none of that id.
+            ConflictError: it does not hold any more.
+        """
+        ended = self.store.overrides.end(name, actor=actor)
+        self.engine.overrides.follow()
+        return ended
 
     def find_attacks(self) -> Attacks:
         """Bursts in the last days of the log that look made."""

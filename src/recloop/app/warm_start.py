@@ -7,6 +7,7 @@ from recloop.app.learning import fold
 from recloop.errors import ConflictError, MissingError, nearest
 from recloop.loop.release import load
 from recloop.store import Store
+from recloop.store.outcomes import Rewarded
 
 
 class Warmed(NamedTuple):
@@ -56,7 +57,8 @@ def warm_start(store: Store, source: str, target: str, *, release: str = "", for
         raise ConflictError(f"policy '{target}' does not learn", advice='take one of kind = "bandit"')
     if not force and store.policy_states.get(active.name, target) is not None:
         raise ConflictError(f"policy '{target}' has learned already", advice="replace that with --force")
-    read = store.outcomes.read(release or active.name, source)
+    rewarded = Rewarded(*policy.learns_from, policy.learns_by_item)
+    read = store.outcomes.read(release or active.name, source, rewarded)
     if not read:
         raise MissingError(
             f"policy '{source}' of release '{release or active.name}' has no outcomes",

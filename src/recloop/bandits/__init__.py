@@ -3,11 +3,13 @@
 from recloop.bandits.cascade import CascadeKLUCB, CascadeThompson
 from recloop.bandits.contract import Bandit
 from recloop.bandits.exp3 import Exp3
+from recloop.bandits.guarded import Conservative
 from recloop.bandits.indices import KLUCB, UCB1, EpsilonGreedy
 from recloop.bandits.levels import TwoLevel
 from recloop.bandits.linear import LinTS, LinUCB
 from recloop.bandits.logistic import LogisticThompson
 from recloop.bandits.outcomes import Outcomes, draw
+from recloop.bandits.paced import Paced
 from recloop.bandits.pacing import Pacing
 from recloop.bandits.state import State
 from recloop.bandits.thompson import BetaThompson, GaussianThompson, TopTwo
@@ -25,6 +27,8 @@ Algorithm = (
     | LogisticThompson
     | Exp3
     | Watched
+    | Conservative
+    | Paced
 )
 """Every bandit over single arms, as configurations may name it."""
 
@@ -36,6 +40,7 @@ __all__ = [
     "BetaThompson",
     "CascadeKLUCB",
     "CascadeThompson",
+    "Conservative",
     "EpsilonGreedy",
     "Exp3",
     "GaussianThompson",
@@ -43,6 +48,7 @@ __all__ = [
     "LinUCB",
     "LogisticThompson",
     "Outcomes",
+    "Paced",
     "Pacing",
     "State",
     "TopTwo",

@@ -173,11 +173,13 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
     def _greatest(self, scores: Array) -> Places | None:
         """(n,) the column of the greatest of each row; None where arms may tie and do."""
         best: Places = scores.argmax(axis=1)
-        if self.ties:
-            tops = scores[0, best[0]] if len(scores) == 1 else scores.max(axis=1, keepdims=True)
-            if np.count_nonzero(scores == tops) > len(scores):
-                return None
-        return best
+        if not self.ties:
+            return best
+        if len(scores) == 1:  # they tie where the first of the greatest is not the last
+            tie = scores.shape[1] - 1 - scores[0, ::-1].argmax() != best[0]
+        else:
+            tie = np.count_nonzero(scores == scores.max(axis=1, keepdims=True)) > len(scores)
+        return None if tie else best
 
     # ---- checks
 
@@ -213,7 +215,8 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
             raise SettingError(
                 f"features have the shape {seen.shape}", allowed=f"({'n' if rows is None else rows}, {width})"
             )
-        if not math.isfinite(np.vdot(seen, seen)) and not np.isfinite(seen).all():
+        flat = seen.ravel()
+        if not math.isfinite(flat.dot(flat)) and not np.isfinite(seen).all():
             raise SettingError("a feature is not a finite number", advice="give 0 and a flag for what is unknown")
         return seen, len(seen)
 

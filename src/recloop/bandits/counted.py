@@ -71,7 +71,8 @@ class Indexed(Counted, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
-        return greatest(self._index(state)[None])
+        index = self._index(state)[None]
+        return greatest(index if state.less is None else index - state.less)
 
 
 def greatest(index: Array) -> Array:

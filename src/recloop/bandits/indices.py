@@ -34,7 +34,8 @@ class EpsilonGreedy(Counted, frozen=True, kw_only=True, tag="epsilon-greedy"):
 
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
         pulls, total = state.array("pulls"), state.array("total")
-        best = greatest(np.where(pulls > 0, total / np.maximum(pulls, 1e-300), np.inf)[None])
+        mean = np.where(pulls > 0, total / np.maximum(pulls, 1e-300), np.inf)[None]
+        best = greatest(mean if state.less is None else mean - state.less)
         share = self.epsilon
         if self.decay:
             share *= len(pulls) * max(self._outcomes(state), 1.0) ** -self.decay
@@ -113,12 +114,21 @@ def kl_ucb_index(pulls: Array, total: Array, outcomes: float, *, slack: float = 
     n = np.maximum(outcomes / tried, 1.0) if plus else np.full(len(pulls), max(outcomes, 1.0))
     log = np.log(n)
     allowed = (log + slack * np.log(np.maximum(log, 1.0))) / tried
-    low, high = mean.copy(), np.ones(len(pulls))
+    return np.where(pulls > 0, kl_upper(mean, allowed), np.inf)
+
+
+def kl_upper(mean: Array, allowed: Array) -> Array:
+    """(k,) the greatest q in [mean, 1] with ``kl(mean, q) <= allowed``, by bisection to 1e-12.
+
+    >>> kl_upper(np.array([0.5]), np.array([0.143841])).round(4).tolist()
+    [0.75]
+    """
+    low, high = mean.copy(), np.ones(len(mean))
     for _ in range(_STEPS):  # halving [mean, 1] forty times reaches 1e-12
         middle = (low + high) / 2
         inside = bernoulli_divergence(mean, middle) <= allowed
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return np.where(pulls > 0, low, np.inf)
+    return low
 
 
 def bernoulli_divergence(p: Array, q: Array) -> Array:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
+from scipy.linalg.blas import dger
 
 from recloop.bandits.contract import Bandit
 from recloop.bandits.counted import greatest
@@ -53,14 +54,27 @@ class Linear(Bandit, frozen=True, kw_only=True):
 
     def posterior(self, state: State) -> Posterior:
         """What is believed of the weights of every arm in ``state.arms``."""
-        found = state.derived.get("posterior")
+        held, at = self._held(state)
+        copied = Posterior(held.whole.copy(), held.noise)
+        return copied if held.moves[0] == at else self._solved(state)
+
+    def _held(self, state: State) -> tuple[Posterior, int]:
+        """The beliefs that the state holds, to be read only, and how often they were moved until then.
+
+        An update takes them over, and moves them in place, because to copy them would cost more than all else. Who read
+        them compares ``moves`` afterwards, and where they were moved meanwhile makes them anew (``_solved``).
+        """
+        found: tuple[Posterior, int] | None = state.derived.get("posterior")
         if found is None:
-            ridge, noise = state.common["prior"][:_SEEN].tolist()
-            sums = np.asarray(state.per_arm["sums"])
-            inverse = np.linalg.inv(sums[:, :-2, :-2] + ridge * np.eye(sums.shape[1] - 2))
-            mean = (inverse @ sums[:, :-2, -2, None])[:, :, 0]
-            found = state.derived["posterior"] = Posterior.of(mean, inverse, noise)
+            found = state.derived["posterior"] = (self._solved(state), 0)
         return found
+
+    def _solved(self, state: State) -> Posterior:
+        """The beliefs made of the sums."""
+        ridge, noise = state.common["prior"][:_SEEN].tolist()
+        sums = np.asarray(state.per_arm["sums"])
+        inverse = np.linalg.inv(sums[:, :-2, :-2] + ridge * np.eye(sums.shape[1] - 2))
+        return Posterior.of((inverse @ sums[:, :-2, -2, None])[:, :, 0], inverse, noise)
 
     def _learn(
         self,
@@ -104,9 +118,12 @@ class Linear(Bandit, frozen=True, kw_only=True):
         row[:-2] = features
         row[-2:] = reward, 1.0
         sums = list(state.per_arm["sums"])
-        sums[arm] = sums[arm] + row[:, None] * row
-        known = state.derived.get("posterior")
-        derived = {} if known is None else {"posterior": known.after(arm, features, reward)}
+        sums[arm] = dger(1.0, row, row, a=sums[arm].T).T  # a copy, and one pass instead of two
+        held, at = state.derived.pop("posterior", (None, 0))  # one thread gets it; the old state makes it anew if asked
+        derived = {}
+        if held is not None and held.moves[0] == at:
+            held.move(arm, features, reward)
+            derived["posterior"] = (held, held.moves[0])
         return State(state.bandit, state.arms, state.offered, {"sums": tuple(sums)}, _counted(state, 1), derived)
 
     def _refit(self, state: State) -> State:
@@ -116,15 +133,18 @@ class Linear(Bandit, frozen=True, kw_only=True):
         seen = float(state.common["prior"][_SEEN])
         common = {"prior": np.array([ridge, noise, seen, math.ceil(seen * _GROWTH)])}
         inverse, mean = spectrum.solved(ridge)
-        derived = {"posterior": Posterior.of(mean, inverse, noise)}
+        derived = {"posterior": (Posterior.of(mean, inverse, noise), 0)}
         return State(state.bandit, state.arms, state.offered, state.per_arm, common, derived)
 
     def _beliefs(self, state: State, features: Array) -> tuple[Array, Array]:
         """(n, n_offered) means and variances of the expected rewards."""
-        mean, variance = self.posterior(state).beliefs(features)
+        held, at = self._held(state)
+        mean, variance = held.beliefs(features)
+        if held.moves[0] != at:
+            mean, variance = self._solved(state).beliefs(features)
         if not state.all_offered:
             mean, variance = mean[:, list(state.offered)], variance[:, list(state.offered)]
-        return mean, variance
+        return (mean if state.less is None else mean - state.less), variance
 
 
 def _counted(state: State, outcomes: int) -> dict[str, Array]:
@@ -149,8 +169,11 @@ class LinUCB(Linear, frozen=True, kw_only=True, tag="lin-ucb"):
 
     def bounds(self, state: State, features: Array) -> Array:
         """(n, n_offered) the upper bounds that are compared."""
-        mean, variance = self._beliefs(state, features)
-        return np.asarray(mean + self.width * np.sqrt(variance))
+        mean, width = self._beliefs(state, features)
+        np.sqrt(width, out=width)
+        width *= self.width
+        width += mean
+        return width
 
     def _share(self, state: State, features: Array | None) -> Array:
         assert features is not None

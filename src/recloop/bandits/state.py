@@ -55,6 +55,11 @@ class State:
         """Whether every arm may be chosen, in the order of ``arms``."""
         return self.offered is _every(len(self.arms)) or self.offered == _every(len(self.arms))
 
+    @property
+    def less(self) -> Array | None:
+        """(n or 1, n_offered) what is taken from the expected reward of each arm before arms are compared."""
+        return self.common.get("less")
+
     def array(self, name: str) -> Array:
         """(n_offered, …) what is kept of each arm that may be chosen."""
         value = self.per_arm[name]

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from recloop.bandits.beta_prior import learned_prior
 from recloop.bandits.counted import Counted
+from recloop.bandits.normal_best import chance_of_greatest
 from recloop.bandits.state import Array, State
 from recloop.stats.adaptive.best_arm import probability_best, probability_best_mean
 
@@ -47,7 +48,12 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
         return won + a, lost + b
 
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
-        return probability_best(*self.posterior(state))[None]
+        a, b = self.posterior(state)
+        if state.less is None:
+            return probability_best(a, b)[None]
+        mean = a / (a + b)  # what costs something is compared by normal beliefs of the same mean and variance
+        deviation = np.sqrt(mean * (1 - mean) / (a + b + 1))
+        return chance_of_greatest(mean - state.less, np.broadcast_to(deviation, state.less.shape))
 
     def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
         a, b = self.posterior(state)
@@ -81,7 +87,10 @@ class GaussianThompson(Counted, frozen=True, kw_only=True, tag="gaussian"):
         return mean, precision**-0.5
 
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
-        return probability_best_mean(*self.posterior(state))[None]
+        mean, deviation = self.posterior(state)
+        if state.less is None:
+            return probability_best_mean(mean, deviation)[None]
+        return chance_of_greatest(mean - state.less, np.broadcast_to(deviation, state.less.shape))
 
     def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
         mean, deviation = self.posterior(state)

@@ -30,10 +30,12 @@ COMMANDS = {
     "releases": "releases",
     "compress": "compress",
     "rollback": "releases",
+    "dashboard": "dashboard",
+    "overrides": "overrides",
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "ux",
+    "ux": "review",  # the group with its last command
     "archive": "archive",
     "export": "export",
     "import": "export",

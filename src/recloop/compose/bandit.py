@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 from recloop.bandits import Bandit, Outcomes, draw
 from recloop.bandits import State as Learned
 from recloop.bandits.slots import explore_places
+from recloop.compose.business.effects import Effect
+from recloop.compose.catalogue import Catalogue
 from recloop.compose.config import BanditConfig, ThompsonConfig
 from recloop.compose.features import Features
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.rules import Rules
 from recloop.compose.slate import SlatePolicy
+from recloop.compose.within import Within
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.data.splitmix import STEP, mixed, unit
 from recloop.errors import SettingError
+from recloop.strategies.base import Strategy
 
 HOUR = 3600.0
 
@@ -38,6 +42,8 @@ class BanditPolicy(Policy):
         config: ThompsonConfig | BanditConfig,
         arms: Mapping[str, SlatePolicy],
         vectors: NDArray[np.float32] | None = None,
+        *,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.bandit: Bandit = config.algorithm
         if not arms:
@@ -56,6 +62,7 @@ class BanditPolicy(Policy):
         self.features = Features(config.features, vectors)
         self._width = len(config.features.names) if self.bandit.contextual else 0
         self._start = self.bandit.initial(self.arms, features=self._width)
+        self.within = Within(config.within, self.items, catalogue, vectors) if config.within.places else None
         self._last: tuple[State, Learned] = ({}, self._start)
 
     @property
@@ -70,11 +77,40 @@ class BanditPolicy(Policy):
 
     def initial_state(self) -> State:
         """What the bandit knows before the first outcome."""
-        return self._start.to_dict()
+        return self._with(self._start.to_dict(), None if self.within is None else self.within.initial())
+
+    @staticmethod
+    def _with(state: dict[str, Any], items: State | None) -> State:
+        """The state of the arms, with that of items where they are learned."""
+        return state if items is None else {**state, "within": items}
+
+    @property
+    def learns_by_item(self) -> bool:
+        """Whether items are learned."""
+        return self.within is not None
 
     def arm(self, name: str) -> SlatePolicy:
         """The slate policy of an arm."""
         return self.policies[self.arms.index(name)]
+
+    def strategy(self, name: str) -> Strategy | None:
+        """A source of any arm by name."""
+        found = (policy.strategy(name) for policy in self.policies)
+        return next((strategy for strategy in found if strategy is not None), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the order of precedence settles in any arm."""
+        named = zip(self.arms, self.policies, strict=True)
+        return tuple(f"{arm}: {note}" for arm, policy in named for note in policy.notes)
+
+    def rule_effects(self, histories: Histories, k: int, *, allowed: NDArray[np.bool_] | None = None) -> list[Effect]:
+        """Those of every arm, as if it made all these slates, under its name."""
+        return [
+            replace(effect, rule=f"{arm}: {effect.rule}")
+            for arm, policy in zip(self.arms, self.policies, strict=True)
+            for effect in policy.rule_effects(histories, k, allowed=allowed)
+        ]
 
     def propensities(self, state: State, histories: Histories) -> NDArray[np.float64]:
         """(n, n_arms) the chance of each arm for each request."""
@@ -89,6 +125,8 @@ class BanditPolicy(Policy):
         drawn = draw(share, uniform)
         explore = self.config.explore
         depth = min(k + explore.pool, len(self.items)) if explore.most and k < len(self.items) else k
+        if self.within is not None:
+            depth = max(k, min(self.config.within.pool, len(self.items)))
         items, scores = np.full((n, depth), -1, np.int32), np.full((n, depth), -np.inf, np.float32)
         sources, fallbacks = np.full((n, depth), "", dtype=object), np.full(n, "", dtype=object)
         failures: dict[str, str] = {}
@@ -102,7 +140,12 @@ class BanditPolicy(Policy):
                 failures |= part.failures
                 for row, told in zip(rows.tolist(), part.details or (), strict=False):
                     details[row] |= told
-        if depth > k:
+        if self.within is not None:
+            drawn_items = self._inside(self.within, state, items, k, uniform, details)
+            items, scores, sources = (
+                np.take_along_axis(one, drawn_items, axis=1)[:, :k] for one in (items, scores, sources)
+            )
+        elif depth > k:
             chance = np.stack([_chance(uniform, number) for number in range(2 * k)], axis=1).reshape(n, k, 2)
             places = np.where(items >= 0, np.arange(depth), -1)
             found = explore_places(
@@ -124,6 +167,25 @@ class BanditPolicy(Policy):
             failures=failures,
             details=details if any(details) else None,
         )
+
+    def _inside(
+        self,
+        within: Within,
+        state: State,
+        items: NDArray[np.int32],
+        k: int,
+        uniform: NDArray[np.float64],
+        details: list[dict[str, Any]],
+    ) -> NDArray[np.int64]:
+        """(n, depth) the arms' slates in the order that the second level draws; the details tell of it."""
+        places = min(self.config.within.places, k)
+        chance = np.stack([_chance(uniform, number) for number in range(places)], axis=1)
+        found = within.draw(state.get("within", within.initial()), items, chance)
+        first = np.take_along_axis(items, found.order, axis=1)[:, :places]
+        for told, row, own in zip(details, found.chances.tolist(), first.tolist(), strict=True):
+            told["propensities"] = row + [1.0] * (k - len(row))
+            told["within"] = within.told([item for item in own if item >= 0])
+        return found.order
 
     def _seen(self, histories: Histories) -> NDArray[np.float64] | None:
         return self.features.of(histories) if self.bandit.contextual else None
@@ -147,7 +209,10 @@ class BanditPolicy(Policy):
         return learned
 
     def _update(self, state: State, outcomes: Outcomes) -> State:
-        return self.bandit.update(self._read(state), self._whole(outcomes)).to_dict()
+        after = self.bandit.update(self._read(state), self._whole(outcomes)).to_dict()
+        within = self.within
+        items = None if within is None else within.update(state.get("within", within.initial()), outcomes)
+        return self._with(after, items)
 
     def _whole(self, outcomes: Outcomes) -> Outcomes:
         """The outcomes that tell what was seen; of the others nothing can be learned."""
@@ -158,15 +223,7 @@ class BanditPolicy(Policy):
         if features is None or features.shape != (n, self._width):
             return Outcomes([], [], np.empty((0, self._width)), np.empty(0))
         rows = np.flatnonzero(np.isfinite(features).all(axis=1))
-        if len(rows) == n:
-            return outcomes
-        return replace(
-            outcomes,
-            arms=[outcomes.arms[row] for row in rows.tolist()],
-            rewards=np.asarray(outcomes.rewards)[rows],
-            features=features[rows],
-            propensities=None if outcomes.propensities is None else outcomes.propensities[rows],
-        )
+        return outcomes if len(rows) == n else outcomes.take(rows)
 
 
 def _chance(uniform: NDArray[np.float64], number: int) -> NDArray[np.float64]:

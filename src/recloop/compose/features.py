@@ -98,7 +98,7 @@ class Features:
         columns = [np.ones((n, 1))]
         told = ((self.config.profile, histories.profiles), (self.config.context, histories.contexts))
         for wanted, there in told:
-            columns += [_columns(there.get(name), kind, n) for name, kind in wanted.items()]
+            columns += [attributes(there.get(name), kind, n) for name, kind in wanted.items()]
         if self._items is not None:
             columns.append(histories.matrix() @ self._items / np.maximum(_weights(histories), 1e-12)[:, None])
         return np.hstack(columns)
@@ -117,7 +117,12 @@ def principal(vectors: NDArray[np.floating], dimensions: int) -> Array:
     return np.asarray(found / max(float(np.sqrt((found**2).mean())), 1e-12))
 
 
-def _columns(column: NDArray[np.object_] | None, wanted: list[str] | Scale, n: int) -> Array:
+def attributes(column: NDArray[np.object_] | None, wanted: list[str] | Scale, n: int) -> Array:
+    """An attribute of n things as features: (n, values) of 0 and 1, or (n, 1) of a number; 0 where it is unknown.
+
+    >>> attributes(np.array(["app", "tv"], dtype=object), ["app", "web"], 2).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
     if isinstance(wanted, list):
         if column is None:
             return np.zeros((n, len(wanted)))

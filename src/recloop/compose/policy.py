@@ -97,6 +97,11 @@ class Policy(ABC):
         """The kinds of events that reward a decision, any where empty, and within how many seconds; None learns not."""
         return None
 
+    @property
+    def learns_by_item(self) -> bool:
+        """Whether it must know which items of a slate were rewarded: decisions then count once their window is over."""
+        return False
+
     def arm(self, name: str) -> "Policy":  # noqa: ARG002
         """What makes the slates of an arm: the policy itself where it has none."""
         return self
@@ -259,14 +264,6 @@ def build(
             raise SettingError(
                 "the policy has slots, and no catalogue is known", advice="build it with catalogue=Catalogue(items)"
             )
-        for name, slot in config.slots.items():
-            bandit = getattr(slot.config, "algorithm", None)
-            if bandit is not None and (bandit.contextual or bandit.needs_propensities):
-                raise SettingError(
-                    f"the slot '{name}' has the bandit '{bandit.name}'",
-                    allowed="a page is rewarded as a whole, so a slot takes bandits of arms alone",
-                    advice="beta, or make the whole page an arm",
-                )
         slots = [
             Slot(name, slot.size, catalogue.selected([], slot.where, f"the slot '{name}'"),
                  build(slot.config, strategies, vectors, catalogue=catalogue))
@@ -276,7 +273,7 @@ def build(
     if isinstance(config, SlateConfig):
         return SlatePolicy(config, strategies, vectors, catalogue=catalogue)
     arms = {name: SlatePolicy(arm, strategies, vectors, catalogue=catalogue) for name, arm in config.arms.items()}
-    return BanditPolicy(config, arms, vectors)
+    return BanditPolicy(config, arms, vectors, catalogue=catalogue)
 
 
 def strategy_of(name: str, role: str, strategies: Mapping[str, Strategy]) -> Strategy:

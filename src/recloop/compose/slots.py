@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.compose.bandit import BanditPolicy
 from recloop.compose.business.effects import Effect
 from recloop.compose.config import SlotsConfig
 from recloop.compose.policy import Choices, Outcomes, Policy, State
 from recloop.compose.rules import Rules
+from recloop.compose.slot_rewards import rewards_of
 from recloop.compose.steps import Move
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
@@ -53,7 +55,8 @@ class SlotsPolicy(Policy):
     items move up. The request's ``k`` cuts the page off.
 
     Built by ``recloop.compose.build`` from a configuration with ``kind = "slots"``. The state is
-    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the reward of the page.
+    ``{"format": 1, "slots": {name: state of its policy}}``; a slot learns from the rewards of its own items, and
+    from no decision that did not show it.
 
     Raises:
         SettingError: no item is eligible for a slot, or there are more joint arms than ``MOST_ARMS``.
@@ -84,9 +87,14 @@ class SlotsPolicy(Policy):
     @property
     def learns_from(self) -> tuple[tuple[str, ...], float] | None:
         """The kinds of events that reward a decision, and within how many seconds; None where no slot draws."""
-        if len(self.arms) == 1:
+        if not self.learns_by_item:
             return None
         return tuple(self.config.reward_kinds), self.config.reward_hours * HOUR
+
+    @property
+    def learns_by_item(self) -> bool:
+        """Whether a slot draws: it is rewarded by its own items."""
+        return len(self.arms) > 1 or any(slot.policy.learns_by_item for slot in self.slots)
 
     @property
     def asks_outside(self) -> bool:
@@ -226,13 +234,15 @@ class SlotsPolicy(Policy):
 
     def _update(self, state: State, outcomes: Outcomes) -> State:
         own = _states(state)
-        parts = [_apart(arm) for arm in outcomes.arms]
+        arms = [_apart(arm) for arm in outcomes.arms]
         new = {}
         for slot in self.slots:
             before = own.get(slot.name, slot.policy.initial_state())
-            mine = [part.get(slot.name, "") for part in parts]
-            told = replace(outcomes, arms=mine) if len(slot.policy.arms) > 1 else None
-            new[slot.name] = before if told is None else slot.policy.update(before, told)
+            new[slot.name] = before
+            if slot.policy.learns_from is not None:
+                exact = isinstance(slot.policy, BanditPolicy) and slot.policy.bandit.needs_propensities
+                mine = [part.get(slot.name, slot.policy.arms[0]) for part in arms]
+                new[slot.name] = slot.policy.update(before, rewards_of(slot.name, outcomes, mine, exact=exact))
         return {"format": FORMAT, "slots": {**own, **new}}
 
     def _joint(self, arms: Sequence[str]) -> str:

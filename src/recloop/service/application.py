@@ -17,9 +17,10 @@ from starlette.routing import Route as Routed
 from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
+from recloop.dashboard import Dashboard
 from recloop.errors import BusyError
 from recloop.service import body, version
-from recloop.service.access import Access
+from recloop.service.access import PUBLIC, Access
 from recloop.service.browser import as_request, from_here
 from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
@@ -82,6 +83,8 @@ class Application:
         self._log = access_log or AccessLog(None)
         access = Access(serving.store.keys, required=keys_required, rate=rate, hot=hot)
         endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
+        self._dashboard = Dashboard(serving)
+        self._access = access
         # most requests name one of these paths: a look into a dictionary instead of a walk over patterns
         self._direct = {(e.route.method, e.route.path): e for e in endpoints if "{" not in e.route.path}
         self._router = Router(_routed(endpoints), redirect_slashes=False, default=_not_found)
@@ -117,7 +120,11 @@ class Application:
         try:
             self._let_in(scope)
             scope["path_params"] = {}
-            await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
+            if f"{scope['path']}/".startswith("/dashboard/"):
+                self._access.check(Headers(scope=scope), PUBLIC)  # the host must be ours; who it is, its sessions tell
+                await self._dashboard(scope, receive, answer)
+            else:
+                await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
         except body.GoneError:
             status = 499  # nobody hears the answer: the number that nginx writes for it
         except Exception as error:  # noqa: BLE001  it is told in the log, without what a user sent

@@ -19,6 +19,7 @@ from recloop.service import body
 from recloop.service.access import PUBLIC
 from recloop.service.attacks import ATTACKS
 from recloop.service.experience import EXPERIENCE
+from recloop.service.people import PEOPLE
 from recloop.service.persons import PERSONS
 from recloop.service.problems import RejectedError
 from recloop.service.route import Call, Page, Route
@@ -398,11 +399,12 @@ ROUTES = (
     ),
     Route("POST", "/v1/experiments/{name}/step", "experiments", step_experiment, StepAnswer, errors=(404, 409)),
     Route("GET", "/v1/experiments/{name}/readout", "experiments", read_out, ReadoutAnswer, errors=(404,)),
-    Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404,)),
+    Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404, 422)),
     Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
     Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
+    *PEOPLE,
     *PERSONS,
     *ATTACKS,
     *EXPERIENCE,

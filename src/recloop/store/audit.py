@@ -38,6 +38,12 @@ class Audit:
         with self._database.reading() as connection:
             return [AuditLine(*row) for row in connection.execute(query.order_by(t.seq))]
 
+    def acted(self, actor: str) -> bool:
+        """Whether somebody, or some command, of this name ever changed anything."""
+        query = select(tables.audit.c.seq).where(tables.audit.c.actor == actor).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
     def lines(self, limit: int = 1000) -> list[AuditLine]:
         """The newest lines, newest first."""
         columns = (tables.audit.c[name] for name in AuditLine._fields)

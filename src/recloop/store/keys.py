@@ -19,6 +19,8 @@ SCOPES = {
     "events": "send events and feedback",
     "experiments": "create, start, stop and read experiments",
     "releases": "list, promote and roll back releases",
+    "overrides": "list, add and end overrides",
+    "reviews": "list findings and look after them",
     "metrics": "read the service's own figures",
     "persons": "export and erase what is kept of one person, and see attacks",
     "admin": "everything",

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select
 
 from recloop.store import tables
 from recloop.store.database import Database
@@ -14,7 +14,8 @@ class Outcome(NamedTuple):
     """What came of one decision: the arm that made it, and its reward. Each decision has one, and it never changes.
 
     ``propensity`` and ``details`` are those of the decision: what was seen when the arm was chosen, and how likely it
-    was then. They are 1 and empty where the decision is no longer in the store.
+    was then. They are 1 and empty where the decision is no longer in the store. ``taken`` are the places of its slate,
+    from 0, whose items were rewarded; empty where nobody asked (``Rewarded.by_item``).
     """
 
     decision: str
@@ -22,6 +23,7 @@ class Outcome(NamedTuple):
     reward: float
     propensity: float = 1.0
     details: Mapping[str, Any] = MappingProxyType({})
+    taken: tuple[int, ...] = ()
 
 
 class Rewarded(NamedTuple):
@@ -30,10 +32,13 @@ class Rewarded(NamedTuple):
     Attributes:
         kinds: of these kinds; of any where empty.
         window: seconds after the decision in which they happen.
+        by_item: whether outcomes tell which items were rewarded. A decision is then settled once its window is over,
+            not with the first reward: another item may follow.
     """
 
     kinds: tuple[str, ...]
     window: float
+    by_item: bool = False
 
 
 class Doubts(NamedTuple):
@@ -81,7 +86,7 @@ class Outcomes:
             text, folded, settled = connection.execute(query).one_or_none() or ("null", 0, 0)
             state = json.loads(text)
             reached = self._settle(connection, release, policy, rewarded, settled, doubts)
-            fresh, last = self._after(connection, release, policy, folded)
+            fresh, last = self._after(connection, release, policy, folded, rewarded, doubts)
             if fresh:
                 state = fold(state, fresh)
             if fresh or reached > settled:
@@ -91,10 +96,16 @@ class Outcomes:
 
         return self._database.write(work)
 
-    def read(self, release: str, policy: str) -> list[Outcome]:
-        """Every outcome of a policy, in the order in which they were settled."""
+    def read(self, release: str, policy: str, rewarded: Rewarded | None = None) -> list[Outcome]:
+        """Every outcome of a policy, in the order in which they were settled.
+
+        Args:
+            release: of the policy.
+            policy: whose outcomes.
+            rewarded: what rewarded them, where the items are wanted.
+        """
         with self._database.reading() as connection:
-            return self._after(connection, release, policy, 0)[0]
+            return self._after(connection, release, policy, 0, rewarded)[0]
 
     def _settle(
         self,
@@ -113,15 +124,11 @@ class Outcomes:
         o: Any = tables.outcomes.c
         asked = (d.seq > settled, d.release == release, d.policy == policy, d.arm != "", d.forced == 0)
         open_still = ~select(o.id).where(o.id == d.id).exists()
-        # an event that names a decision came after it, whatever the clocks say
-        within = [e.decision == d.id, e.time < d.time + rewarded.window]
-        if rewarded.kinds:
-            within.append(e.kind.in_(rewarded.kinds))
-        if doubts is not None:
-            within += [e.received < doubts.looked, e.id.not_in(sorted(doubts.events))]
+        within = _within(rewarded, doubts)
         reward = case((select(e.id).where(*within).exists(), 1.0), else_=0.0).label("reward")
         found: Any = select(d.id, d.time, d.arm, d.seq, reward).where(*asked, open_still).subquery().c
-        ripe = or_(found.reward > 0, found.time <= over - rewarded.window)
+        ended = found.time <= over - rewarded.window
+        ripe = ended if rewarded.by_item else or_(found.reward > 0, ended)
         columns = (found.id, literal(release), literal(policy), found.arm, found.reward, literal(now))
         names = ["id", "release", "policy", "arm", "reward", "time"]
         connection.execute(insert(tables.outcomes).from_select(names, select(*columns).where(ripe).order_by(found.seq)))
@@ -130,13 +137,29 @@ class Outcomes:
         return max(settled, newest if first is None else first - 1)
 
     @staticmethod
-    def _after(connection: Connection, release: str, policy: str, seq: int) -> tuple[list[Outcome], int]:
+    def _after(
+        connection: Connection,
+        release: str,
+        policy: str,
+        seq: int,
+        rewarded: Rewarded | None = None,
+        doubts: Doubts | None = None,
+    ) -> tuple[list[Outcome], int]:
         t = tables.outcomes.c
         d = tables.decisions.c
         both = tables.outcomes.outerjoin(tables.decisions, t.id == d.id)
-        query = select(t.seq, t.id, t.arm, t.reward, d.propensity, d.details).select_from(both)
-        query = query.where(t.seq > seq, t.release == release, t.policy == policy)
-        rows = connection.execute(query.order_by(t.seq)).all()
+        asked = (t.seq > seq, t.release == release, t.policy == policy)
+        shown = d["items"].label("shown")
+        query = select(t.seq, t.id, t.arm, t.reward, d.propensity, d.details, shown).select_from(both)
+        rows = connection.execute(query.where(*asked).order_by(t.seq)).all()
+        items: dict[str, set[str]] = {}
+        if rewarded is not None and rewarded.by_item:
+            joined = both.join(tables.events, and_(*_within(rewarded, doubts)))
+            # what came after the decision was settled changes nothing, or a replay would give another state
+            came = tables.events.c.received <= t.time
+            won = select(t.id, tables.events.c.item).select_from(joined).where(*asked, t.reward > 0, came)
+            for decision, item in connection.execute(won):
+                items.setdefault(decision, set()).add(item)
         found = [
             Outcome(
                 row.id,
@@ -144,7 +167,25 @@ class Outcomes:
                 row.reward,
                 1.0 if row.propensity is None else row.propensity,
                 json.loads(row.details or "{}"),
+                tuple(
+                    place
+                    for place, item in enumerate(json.loads(row.shown) if row.id in items else ())
+                    if item in items[row.id]
+                ),
             )
             for row in rows
         ]
         return found, rows[-1].seq if rows else seq
+
+
+def _within(rewarded: Rewarded, doubts: Doubts | None) -> list[ColumnElement[bool]]:
+    """What makes an event the reward of a decision, both from their tables."""
+    d: Any = tables.decisions.c
+    e: Any = tables.events.c
+    # an event that names a decision came after it, whatever the clocks say
+    found = [e.decision == d.id, e.time < d.time + rewarded.window]
+    if rewarded.kinds:
+        found.append(e.kind.in_(rewarded.kinds))
+    if doubts is not None:
+        found += [e.received < doubts.looked, e.id.not_in(sorted(doubts.events))]
+    return found

@@ -8,6 +8,7 @@ import polars as pl
 from sqlalchemy import Connection, Select, Table, func, select, update
 
 from recloop.store import tables
+from recloop.store.accounts import Accounts
 from recloop.store.archive import Archive
 from recloop.store.audit import Audit
 from recloop.store.backend import Appended, Rows
@@ -18,8 +19,10 @@ from recloop.store.experiments import ExperimentRecords
 from recloop.store.ids import new_id
 from recloop.store.keys import Keys
 from recloop.store.outcomes import Outcomes
+from recloop.store.overrides import Overrides
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
+from recloop.store.reviews import Reviews
 from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
 from recloop.types import Decision, Event, Feedback
 
@@ -39,6 +42,9 @@ class Store:
         policy_states: what policies have learned (``PolicyStates``).
         archive: closed days of the log, as files (``Archive``); what is read is read from there too.
         outcomes: what came of decisions, and what policies learn from it (``Outcomes``).
+        overrides: what people put over the policies (``Overrides``).
+        reviews: findings that people look after (``Reviews``).
+        accounts: who may log in to the dashboard (``Accounts``).
 
     Args:
         url: ``sqlite:///file.db`` or the path of the file, made when it is not there; or
@@ -81,6 +87,9 @@ class Store:
         self.keys = Keys(self._database, self.audit)
         self.policy_states = PolicyStates(self._database)
         self.outcomes = Outcomes(self._database)
+        self.overrides = Overrides(self._database, self.audit)
+        self.reviews = Reviews(self._database, self.audit)
+        self.accounts = Accounts(self._database, self.audit)
         self.erasure = Erasure(self._database, self.audit)
         self.archive = Archive(self._database, self.audit, archive or self._database.backend.archive)
 
@@ -143,6 +152,13 @@ class Store:
         """Feedback in order of arrival: ``id, user, kind, time, value, text, item, decision``."""
         return self._read(tables.feedback, user=user, since=since, until=until)
 
+    def texts(self, feedback: Sequence[str]) -> list[str]:
+        """What users wrote, by the ids of feedback, in that order; without what is archived or erased."""
+        t = tables.feedback.c
+        with self._database.reading() as connection:
+            found = {row[0]: str(row[1]) for row in connection.execute(select(t.id, t.text).where(t.id.in_(feedback)))}
+        return [found[name] for name in feedback if name in found]
+
     def history(self, user: str, limit: int) -> list[Event]:
         """The last ``limit`` events of a user, oldest first; empty for a user that is not known.
 
@@ -156,6 +172,13 @@ class Store:
         """The number of the event that came last, 0 where there is none. Numbers ascend in order of arrival."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.max(tables.events.c.seq))).scalar_one() or 0)
+
+    def last_decision(self) -> float | None:
+        """When the decision was made that came last, seconds since 1970; None where none is left in the database."""
+        t = tables.decisions.c
+        with self._database.reading() as connection:
+            found = connection.execute(select(t.time).order_by(t.seq.desc()).limit(1)).scalar_one_or_none()
+        return None if found is None else float(found)
 
     def arrivals(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """The first ``limit`` events with a number above ``after``, and their numbers, in order of arrival."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
 
-SCHEMA = 7  # raised by every change of a table, with a file in versions
+SCHEMA = 8  # raised by every change of a table, with a file in versions
 
 metadata = MetaData()
 
@@ -222,4 +222,66 @@ archived_tails = Table(
     _number("time"),
     _text("decision", null=True),
     Index("archived_tails_user_time", "user", "time"),
+)
+
+# ---- people in the loop
+
+# what people put over the policies; a row is never changed but for its end, so that it can be told what held when.
+# items and segment are JSON
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("action"),
+    _text("items"),
+    _count("place"),
+    _number("strength"),
+    _text("surface"),
+    _text("segment"),
+    _text("reason"),
+    _text("owner"),
+    _number("created"),
+    _number("expires", null=True),
+    _number("ended", null=True),
+    _text("ended_by"),
+)
+
+# the findings that people look after; finding is JSON, as the problem finder told it last
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("state"),
+    _text("finding"),
+    _text("assignee"),
+    _text("note"),
+    _number("muted_until", null=True),
+    _number("first_seen"),
+    _number("last_seen"),
+    _number("changed"),
+    _count("present"),
+    _count("gone"),
+    _count("returns"),
+)
+
+# who may look at the dashboard; hash is argon2id's whole text
+accounts = Table(
+    "dashboard_users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("hash"),
+    _text("role"),
+    _number("created"),
+    _number("disabled", null=True),
+    _number("used", null=True),
+)
+
+# id is the hash of the token that the browser holds
+sessions = Table(
+    "dashboard_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("user"),
+    _number("created"),
+    _number("expires"),
 )

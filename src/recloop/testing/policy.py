@@ -41,7 +41,8 @@ class PolicyContract(ABC):
         histories = histories.take(np.arange(n) % len(histories))
         told = policy.choose(policy.initial_state(), histories, self.k, rng).details
         features = np.array([one["features"] for one in told]) if told and "features" in told[0] else None
-        return Outcomes(arms, rewards, features, np.full(n, 1 / len(policy.arms)))
+        taken = [rng.permutation(self.k)[: int(reward)].tolist() for reward in rewards]
+        return Outcomes(arms, rewards, features, np.full(n, 1 / len(policy.arms)), told, taken)
 
     def test_slates_hold_distinct_items_that_may_be_shown(self) -> None:
         """No item twice, nothing of the history, nothing that is not allowed, excluded or not a candidate."""
@@ -120,10 +121,7 @@ class PolicyContract(ABC):
         at_once = policy.update(policy.initial_state(), outcomes)
         state = policy.initial_state()
         for place in reversed(range(len(outcomes))) if self.order_free else range(len(outcomes)):
-            row = slice(place, place + 1)
-            seen = None if outcomes.features is None else outcomes.features[row]
-            chances = None if outcomes.propensities is None else outcomes.propensities[row]
-            state = policy.update(state, Outcomes(outcomes.arms[row], outcomes.rewards[row], seen, chances))
+            state = policy.update(state, outcomes.take(np.array([place])))
         _alike(state, at_once)
 
     def test_the_state_survives_json(self) -> None:
