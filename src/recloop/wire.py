@@ -286,6 +286,19 @@ class ReadoutAnswer(Struct, frozen=True):
             description="Users, checks, values, comparisons, guardrails, lifts, segments, details, beliefs and bandits."
         ),
     ]
+    scorecard: Annotated[
+        dict[str, Any] | None, Meta(description="What decides first of what users went through; null where unread.")
+    ] = None
+    experience: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="The whole catalogue against each control, fairness between groups of users and to kinds of "
+            "items, all slates together, the health of the log; null where nothing may be read."
+        ),
+    ] = None
+    findings: Annotated[
+        dict[str, Any] | None, Meta(description="Where it hurts, as POST /v1/ux/problems says it; null where unread.")
+    ] = None
 
 
 class HoldoutAnswer(Struct, frozen=True):

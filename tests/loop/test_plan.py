@@ -12,7 +12,7 @@ SHORT = DATA | {"strategies": {"use": ["ease"]}}
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"dat": {}},
-        "the plan has no table [dat]. Did you mean 'data'? Valid: compress, data, finetune, metrics, policy, run, simulate, split, strategies, tune.",
+        "the plan has no table [dat]. Did you mean 'data'? Valid: compress, data, finetune, gate, metrics, policy, run, simulate, split, strategies, tune.",
     ),
     ({}, 'the plan has no table [data]; it needs at least [data] events = "events.csv".'),
     ({"data": "log.csv"}, "data is 'log.csv'; it must be a table: [data]."),

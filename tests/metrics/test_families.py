@@ -87,7 +87,7 @@ def test_time_to_the_first_good_item_is_restricted_and_by_visit() -> None:
     )  # fmt: skip
     done = events(("ann", "y", "purchase", 5.0, 90.0, "d2"), ("ann", "x", "click", None, 9001.0, "d3"))
     table = user_table(shown, done)
-    assert only(table)["visits"] == 2
+    assert only(table)["visits_begun"] == 2
     assert value("time_to_good", table) == (90 + 1800) / 2
     assert value("time_to_good", user_table(shown, done.filter(pl.col("kind") == "click"))) == (1800 + 1) / 2
 

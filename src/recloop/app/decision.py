@@ -9,6 +9,7 @@ from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError
 from recloop.experiments import Action, LogEntry, act
 from recloop.experiments.designs import is_interleaving
+from recloop.loop.gate import NO_GATE, GateConfig, gate, group_check
 from recloop.loop.promote import promote_policy
 from recloop.loop.release import load
 from recloop.report.report import Trial
@@ -33,6 +34,7 @@ def decide_experiment(
     apply: bool = False,
     sentiment: Sentiment | None = None,
     users: pl.DataFrame | None = None,
+    rules: GateConfig = NO_GATE,
 ) -> Decided:
     """Read an experiment out, decide by its rule, and add a line to its decision log.
 
@@ -49,6 +51,7 @@ def decide_experiment(
         apply: whether to act.
         sentiment: texts to numbers in [-1, 1], for comments; None leaves them unread.
         users: what is known of users from before the start, see ``read_trial``.
+        rules: what a winner must show of groups of users before it is promoted; else it waits for a person.
 
     Raises:
         MissingError: there is no such experiment.
@@ -58,13 +61,17 @@ def decide_experiment(
     _decides(store, name)
     active = store.releases.active()
     shown = load(Path(active.path)) if active else None
-    trial = read_trial(store, name, now, shown=shown, sentiment=sentiment, users=users)
+    trial = read_trial(store, name, now, shown=shown, sentiment=sentiment, users=users, rules=rules)
     experiment = trial.experiment
     action = None
     if apply and store.experiments.get(name).state == STOPPED:
         action = Action("none", "It has stopped already.")
     elif apply:
         action = act(experiment, trial.verdict, promote=experiment.auto_promote, stop=experiment.auto_stop)
+    if action is not None and action.kind == "promote":
+        fair = trial.experience.fairness if trial.experience else None
+        opened = gate(trial.verdict.verdict, [group_check(fair, rules)])
+        action = action if opened.open else Action("none", opened.sentences[-1])
     applied = action is not None and action.kind != "none"
     if action is not None and action.kind == "promote":
         if shown is None:

@@ -22,7 +22,7 @@ from recloop.client import Client
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ConflictError
 from recloop.experiments import Experiment, Guardrail, Variant
-from recloop.loop.gate import Gate, gate
+from recloop.loop.gate import Gate, gate, group_check
 from recloop.loop.plan import read_plan
 from recloop.loop.release import Release, load, successor
 from recloop.loop.run import Run
@@ -160,12 +160,13 @@ def demo(
             said = _get(service, f"/v1/experiments/{EXPERIMENT}/readout")
             with Store(store_file) as store:
                 now = world.end + LIVE_DAYS * DAY
-                trial = read_trial(store, EXPERIMENT, now, shown=today, sentiment=sentiment)
+                trial = read_trial(store, EXPERIMENT, now, shown=today, sentiment=sentiment, rules=done.plan.gate)
             advance(1)
             values = _true_values(world, done, today, trial.experiment)
             truth = _truth(trial, values)
             advance(1)
-            opened = gate(trial.verdict.verdict)
+            fair = trial.experience.fairness if trial.experience else None
+            opened = gate(trial.verdict.verdict, [group_check(fair, done.plan.gate)])
             if opened.open:
                 winner = successor(
                     today.folder,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recloop.app.news import News
@@ -74,6 +75,11 @@ class Servable(Protocol):
     @property
     def items(self) -> Vocabulary:
         """The catalogue, in the order of the models."""
+        ...
+
+    @property
+    def catalogue(self) -> pl.DataFrame:
+        """One row per item: ``item``, and what is known of it."""
         ...
 
     @property

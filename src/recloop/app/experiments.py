@@ -15,6 +15,7 @@ from recloop.experiments import Experiment, Holdout, LogEntry, NextStep, Readout
 from recloop.experiments.definition import NONE
 from recloop.experiments.holdout import HoldoutReadout
 from recloop.experiments.interleaving import Interleaving, InterleavingReadout, PreferenceVerdict
+from recloop.report.report import Trial
 from recloop.store import Store
 from recloop.store.experiments import RUNNING, ExperimentRecord
 
@@ -107,9 +108,17 @@ class Experiments:
         if designs.is_interleaving(self._store.experiments.get(name).definition):
             told = read_interleaving(self._store, name, self._clock())
             return told, told.verdict
-        shown = self._engine.release
-        trial = read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
+        trial = self.trial(name)
         return trial.readout, trial.verdict
+
+    def trial(self, name: str) -> Trial:
+        """An experiment on variants with its numbers, its verdict and what users went through: see ``read_trial``."""
+        shown = self._engine.release
+        return read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
+
+    def is_interleaving(self, name: str) -> bool:
+        """Whether an experiment mixes rankings in each slate."""
+        return designs.is_interleaving(self._store.experiments.get(name).definition)
 
     def read_holdout(self, name: str, *, since: float | None = None, primary: str = "") -> HoldoutReadout:
         """The users that an experiment holds out against everybody else: see ``read_launches``."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from recloop.app.comments import comment_mood
-from recloop.app.readout import decisions_of
+from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.reading import Read, Reading, Split, ThemeBook, read_comments
 from recloop.experiments.definition import Experiment

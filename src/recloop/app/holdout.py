@@ -4,7 +4,9 @@ import math
 
 import polars as pl
 
-from recloop.app.readout import Sentiment, Shown, decisions_of
+from recloop.app.item_facts import Shown
+from recloop.app.own_slates import decisions_of
+from recloop.app.readout import Sentiment
 from recloop.errors import DataError
 from recloop.experiments import Experiment, Holdout, designs
 from recloop.experiments.holdout import HoldoutReadout, comparison_of, read_holdout, sides

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from recloop.app.by_place import PROPENSITIES, by_place
-from recloop.app.readout import decisions_of
+from recloop.app.own_slates import decisions_of
 from recloop.app.replay import Replay
 from recloop.errors import DataError, MissingError, SettingError, nearest
 from recloop.evaluate.off_policy import Gate, Judgement, Logged, Target, judge_policies

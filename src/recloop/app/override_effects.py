@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from recloop.app.readout import decisions_of
+from recloop.app.own_slates import decisions_of
 from recloop.experiments.words import duration, number_of
 from recloop.metrics.outcomes import DAY, slate_table
 from recloop.store import Store

@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 from msgspec.structs import replace
 
-from recloop.app.readout import decisions_of
+from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems
 from recloop.experiments import Experiment

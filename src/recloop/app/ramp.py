@@ -2,7 +2,8 @@
 
 import math
 
-from recloop.app.readout import Sentiment, Shown, read_trial
+from recloop.app.item_facts import Shown
+from recloop.app.readout import Sentiment, read_trial
 from recloop.errors import ConflictError
 from recloop.experiments import Experiment, NextStep, Ramping, next_step
 from recloop.experiments.designs import is_interleaving
@@ -40,7 +41,7 @@ def follow_ramp(
     if is_interleaving(record.definition):
         raise ConflictError(f"'{name}' is an interleaving test", allowed="it has no ramp")
     experiment = Experiment.parse(record.definition)
-    readout = read_trial(store, name, now, shown=shown, sentiment=sentiment).readout
+    readout = read_trial(store, name, now, shown=shown, sentiment=sentiment, whole=False).readout
     found = next_step(experiment, readout, now, _ramping(record))
     if found.move == "widen":
         store.experiments.widen(name, record.step, actor=actor, detail=found.sentence)

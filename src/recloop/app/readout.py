@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from recloop.data.vocabulary import Vocabulary
+from recloop.app.item_facts import Shown, release_facts
+from recloop.app.own_slates import decisions_of
+from recloop.app.trial_experience import experience_of, findings_of
 from recloop.experience.scorecard import scorecard
 from recloop.experiments import Experiment, LogEntry, decide, read_out
 from recloop.experiments.counted import counted, without_forced
 from recloop.experiments.look import reached
+from recloop.loop.gate import NO_GATE, GateConfig
 from recloop.metrics.before import before_table
 from recloop.metrics.outcomes import DAY, by_user, slate_table, user_table, with_diversity, with_users
 from recloop.report.report import Trial
@@ -20,20 +21,8 @@ from recloop.store import Store
 from recloop.store.experiments import STOPPED
 
 Sentiment = Callable[[Sequence[str]], ArrayLike]
-
-
-class Shown(Protocol):
-    """What a readout needs of the release whose items were shown."""
-
-    @property
-    def items(self) -> Vocabulary:
-        """The catalogue, in the order of the vectors."""
-        ...
-
-    @property
-    def vectors(self) -> NDArray[np.float32] | None:
-        """(n_items, d), or None where there are none; then the diversity of slates is not measured."""
-        ...
+PAST = 180 * DAY
+"""How far back events tell what users liked and had."""
 
 
 def daily_table(
@@ -63,23 +52,16 @@ def daily_table(
     decisions = decisions_of(store, name, since).filter(pl.col("time") <= until)
     if shown is not None and shown.vectors is not None:
         decisions = with_diversity(decisions, shown.items, shown.vectors)
+    events = store.events(since=since - PAST)
     return user_table(
         decisions,
-        store.events(since=since),
+        events,
         store.feedback(since=since),
         Experiment.parse(record.definition).window,
         sentiment=sentiment,
+        facts=None if shown is None else release_facts(shown, events, since),
         daily=True,
     )
-
-
-def decisions_of(store: Store, name: str, since: float) -> pl.DataFrame:
-    """All decisions from a time on; ``variant`` is empty in those of other experiments or of none."""
-    mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
-    # who is anonymous is one user per session, or per request: all of them together are nobody
-    someone = pl.when(pl.col("user") != "").then(pl.col("user"))
-    guest = pl.when(pl.col("session") != "").then("session " + pl.col("session")).otherwise("request " + pl.col("id"))
-    return store.decisions(since=since).with_columns(mine.alias("variant"), someone.otherwise(guest).alias("user"))
 
 
 def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame | None:
@@ -115,8 +97,10 @@ def read_trial(
     shown: Shown | None = None,
     sentiment: Sentiment | None = None,
     users: pl.DataFrame | None = None,
+    whole: bool = True,
+    rules: GateConfig = NO_GATE,
 ) -> Trial:
-    """An experiment with its numbers, its verdict and its scorecard (None where nothing may be read yet).
+    """An experiment with its numbers, its verdict and what users went through (None where nothing may be read yet).
 
     Args:
         store: decisions, events and feedback.
@@ -125,6 +109,9 @@ def read_trial(
         shown: as for ``daily_table``.
         sentiment: as for ``daily_table``.
         users: user and what is known of them from before the start: numbers are covariates, all else are segments.
+        whole: also measure what users went through beyond the short scorecard: the catalogue, fairness, the log,
+            and where it hurts.
+        rules: how much worse groups of users may fare, and on which metrics.
 
     Raises:
         MissingError: there is no such experiment.
@@ -155,7 +142,7 @@ def read_trial(
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = verdict.treatment or experiment.treatments[0]
     someone = all(readout.users[arm] for arm in (treatment, *experiment.controls))
-    card = None
+    card, experience, found = None, None, None
     if someone and not readout.hidden:
         planned = experiment.planned_for(treatment, experiment.controls[0]) if readout.basis != "fixed" else None
         card = scorecard(
@@ -166,7 +153,13 @@ def read_trial(
             planned_users=planned,
             crossed=experiment.unit != "user",
         )
-    return Trial(experiment, readout, verdict, card)
+        if whole:
+            kept = without_forced(table)[0]
+            experience = experience_of(
+                store, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
+            )
+            found = findings_of(store, experiment, name, treatment, now)
+    return Trial(experiment, readout, verdict, card, experience, found)
 
 
 def aa_p_values(store: Store, name: str) -> list[float] | None:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recloop.app.comments import comment_reader
-from recloop.app.readout import decisions_of
+from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError
 from recloop.experience.satisfaction import Satisfaction, satisfaction
 from recloop.experience.surveys import Survey

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
@@ -167,6 +168,8 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
                 "readout": trial.readout.to_dict(),
                 "verdict": trial.verdict.to_dict(),
                 "scorecard": trial.scorecard.to_dict() if trial.scorecard else None,
+                "experience": trial.experience.to_dict() if trial.experience else None,
+                "findings": trial.problems.to_dict() if trial.problems else None,
             }
         )
         return
@@ -176,6 +179,10 @@ def readout(name: str, users: Path | None, store: str, as_json: bool) -> None:
     if trial.scorecard:
         for row in trial.scorecard.rows:
             out.print(f"  {row.sentence}", markup=False)
+    if trial.problems and trial.problems.primary:
+        out.print(trial.problems.sentence, markup=False)
+    if trial.experience:
+        out.print(f"[dim]·[/] {escape(trial.experience.sentence)}")
 
 
 @experiments.command(epilog="Example: recloop experiments holdout home-page --since 2026-01-01")
@@ -270,10 +277,11 @@ def analyze(
 @experiments.command(epilog="Example: recloop experiments decide home-page --apply")
 @click.argument("name")
 @click.option("--apply", "apply_", is_flag=True, help="Stop or promote, where the experiment's definition allows it.")
+@click.option("--plan", type=click.Path(path_type=Path), help="A plan whose [gate] a winner must pass: recloop.toml.")
 @users_option
 @store_option
 @json_option
-def decide(name: str, apply_: bool, users: Path | None, store: str, as_json: bool) -> None:
+def decide(name: str, apply_: bool, plan: Path | None, users: Path | None, store: str, as_json: bool) -> None:
     """Decide on the experiment NAME by its rule, and write the decision down with the data that it rests on.
 
     With --apply, harm ends it (auto_stop), and a winner gets all users (auto_promote). Run it from a timer: a decision
@@ -281,6 +289,8 @@ def decide(name: str, apply_: bool, users: Path | None, store: str, as_json: boo
     """
     from recloop.app.comments import comment_reader
     from recloop.app.decision import decide_experiment
+    from recloop.loop.gate import NO_GATE
+    from recloop.loop.plan import read_plan
 
     with existing_store(store) as opened:
         done = decide_experiment(
@@ -291,6 +301,7 @@ def decide(name: str, apply_: bool, users: Path | None, store: str, as_json: boo
             apply=apply_,
             sentiment=comment_reader(),
             users=_users(users),
+            rules=read_plan(plan).gate if plan else NO_GATE,
         )
     if as_json:
         answer({"entry": done.entry.to_dict(), "applied": done.applied, "paragraph": done.trial.verdict.paragraph})

@@ -93,7 +93,7 @@ def causes(
     k, rules = len(items), rules or Rules()
     if not k or not len(own) or policy.asks_outside:
         return [Cause(item, sources[at], (), (), at + 1, at + 1) for at, item in enumerate(items.tolist())]
-    judge = _Judge(policy, history, items, sources, rules)
+    judge = Judge(policy, history, items, sources, rules)
 
     leads = judge.leads(np.concatenate([[-1], own])[:, None])
     most = min(MOST, len(own))
@@ -121,7 +121,7 @@ def causes(
     ]
 
 
-class _Judge:
+class Judge:
     """How the items of a slate fare when some of the history is left out."""
 
     def __init__(
@@ -145,7 +145,7 @@ class _Judge:
         Args:
             sets: (n, m) items to leave out of the history, -1 for none.
         """
-        histories = _left_out(self._history, sets)
+        histories = left_out(self._history, sets)
         found = np.zeros((len(sets), len(self._items)))
         for name, columns in self._columns.items():
             strategy = self._policy.strategy(name)
@@ -155,7 +155,7 @@ class _Judge:
 
     def both(self, sets: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """(n, k) places on the slate, from 0, and leads."""
-        histories = _left_out(self._history, sets)
+        histories = left_out(self._history, sets)
         chance = unit(mixed(histories.keys + STEP))  # the same for all, so that chance moves nothing
         state, rules = self._policy.initial_state(), self._rules.take(np.zeros(len(sets), dtype=np.int64))
         chosen = self._policy._choose(state, histories, self._depth, chance, rules).rankings.items  # noqa: SLF001
@@ -183,7 +183,7 @@ def _latest(history: Histories, n: int) -> NDArray[np.int64]:
     return backwards[np.sort(first)][:n]
 
 
-def _left_out(history: Histories, sets: NDArray[np.integer]) -> Histories:
+def left_out(history: Histories, sets: NDArray[np.integer]) -> Histories:
     """The history (one row) once for each set of items, without their events."""
     keep = (history.items[None, :, None] != sets[:, None, :]).all(axis=2)
     every = history.take(np.zeros(len(sets), dtype=np.int64))

@@ -11,7 +11,7 @@ from recloop.experiments.arms import Arms
 from recloop.experiments.checks import require_users, without_crossovers
 from recloop.experiments.json_values import to_json
 from recloop.experiments.words import lift
-from recloop.metrics.online import OUTCOMES, OutcomeMetric
+from recloop.metrics.online import FAMILIES, OUTCOMES, OutcomeMetric
 from recloop.stats import Effect, benjamini_hochberg
 
 Light = Literal["better", "worse", "open", "missing"]
@@ -74,6 +74,14 @@ class Scorecard:
         raise MissingError(
             f"no row '{metric} {control}' on the scorecard", advice=nearest(f"{metric} {control}", names)
         )
+
+    def by_family(self) -> dict[str, tuple[ScorecardRow, ...]]:
+        """The rows by what they are about (engagement, effort and frustration …), without empty families."""
+        families = {name: {metric.id for metric in family} for name, family in FAMILIES.items()}
+        known = set().union(*families.values())
+        found = {name: tuple(row for row in self.rows if row.metric in ids) for name, ids in families.items()}
+        found["own"] = tuple(row for row in self.rows if row.metric not in known)
+        return {name: rows for name, rows in found.items() if rows}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; NaN and infinite become None."""

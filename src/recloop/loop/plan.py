@@ -19,6 +19,7 @@ from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
 from recloop.errors import MissingError, RecloopError, SettingError, nearest
 from recloop.language.finetune.settings import Finetune
+from recloop.loop.gate import NO_GATE, GateConfig
 from recloop.loop.space import Space, given_space
 from recloop.metrics import Metric, parse_metrics
 from recloop.metrics.catalogue import METRICS
@@ -26,8 +27,8 @@ from recloop.metrics.metric import AtK
 from recloop.simulate.fitted.settings import Simulate
 from recloop.strategies import Strategy, available, make
 
-TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress", "simulate")
-ASIDE = ("tune", "finetune", "compress", "simulate")
+TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress", "simulate", "gate")
+ASIDE = ("tune", "finetune", "compress", "simulate", "gate")
 """Tables of other commands: a run does not hang on them."""
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""
@@ -151,6 +152,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         tune: name of a strategy → what ``recloop tune`` searches; a run does not look at it, nor at the next three.
         finetune: how ``recloop finetune`` trains an encoder.
         compress: what ``recloop compress`` may cost.
+        gate: what a release must show of groups of users.
         simulate: the knobs of ``recloop simulate``.
         folder: what relative paths start from. It is no part of the plan's identity.
     """
@@ -165,6 +167,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tune: Mapping[str, Space] = msgspec.field(default_factory=dict)
     finetune: Finetune = msgspec.field(default_factory=Finetune)
     compress: CompressConfig = msgspec.field(default_factory=CompressConfig)
+    gate: GateConfig = NO_GATE
     simulate: Simulate = msgspec.field(default_factory=Simulate)
     folder: Path = Path()
 
@@ -203,6 +206,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             tune=_tune(table.get("tune", {}), strategies),
             finetune=_at("finetune", lambda: Finetune.of(table.get("finetune", {}))),
             compress=typed(CompressConfig, table.get("compress", {}), "compress"),
+            gate=typed(GateConfig, table.get("gate", {}), "gate"),
             simulate=typed(Simulate, table.get("simulate", {}), "simulate"),
             folder=folder,
         )
@@ -248,6 +252,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             plain["compress"] = msgspec.to_builtins(self.compress)
         if self.simulate != Simulate():
             plain["simulate"] = msgspec.to_builtins(self.simulate)
+        if self.gate != NO_GATE:
+            plain["gate"] = msgspec.to_builtins(self.gate)
         return plain
 
     @property

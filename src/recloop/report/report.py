@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recloop.experience.problems import Problems
+from recloop.experience.result import UserExperience
 from recloop.experience.scorecard import Scorecard
 from recloop.experiments.decide import Verdict
 from recloop.experiments.definition import Experiment
 from recloop.experiments.readout import Readout
 from recloop.report.data import data
 from recloop.report.experience import experience
+from recloop.report.experience_page import experience_section
 from recloop.report.leaderboard import leaderboard
 from recloop.report.page import render
 from recloop.report.rule_effects import rule_effects
@@ -24,6 +27,8 @@ class Trial:
     readout: Readout
     verdict: Verdict
     scorecard: Scorecard | None = None
+    experience: UserExperience | None = None
+    problems: Problems | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ def report(
         "tiles": [{"label": label, "value": value} for label, value in tiles],
         "experiment": trial(tested.experiment, tested.readout) if tested and not tested.readout.hidden else None,
         "scorecard": experience(tested.scorecard) if tested and tested.scorecard else None,
+        "whole": experience_section(tested.experience) if tested and tested.experience else None,
+        "problems": _problems(tested.problems) if tested and tested.problems else None,
         "leaderboard": judged,
         "rules": rule_effects(results.get("rules", ()), results.get("rule_notes", ())),
         "check": data(check),
@@ -92,3 +99,8 @@ def report(
         },
     }
     return render("report.html", values, kind="report", now=now, simulation=simulation)
+
+
+def _problems(found: Problems) -> dict[str, Any]:
+    """Where it hurts, sentence by sentence; the rest stands on the page of ``recloop ux problems``."""
+    return {"sentence": found.sentence, "rows": [one.sentence for one in found.primary[1:]]}

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from recloop.app.engine import NotReadyError, Servable
+from recloop.app.experiments import Experiments
 from recloop.compose.search import Found
 from recloop.compose.slots import slots_of
 from recloop.errors import RecloopError
@@ -247,9 +248,21 @@ async def step_experiment(call: Call) -> StepAnswer:
 
 async def read_out(call: Call) -> ReadoutAnswer:
     """What an experiment shows so far, with the decision as a sentence."""
-    readout, verdict = await asyncio.to_thread(call.serving.experiments.read_out, call.path["name"])
-    told = verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, verdict.paragraph
-    return ReadoutAnswer(*told, readout.to_dict())
+    return await asyncio.to_thread(_read_out, call.serving.experiments, call.path["name"])
+
+
+def _read_out(experiments: Experiments, name: str) -> ReadoutAnswer:
+    if experiments.is_interleaving(name):
+        readout, verdict = experiments.read_out(name)
+        told = verdict.verdict, verdict.sentence, verdict.facts, verdict.treatment, verdict.paragraph
+        return ReadoutAnswer(*told, readout.to_dict())
+    trial = experiments.trial(name)
+    one = trial.verdict
+    told = one.verdict, one.sentence, one.facts, one.treatment, one.paragraph
+    card = trial.scorecard.to_dict() if trial.scorecard else None
+    whole = trial.experience.to_dict() if trial.experience else None
+    findings = trial.problems.to_dict() if trial.problems else None
+    return ReadoutAnswer(*told, trial.readout.to_dict(), card, whole, findings)
 
 
 async def read_holdout(call: Call) -> HoldoutAnswer:

@@ -97,8 +97,8 @@ def _time_to_good(log: Log) -> Part:
         .agg(pl.col("decision").sort_by("time").first(), start=pl.col("time").min(), good=pl.col("good").min())
     )
     seconds = (pl.col("good") - pl.col("start")).clip(0, PATIENCE).fill_null(PATIENCE)
-    each = sessions.select("decision", time_to_good_sum=seconds, visits=pl.lit(1))
-    return Part(each, ("visits",), ("time_to_good_sum",))
+    each = sessions.select("decision", time_to_good_sum=seconds, visits_begun=pl.lit(1))
+    return Part(each, ("visits_begun",), ("time_to_good_sum",))
 
 
 def _consumed(log: Log) -> Part:

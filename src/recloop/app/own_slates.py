@@ -1,0 +1,14 @@
+"""The decisions of an experiment beside all others, as its measures read them."""
+
+import polars as pl
+
+from recloop.store import Store
+
+
+def decisions_of(store: Store, name: str, since: float) -> pl.DataFrame:
+    """All decisions from a time on; ``variant`` is empty in those of other experiments or of none."""
+    mine = pl.when(pl.col("experiment") == name).then(pl.col("variant")).otherwise(pl.lit(""))
+    # who is anonymous is one user per session, or per request: all of them together are nobody
+    someone = pl.when(pl.col("user") != "").then(pl.col("user"))
+    guest = pl.when(pl.col("session") != "").then("session " + pl.col("session")).otherwise("request " + pl.col("id"))
+    return store.decisions(since=since).with_columns(mine.alias("variant"), someone.otherwise(guest).alias("user"))
