@@ -35,7 +35,7 @@ COMMANDS = {
     "keys": "keys",
     "person": "person",
     "attacks": "attacks",
-    "ux": "satisfaction",  # the group with its last command
+    "ux": "ux",
     "archive": "archive",
     "export": "export",
     "import": "export",

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, progress_for, store_option
-from recloop.cli.review import ux
+from recloop.cli.ux.group import ux
 
 if TYPE_CHECKING:
     from recloop.experience.reading import Comparison, Reading, Theme

@@ -5,7 +5,7 @@ import click
 from rich.markup import escape
 
 from recloop.cli.console import answer, json_option, out, progress_for
-from recloop.cli.feedback import ux
+from recloop.cli.ux.group import ux
 
 __all__ = ["ux"]
 

@@ -4,7 +4,7 @@ import click
 from rich.markup import escape
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
-from recloop.cli.labels import ux
+from recloop.cli.ux.group import ux
 
 __all__ = ["ux"]
 

@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
-from recloop.cli.ux import ux
+from recloop.cli.ux.group import ux
 from recloop.errors import DataError
 
 __all__ = ["ux"]  # the group with its last command
