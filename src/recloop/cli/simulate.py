@@ -68,7 +68,7 @@ def simulate(
         return
     out.print(f"[bold yellow]simulation[/] {found.users:,} users, {found.days} days; no user saw these slates")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("policy")
+    table.add_column("policy", no_wrap=True)
     for name in METRICS.values():
         table.add_column(name, justify="right")
     for name in found.runs:
