@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
-from recloop.app.readout import read_trial
 from recloop.charts import Series, lines
 from recloop.dashboard.page import day
 from recloop.dashboard.reviews import told
@@ -53,7 +52,7 @@ def _read(visit: Visit, name: str) -> Told:
         if designs.is_interleaving(record.definition):
             _, verdict = serving.experiments.read_out(name)
             return Told(verdict.verdict, verdict.sentence, verdict.paragraph, tuple(verdict.facts), None)
-        found = read_trial(serving.store, name, visit.now, shown=serving.engine.release)
+        found = serving.experiments.trial(name)
     except RecloopError as error:
         return Told("quiet", str(error), "", (), None)
     verdict = found.verdict
