@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recloop.app.engine import Assignment, Engine, NotReadyError, unassigned
+from recloop.app.engine import Assignment, Engine, unassigned
+from recloop.app.servable import NotReadyError
 from recloop.compose import SlateConfig, ThompsonConfig
 from recloop.data.dataset import Dataset
 from recloop.errors import MissingError

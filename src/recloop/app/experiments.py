@@ -5,11 +5,12 @@ from typing import Any
 
 from recloop.app.assignment import Running, assigning
 from recloop.app.decision import decision_log
-from recloop.app.engine import Engine, Servable, unassigned
+from recloop.app.engine import Engine, unassigned
 from recloop.app.holdout import holdout_in_force, read_launches
 from recloop.app.interleaving import interleaved, read_interleaving
 from recloop.app.ramp import follow_ramp, is_due
 from recloop.app.readout import Sentiment, read_trial
+from recloop.app.servable import Servable
 from recloop.errors import ConflictError, SettingError, nearest
 from recloop.experiments import Experiment, Holdout, LogEntry, NextStep, Readout, Verdict, designs, placed
 from recloop.experiments.definition import NONE

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.app.engine import Engine, NotReadyError, Servable
+from recloop.app.engine import Engine
+from recloop.app.servable import NotReadyError, Servable
 from recloop.compose.search import Found, search, similar
 from recloop.data.histories import Histories
 from recloop.errors import MissingError

@@ -2,7 +2,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from recloop.app.engine import Engine, Servable
+from recloop.app.engine import Engine
+from recloop.app.servable import Servable
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from recloop.app.engine import NotReadyError, Servable
 from recloop.app.experiments import Experiments
+from recloop.app.servable import NotReadyError, Servable
 from recloop.compose.search import Found
 from recloop.compose.slots import slots_of
 from recloop.errors import RecloopError

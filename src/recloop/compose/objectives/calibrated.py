@@ -10,6 +10,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from recloop.charts import Series, lines
+from recloop.stats.auc import auc
 from recloop.strategies.lm_ranker.calibration import Calibration, expected_calibration_error
 
 ENOUGH = 1000  # positives and negatives each, above which a free monotone curve beats a sigmoid
@@ -131,7 +132,9 @@ class Reliability:
         )
         before = expected_calibration_error(raw, y, BINS)
         after = expected_calibration_error(told, y, BINS)
-        return cls(before, after, bins, len(y), float(y.mean()) if len(y) else float("nan"), _auc(told, y))
+        return cls(
+            before, after, bins, len(y), float(y.mean()) if len(y) else float("nan"), auc(told[y > 0], told[y == 0])
+        )
 
     def picture(self, title: str) -> str:
         """A reliability diagram as SVG: what came over what was foretold; the diagonal is perfect."""
@@ -163,13 +166,3 @@ class Reliability:
         """What ``to_dict`` gave."""
         auc = float("nan") if plain["auc"] is None else plain["auc"]
         return cls(**{**plain, "auc": auc, "bins": tuple(Reliable(*entry) for entry in plain["bins"])})
-
-
-def _auc(told: NDArray[np.floating], came: NDArray[np.float64]) -> float:
-    from scipy.stats import rankdata
-
-    hits = float(came.sum())
-    misses = len(came) - hits
-    if not hits or not misses:
-        return float("nan")
-    return float((rankdata(told)[came > 0].sum() - hits * (hits + 1) / 2) / (hits * misses))
