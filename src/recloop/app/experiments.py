@@ -109,13 +109,13 @@ class Experiments:
         if designs.is_interleaving(self._store.experiments.get(name).definition):
             told = read_interleaving(self._store, name, self._clock())
             return told, told.verdict
-        trial = self.trial(name)
+        trial = self.trial(name, whole=False)
         return trial.readout, trial.verdict
 
-    def trial(self, name: str) -> Trial:
+    def trial(self, name: str, *, whole: bool = True) -> Trial:
         """An experiment on variants with its numbers, its verdict and what users went through: see ``read_trial``."""
         shown = self._engine.release
-        return read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment)
+        return read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment, whole=whole)
 
     def is_interleaving(self, name: str) -> bool:
         """Whether an experiment mixes rankings in each slate."""

@@ -52,7 +52,7 @@ def _read(visit: Visit, name: str) -> Told:
         if designs.is_interleaving(record.definition):
             _, verdict = serving.experiments.read_out(name)
             return Told(verdict.verdict, verdict.sentence, verdict.paragraph, tuple(verdict.facts), None)
-        found = serving.experiments.trial(name)
+        found = serving.experiments.trial(name, whole=False)  # its pages show the short scorecard
     except RecloopError as error:
         return Told("quiet", str(error), "", (), None)
     verdict = found.verdict
