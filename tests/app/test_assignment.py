@@ -138,6 +138,13 @@ def test_held_out_users_keep_the_policy_of_the_holdout_when_all_has_stopped(shop
     told = {user: shop.engine.decide(Request(user=user, k=1)).policy for user in held}
     assert told == {user: "random" if out else "popular" for user, out in held.items()}
     assert shop.engine.decide(Request(k=1)).policy == "popular"
+    mix = {"name": "mix", "design": "interleaving", "policies": ["popular", "random"]}
+    shop.experiments.create(mix)
+    shop.experiments.start("mix")
+    told = {user: shop.engine.decide(Request(user=user, k=1)) for user in held}
+    assert all(told[user].experiment == ("" if out else "mix") for user, out in held.items())
+    assert {told[user].policy for user in held if held[user]} == {"random"}
+    shop.experiments.stop("mix")
     shop.now += 1
     shop.run("next")
     assert {shop.engine.decide(Request(user=user, k=1)).experiment for user in held} == {"next"}

@@ -114,3 +114,17 @@ def test_false_stops_are_rare() -> None:
     test = experiment(minimum_users=50)
     stops = sum(moved(test, table(400, seed=seed)).move == "stop" for seed in range(100))
     assert stops <= 5
+
+
+def test_a_skewed_metric_in_a_small_arm_stops_nothing() -> None:
+    rng = np.random.default_rng(6)
+    small = np.arange(4400) < 400
+    spend = (rng.random(4400) < 0.05) * rng.lognormal(0.0, 1.0, 4400) * np.where(small, 0.0, 1.0)
+    arms = {"a": {"policy": "popular", "control": True, "weight": 10.0}, "b": {"policy": "blend"}}
+    rows = pl.DataFrame({"variant": np.where(small, "b", "a"), "user": [f"u{n}" for n in range(4400)], "spend": spend})
+    test = experiment(variants=arms, primary="spend_per_user", planned_users=4400)
+    (one,) = read_out(test, rows, DAY).of("spend_per_user")
+    assert one.users_needed > 400
+    assert one.sequential is not None
+    assert one.sequential.p_value < 0.05, "it looks like harm, and skew alone does that often"
+    assert moved(test, rows).move == "widen"

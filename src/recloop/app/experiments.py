@@ -149,7 +149,7 @@ class Experiments:
             live = [Running(one, step) for one, step in found if isinstance(one, Experiment)]
             self._engine.interleave(mixed)
             self._engine.run_experiment(
-                interleaved(mixed[0])
+                interleaved(mixed[0], holdout)
                 if mixed
                 else assigning(live, holdout)
                 if live or holdout

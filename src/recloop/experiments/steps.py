@@ -58,7 +58,8 @@ def next_step(experiment: Experiment, readout: Readout, now: float, ramping: Ram
     1. The step is not over: **stay**.
     2. A red check (traffic not split as planned, users in two variants …): **stop**.
     3. Some treatment does harm: worse than a control on the primary metric, or a guardrail breached, by intervals that
-       are valid at every look: **stop**.
+       are valid at every look: **stop**. A skewed metric in arms of unequal size is not believed before they have the
+       users that its skew asks for (``stats.skewness``).
     4. A variant has fewer users than ``minimum_users``, or the primary metric was never measured: **stay**; nothing
        can be said yet.
     5. Else: **widen**.
@@ -101,7 +102,7 @@ def harms(experiment: Experiment, readout: Readout) -> tuple[str, ...]:
         effect = one.sequential
         # as strict as the verdict: the chance of any false stop stays below alpha over all pairs (Bonferroni)
         strict = experiment.alpha / max(len(experiment.pairs), 1)
-        if effect and effect.p_value < strict and effect.estimate * metric.sign < 0:
+        if effect and not one.users_needed and effect.p_value < strict and effect.estimate * metric.sign < 0:
             own = metric.say(effect.treatment)
             found.append(
                 f"{one.treatment} does harm: its {metric.title} is {own}, "
