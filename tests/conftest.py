@@ -1,10 +1,12 @@
 """What every test may use: the real data, where it lies on this machine, and servers of one's own."""
 
+import functools
 import importlib.util
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +47,14 @@ def write_tiny_encoder() -> Callable[..., Path]:
 def tiny_encoder(write_tiny_encoder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an encoder of noise, to be read only."""
     return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(autouse=True)
+def _operators_are_read_once() -> None:
+    """Torch's exporter parses the source of 500 operators at each export, most of its time; here once a process."""
+    registry = getattr(sys.modules.get("torch.onnx._internal.exporter._registration"), "ONNXRegistry", None)
+    if registry is not None and not hasattr(registry.from_torchlib, "cache_info"):
+        registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,18 +45,13 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECLOOP_LOGGER", "none")
 
 
-@cache
-def fitted() -> tuple[Strategy, Dataset]:
-    data = small_shop()
-    return Generative(**SMALL).fit(data), data
-
-
 class TestGenerative(StrategyContract):
     make = Generative
     settings: ClassVar[dict[str, Any]] = SMALL
 
-    def _fitted(self) -> tuple[Strategy, Dataset]:
-        return fitted()  # the export of a graph takes seconds
+
+def fitted() -> tuple[Strategy, Dataset]:
+    return TestGenerative()._fitted()
 
 
 # ---- names

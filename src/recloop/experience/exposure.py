@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from scipy.stats import rankdata
 
 from recloop.errors import DataError
 from recloop.stats import Estimate, Moments
+from recloop.stats.ranks import average_ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def exposure_gini(shown: Shown) -> Estimate:
     0.25
     """
     seen = np.bincount(shown.item, shown.count, shown.items)
-    weight = (2 * rankdata(seen) - shown.items - 1) / shown.items
+    weight = (2 * average_ranks(seen) - shown.items - 1) / shown.items
     y = np.bincount(shown.user, weight[shown.item] * shown.count, shown.users)
     return Moments.of(y, np.bincount(shown.user, shown.count, shown.users)).estimate()
 

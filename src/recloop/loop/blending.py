@@ -6,8 +6,8 @@ from hashlib import sha256
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from recloop.compose.candidates import retrieve
 from recloop.compose.config import PolicyConfig, SlateConfig, SlotsConfig, slates_of
@@ -116,7 +116,7 @@ def calibration(rankings: Rankings, relevant: NDArray[np.bool_]) -> Calibration:
     _, group = np.unique(group, return_inverse=True)
     counts = np.bincount(group)
     means, chances = np.bincount(group, scores) / counts, np.bincount(group, hits) / counts
-    rising = isotonic_regression(chances, weights=counts).x
+    rising = scipy.optimize.isotonic_regression(chances, weights=counts).x
     return Calibration(scores=means.tolist(), chances=np.clip(rising, 0.0, 1.0).tolist())
 
 

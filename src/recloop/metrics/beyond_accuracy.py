@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from recloop.errors import DataError
 from recloop.metrics.judged import Judged
 from recloop.metrics.metric import AtK, Direction, Need, pooled, ratio
+from recloop.stats.ranks import average_ranks
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Gini(AtK):
         # the coefficient is linear in the exposures given their ranks: each place adds the weight of its item's rank
         weight = np.zeros(judged.n_items)
         if size:
-            weight[inside] = (2 * rankdata(exposure[inside]) - size - 1) / size
+            weight[inside] = (2 * average_ranks(exposure[inside]) - size - 1) / size
         return pooled(judged.slate_sum(self.k, weight), judged.length(self.k).astype(np.float64))
 
 

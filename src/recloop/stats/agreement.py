@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import chdtri, ndtri
-from scipy.stats import rankdata
 
 from recloop.errors import DataError
 from recloop.stats.effect import check_alpha
+from recloop.stats.ranks import average_ranks
 
 ORDER, SIZE = 4, 3  # pairs that an interval of the rank correlation, and a slope, need
 
@@ -55,7 +55,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike, alpha: float = 0.05) -> Orderin
     check_alpha(alpha)
     a, b = _pairs(x, y, 2)
     n = a.size
-    p, q = rankdata(a) - (n + 1) / 2, rankdata(b) - (n + 1) / 2
+    p, q = average_ranks(a) - (n + 1) / 2, average_ranks(b) - (n + 1) / 2
     scale = math.sqrt(float(p @ p) * float(q @ q))
     r = float(p @ q) / scale if scale else math.nan
     if n < ORDER or not abs(r) < 1:
@@ -145,7 +145,7 @@ def _end(above: Callable[[float], float], slope: float, way: float, data: _Data)
     far = slope + way * step
     for _ in range(40):
         if above(far) > 0:
-            return float(brentq(above, slope, far))
+            return float(scipy.optimize.brentq(above, slope, far))
         step *= 2
         far = slope + way * step
     return way * math.inf

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from recloop.errors import SettingError
@@ -71,7 +71,7 @@ class Futility:
             walk = _bounded(design, budget[:-1], drift)[1]
             return walk.below(design.information[-1], design.boundary[-1]) - float(budget[-1])
 
-        drift = float(brentq(missing, 0.0, 30.0, xtol=1e-11))
+        drift = float(scipy.optimize.brentq(missing, 0.0, 30.0, xtol=1e-11))
         bounds, _ = _bounded(design, budget[:-1], drift)
         return cls(design, (*bounds, design.boundary[-1]), drift, power)
 
@@ -112,7 +112,11 @@ def _bounded(design: GroupSequential, budget: Sequence[float], drift: float) -> 
         top = min(high, HIGHEST)
         low = top  # where even that loses too little, all end here
         if walk.below(now, top) > loss:
-            low = float(brentq(lambda z, now=now, loss=loss: walk.below(now, z) - loss, -HIGHEST, top, xtol=1e-12))
+            low = float(
+                scipy.optimize.brentq(
+                    lambda z, now=now, loss=loss: walk.below(now, z) - loss, -HIGHEST, top, xtol=1e-12
+                )
+            )
         walk.step(now, low, high)
         bounds.append(low)
     return bounds, walk

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from recloop.errors import DataError, SettingError
@@ -84,7 +84,7 @@ class GroupSequential:
         def excess(c: float) -> float:
             return replace(flat, boundary=tuple((c * shape).tolist())).power(0.0) - alpha
 
-        c = brentq(excess, -HIGHEST if sign(alternative) else 0.0, HIGHEST, xtol=1e-10)
+        c = scipy.optimize.brentq(excess, -HIGHEST if sign(alternative) else 0.0, HIGHEST, xtol=1e-10)
         return replace(flat, boundary=tuple((c * shape).tolist()))
 
     @classmethod
@@ -180,7 +180,7 @@ class GroupSequential:
         """
         if not self.alpha < power < 1:
             raise SettingError(f"power is {power}", allowed="it lies between alpha and 1", advice="use 0.8")
-        return float(brentq(lambda drift: self.power(drift) - power, 0.0, 30.0, xtol=1e-10))
+        return float(scipy.optimize.brentq(lambda drift: self.power(drift) - power, 0.0, 30.0, xtol=1e-10))
 
     def inflation(self, power: float = 0.8) -> float:
         """Users at the last look over those of a test with a single look and the same power.
@@ -255,4 +255,4 @@ def _boundary(walk: Walk, information: float, to_spend: float) -> float:
     """The z that the walk passes with a chance of ``to_spend``; infinite where that is nothing."""
     if not walk.above(information, HIGHEST) < to_spend:
         return math.inf
-    return float(brentq(lambda z: walk.above(information, z) - to_spend, -HIGHEST, HIGHEST, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda z: walk.above(information, z) - to_spend, -HIGHEST, HIGHEST, xtol=1e-12))

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr, ndtri
 
 from recloop.errors import SettingError
@@ -58,4 +58,4 @@ def dunnett(alpha: float, treatments: int, share: float = 0.5) -> float:
         return 1 - float(WEIGHTS @ inside**treatments) / math.sqrt(2 * math.pi) - alpha
 
     widest = float(ndtri(1 - alpha / (2 * treatments))) + 1e-9
-    return 2 * float(ndtr(-brentq(excess, 0.0, widest, xtol=1e-12)))
+    return 2 * float(ndtr(-scipy.optimize.brentq(excess, 0.0, widest, xtol=1e-12)))

@@ -1,7 +1,7 @@
 import math
 from typing import Literal
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import lambertw, log_ndtr
 
 from recloop.errors import SettingError
@@ -101,7 +101,7 @@ def boundary(v: float, alpha: float) -> float:
 def one_sided_boundary(v: float, alpha: float) -> float:
     """Standard errors on the one side of the estimate: the exact inversion, a little below the closed form."""
     top = closed_one_sided_boundary(v, alpha)
-    return float(brentq(lambda z: _log_half(z, v) - math.log(alpha), 0.0, top, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda z: _log_half(z, v) - math.log(alpha), 0.0, top, xtol=1e-12))
 
 
 def closed_one_sided_boundary(v: float, alpha: float) -> float:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr, ndtri
 
 from recloop.errors import DataError
@@ -179,7 +179,7 @@ def _last(gap: float, away: Callable[[float], float]) -> float:
         if top > 38:  # the tail of the normal is below the smallest double
             return 0.0
         top *= 2
-    return 2 * float(ndtr(-float(brentq(away, 0.0, top, xtol=1e-12))))
+    return 2 * float(ndtr(-float(scipy.optimize.brentq(away, 0.0, top, xtol=1e-12))))
 
 
 def _score(treatment: Moments, control: Moments, delta: float) -> float:
@@ -231,4 +231,4 @@ def _crossing(falling: Callable[[float], float], low: float, high: float) -> flo
     if falling(high) >= 0:
         return high
     # brentq cannot start from infinite values
-    return float(brentq(lambda x: max(min(falling(x), 1e9), -1e9), low, high, xtol=1e-15, rtol=1e-14))
+    return float(scipy.optimize.brentq(lambda x: max(min(falling(x), 1e9), -1e9), low, high, xtol=1e-15, rtol=1e-14))

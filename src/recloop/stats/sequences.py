@@ -3,8 +3,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
+import scipy
 from scipy.special import log_ndtr, ndtri
 
 from recloop.errors import SettingError
@@ -165,7 +164,7 @@ def sequential_inflation(alpha: float = 0.05, power: float = 0.8, *, alternative
         return crossing_chance(lambda t: c * np.sqrt(np.sqrt(t)) - drift * t, times) - power
 
     once = float(ndtri(1 - alpha / sides) + ndtri(power))
-    return (float(brentq(short, once, 2 * once + 2, xtol=1e-3)) / once) ** 2
+    return (float(scipy.optimize.brentq(short, once, 2 * once + 2, xtol=1e-3)) / once) ** 2
 
 
 def height(z: float, share: float) -> float:
@@ -190,10 +189,10 @@ def _log_spent(c: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _spline() -> CubicSpline:
-    return CubicSpline(STEP * np.arange(len(SPENT) + 1), [math.log(2), *SPENT])
+def _spline() -> "scipy.interpolate.CubicSpline":
+    return scipy.interpolate.CubicSpline(STEP * np.arange(len(SPENT) + 1), [math.log(2), *SPENT])
 
 
 @lru_cache(maxsize=1024)
 def _height_of(error: float) -> float:
-    return float(brentq(lambda c: _log_spent(c) - math.log(error), 0.0, 40.0, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda c: _log_spent(c) - math.log(error), 0.0, 40.0, xtol=1e-12))

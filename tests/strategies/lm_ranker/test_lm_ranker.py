@@ -34,15 +34,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path):
 
 class TestVectors(StrategyContract):
     make = LmRanker
-    _kept: ClassVar[dict[str, Any]] = {}
-
-    def _fitted(self) -> tuple[Any, Dataset]:
-        """Fitted once: training and export take a second, and no law changes what is fitted."""
-        if not self._kept:
-            data = self._data()
-            self._kept.update(strategy=self._new().fit(data), data=data)
-        return self._kept["strategy"], self._kept["data"]
-
     settings: ClassVar[dict[str, Any]] = {"candidates": 10, "epochs": 2, "width": 8}
 
 

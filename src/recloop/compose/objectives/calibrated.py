@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from recloop.charts import Series, lines
@@ -69,7 +69,7 @@ class Curve:
             fitted = Calibration.of(odds[:half].reshape(shape), y[:half].reshape(shape)) if half else Calibration()
             return cls("platt", np.empty(0), np.empty(0), fitted.slope, fitted.shift)
         order = np.argsort(raw, kind="stable")
-        found = isotonic_regression(y[order])
+        found = scipy.optimize.isotonic_regression(y[order])
         starts = np.asarray(found.blocks[:-1])
         sizes = np.diff(found.blocks)
         centres = np.add.reduceat(np.asarray(raw, np.float64)[order], starts) / sizes

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from recloop.compose.objectives.exposure import of_slates
 from recloop.errors import SettingError
@@ -135,7 +135,7 @@ def _cutting_planes(
             lowest, best_at = height, at
         cuts.append(np.append(slope, -1.0))
         heights.append(float(slope @ at - height))
-        answer = linprog(
+        answer = scipy.optimize.linprog(
             np.append(np.zeros(c), 1.0),
             A_ub=np.array(cuts),
             b_ub=np.array(heights),

@@ -8,8 +8,8 @@ of its action: ``w(x, e) = sum_a target(a|x) p(e|a) / sum_a behaviour(a|x) p(e|a
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
 from recloop.errors import DataError, SettingError
@@ -101,7 +101,7 @@ def category_tables(codes: NDArray[np.integer], actions: NDArray[np.integer], n_
             fit = (gammaln(c + a) - gammaln(a)).sum() - (gammaln(s + total) - gammaln(total)).sum()
             return -float(fit)
 
-        strength = float(np.exp(minimize_scalar(against, bounds=(-6.0, 8.0), method="bounded").x))
+        strength = float(np.exp(scipy.optimize.minimize_scalar(against, bounds=(-6.0, 8.0), method="bounded").x))
         tables.append((counts + strength * pooled) / (seen + strength))
     return tables
 

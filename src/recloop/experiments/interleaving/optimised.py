@@ -2,8 +2,8 @@ from collections.abc import Hashable, Sequence
 from itertools import zip_longest
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from recloop.experiments.interleaving.slate import (
     Interleaved,
@@ -68,7 +68,7 @@ def design(
     worth[:, : agreement(rankings)] = 0.0
     apart = worth[:, :, 0] - worth[:, :, 1]  # (n, k)
     noise = (apart / np.arange(1, apart.shape[1] + 1)).sum(axis=1) ** 2
-    found = linprog(
+    found = scipy.optimize.linprog(
         noise,
         A_eq=np.vstack([np.ones(len(slates)), apart.T]),
         b_eq=np.concatenate([[1.0], np.zeros(apart.shape[1])]),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import minimize
 
 from recloop.errors import DataError, SettingError
 
@@ -77,7 +77,7 @@ class SoftmaxHead:
             value = -float(weigh @ logs[np.arange(n), given]) + ridge / 2 * float(np.square(weights).sum())
             return value, np.concatenate([(turned @ off + ridge * weights).ravel(), off.sum(axis=0)])
 
-        found: Any = minimize(
+        found: Any = scipy.optimize.minimize(
             loss, np.zeros((d + 1) * classes), jac=True, method="L-BFGS-B", options={"maxiter": 300, "ftol": 1e-9}
         )
         return cls(found.x[: d * classes].reshape(d, classes), found.x[d * classes :])

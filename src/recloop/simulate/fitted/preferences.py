@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from recloop.data.dataset import Dataset
@@ -188,7 +188,9 @@ def _calibrate(
     x, open_ = features(fits)
     free = [(0.0, 100.0), (0.0, 3.0), (0.0, 5.0) if len(parts.after) else (0.0, 0.0)]
     y = wanted[fits]
-    found = minimize(loss, [1.0, 1.0, free[2][1] and 1.0], (x, open_, y), jac=True, method="L-BFGS-B", bounds=free)
+    found = scipy.optimize.minimize(
+        loss, [1.0, 1.0, free[2][1] and 1.0], (x, open_, y), jac=True, method="L-BFGS-B", bounds=free
+    )
     judge, allowed = features(~fits)
     y = wanted[~fits]
     plain = np.array([0.0, 1.0, 0.0])

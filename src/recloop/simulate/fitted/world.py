@@ -2,8 +2,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit, logsumexp
 
 from recloop.data.dataset import Dataset
@@ -185,7 +185,7 @@ def _assumed(preferences: Preferences, level: NDArray[np.float64], rate: float) 
     popular = np.argsort(-preferences.fame, kind="stable")[:PLACES]
     slates = np.tile(popular, (len(some), 1))
     wanted = preferences.of(preferences.users[some], slates, np.full(len(some), -1)) - level[some, None]
-    base = brentq(lambda a: float(expit(a + wanted).mean()) - rate, -50.0, 50.0)
+    base = scipy.optimize.brentq(lambda a: float(expit(a + wanted).mean()) - rate, -50.0, 50.0)
     return float(base), 1.0, 0.0
 
 
@@ -214,7 +214,7 @@ def _attraction(
         return -float(np.where(clicked, np.log(chance), np.log1p(-chance)).mean())
 
     start = [float(logit(np.clip(clicked.mean() / max(look.mean(), 1e-6), 1e-4, 0.99))), 0.1, 1.0]
-    a, b, c = minimize(loss, start, method="L-BFGS-B", bounds=[(-30, 30), (0, 3), (0, 3)]).x
+    a, b, c = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=[(-30, 30), (0, 3), (0, 3)]).x
     return float(a - b * centre), float(b), float(c)
 
 

@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 LEVELS = 20  # a scale with more steps is continuous: its median is near its mean
@@ -65,7 +65,7 @@ class Cuts:
             slopes = TRUST * away / width - slope * pull.sum(axis=0)
             return float(value), np.append(slopes, x[-1] - slope * (pull * gaps).sum())
 
-        found = minimize(cost, np.append(middle, 0.0), jac=True, method="L-BFGS-B").x
+        found = scipy.optimize.minimize(cost, np.append(middle, 0.0), jac=True, method="L-BFGS-B").x
         return cls(levels, np.maximum.accumulate(found[:-1]))
 
     def median(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Which item of a slate a user takes, if any: a conditional logit."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from recloop.strategies.fitted_q.features import DECAYS, Features
@@ -71,4 +71,4 @@ def fit_choice(
         return float(value + RIDGE * w @ w), gradient + 2 * RIDGE * w
 
     start = np.zeros(1 + m + per_item + last)
-    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x)
+    return np.asarray(scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x)
