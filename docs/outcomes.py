@@ -18,6 +18,8 @@ TAIL = """
 
 `return_week` and `return_month` look for users only where the whole week lies before the end of the log, so that nobody counts as lost who could not be back yet. `time_to_good` and `days_to_return` are restricted means: whoever never got there counts with the bound, so no shape of the curve is assumed.
 
+In `survey` and `survey_top` an answer weighs $w_u$: one over the days on which its user could have been asked, times one over the chance that a user who does what this one does answers ([who answers](surveys.md#who-answers)). Where no slate carried a question of recloop's, nobody knows who was asked, and all answers weigh alike. The top-two box is 4 and 5 of a scale from 1 to 5; of the scale of another survey, three quarters of the way up and above.
+
 `short_slates` holds a slate against the usual length on its surface, since what a request asked for is not kept.
 
 A mean over slates as if they were independent makes intervals that are too narrow, because slates of one user are alike. No function here makes one.

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -11,12 +12,13 @@ from recloop.app.engine import Engine
 from recloop.app.satisfaction import satisfaction_in_store
 from recloop.compose import SlateConfig
 from recloop.data.dataset import Dataset
+from recloop.data.vocabulary import Vocabulary
 from recloop.errors import DataError
 from recloop.experience.surveys import Survey
 from recloop.loop.release import build_release, load
 from recloop.store import Store
 from recloop.strategies.popular import Popular
-from recloop.types import Event, Feedback, Request
+from recloop.types import Decision, Event, Feedback, Request, SlateItem
 
 DAY = 86_400.0
 
@@ -75,3 +77,30 @@ def test_nobody_was_served_or_answered(release, tmp_path: Path):
         Engine(store, release, clock=lambda: 100.0, survey=survey).recommend(Request("u1"))
         with pytest.raises(DataError, match=r"all users: .* answers.*ask more users, or longer"):
             satisfaction_in_store(store, survey, clock=lambda: DAY)
+
+
+def test_what_slates_were_about_sharpens_the_mean_and_misleads_nobody(tmp_path: Path):
+    """Nobody clicks; who saw the one topic is content. The vectors of the items tell, where a release has them."""
+    survey, rng, now, n = Survey(rate=1 / 3, cooldown=3), np.random.default_rng(0), 20_000 * DAY, 900
+    topic = rng.integers(0, 2, n)
+    truth = np.clip(np.rint(2.4 + 1.6 * topic + rng.normal(0, 0.6, n)), 1, 5)
+    items = Vocabulary([f"i{i}" for i in range(40)])  # even ones of one topic, odd ones of the other
+    vectors = (np.eye(16)[np.arange(40) % 2] + 0.3 * rng.normal(size=(40, 16))).astype(np.float32)
+    release = SimpleNamespace(items=items, catalogue=pl.DataFrame({"item": items.ids}), vectors=vectors)
+    asked = [survey.asks(f"u{u}", "", now) for u in range(n)]
+    with Store(tmp_path / "store.db", clock=lambda: now) as store:
+        store.append_decisions([
+            Decision(f"d{u}", f"u{u}", now, tuple(SlateItem(items.ids[2 * i + topic[u]], 1.0) for i in rng.integers(0, 20, 3)),
+                     "p", details={"survey": survey.told()} if asked[u] else {})
+            for u in range(n)
+        ])  # fmt: skip
+        store.append_feedback(
+            [Feedback(f"u{u}", "survey", now, truth[u], decision=f"d{u}") for u in range(n) if asked[u]]
+        )
+        (without,) = satisfaction_in_store(store, survey, clock=lambda: now + DAY).values()
+        (found,) = satisfaction_in_store(store, survey, shown=release, clock=lambda: now + DAY).values()
+    assert found.low < truth.mean() < found.high
+    assert abs(without.correlation) < 0.2
+    assert found.correlation > 0.7
+    assert found.needed < 0.7 * found.needed_plain
+    assert found.high - found.low < 0.8 * (without.high - without.low)

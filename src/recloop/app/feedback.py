@@ -13,7 +13,9 @@ from recloop.app.comments import comment_mood
 from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.reading import Read, Reading, Split, ThemeBook, read_comments
+from recloop.experience.reading.told import tell_themes
 from recloop.experiments.definition import Experiment
+from recloop.language.chat import Chat
 from recloop.language.labels import Labeller
 from recloop.language.sentiment import Sentiment
 from recloop.loop.folder import write_whole
@@ -40,6 +42,7 @@ class Wish:
         rename: ``old=new`` each, also to merge: ``a+b=new``; written into the book.
         aspects: aspect → example sentences, in place of the shipped ones.
         labeller: folder of a labeller that sorts the comments, too.
+        chat: a generative model that may name the themes and put their numbers into words (``tell_themes``).
         seed: of the grouping.
         simulation: the comments are made up.
     """
@@ -55,6 +58,7 @@ class Wish:
     rename: tuple[str, ...] = ()
     aspects: dict[str, list[str]] | None = None
     labeller: Path | None = None
+    chat: Chat | None = None
     seed: int = 0
     simulation: bool = False
 
@@ -136,10 +140,11 @@ def _read(frame: pl.DataFrame, wish: Wish, served: tuple[int, int] | None, progr
     splits = _splits(frame, wish, served)
 
     def read(given: ThemeBook) -> Read:
-        return read_comments(
+        found = read_comments(
             frame, mood, np.random.default_rng(wish.seed), book=given, themes=wish.themes, splits=splits,
             aspects=wish.aspects, accuracy=_measured(frame, mood), simulation=wish.simulation, progress=progress,
         )  # fmt: skip
+        return found if wish.chat is None else _worded(found, wish.chat)
 
     found = read(book)
     if wish.rename and wish.book is not None:
@@ -150,6 +155,18 @@ def _read(frame: pl.DataFrame, wish: Wish, served: tuple[int, int] | None, progr
     if wish.labeller is not None:
         found = replace(found, reading=_labelled(found.reading, frame, Labeller.load(wish.labeller), progress))
     return found
+
+
+def _worded(found: Read, chat: Chat) -> Read:
+    """The reading by the names that the model gave, so that these can be renamed, too."""
+    told = tell_themes(found.reading, chat)
+    names = {old.name: new.name for old, new in zip(found.reading.themes, told.themes, strict=True)}
+    return replace(
+        found,
+        reading=told,
+        centres={names[name]: centres for name, centres in found.centres.items()},
+        themes=found.themes.with_columns(pl.col("theme").replace(names)),
+    )
 
 
 def _labelled(reading: Reading, frame: pl.DataFrame, labeller: Labeller, progress: Progress) -> Reading:

@@ -8,6 +8,7 @@ from recloop.app.item_facts import Shown
 from recloop.app.own_slates import decisions_of
 from recloop.app.readout import Sentiment
 from recloop.errors import DataError
+from recloop.experience.surveys.weights import weighted_answers
 from recloop.experiments import Experiment, Holdout, designs
 from recloop.experiments.holdout import HoldoutReadout, comparison_of, read_holdout, sides
 from recloop.experiments.interleaving import Interleaving
@@ -82,6 +83,7 @@ def read_launches(
         sentiment=sentiment,
         daily=True,
     )
+    daily = weighted_answers(daily, decisions)
     experiment = comparison_of(
         holdout,
         primary=primary or definition.primary,

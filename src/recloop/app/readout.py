@@ -10,6 +10,7 @@ from recloop.app.item_facts import Shown, release_facts
 from recloop.app.own_slates import decisions_of
 from recloop.app.trial_experience import experience_of, findings_of
 from recloop.experience.scorecard import scorecard
+from recloop.experience.surveys.weights import weighted_answers
 from recloop.experiments import Experiment, LogEntry, decide, read_out
 from recloop.experiments.counted import counted, without_forced
 from recloop.experiments.look import reached
@@ -53,7 +54,7 @@ def daily_table(
     if shown is not None and shown.vectors is not None:
         decisions = with_diversity(decisions, shown.items, shown.vectors)
     events = store.events(since=since - PAST)
-    return user_table(
+    table = user_table(
         decisions,
         events,
         store.feedback(since=since),
@@ -62,6 +63,7 @@ def daily_table(
         facts=None if shown is None else release_facts(shown, events, since),
         daily=True,
     )
+    return weighted_answers(table, decisions)
 
 
 def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame | None:

@@ -5,22 +5,20 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recloop.app.comments import comment_reader
+from recloop.app.item_facts import Shown
 from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError
 from recloop.experience.satisfaction import Satisfaction, satisfaction
 from recloop.experience.surveys import Survey
 from recloop.experience.surveys.answers import answer_chances, asked_users
-from recloop.metrics.outcomes import DAY, user_table
+from recloop.experience.surveys.behaviour import behaviour
+from recloop.experience.surveys.slate_texts import slate_texts
+from recloop.metrics.outcomes import DAY, user_table, with_diversity
 from recloop.store import Store
 
 EVERYBODY = "all users"
-# what may tell how satisfied a user is: sums over slates, and sums of what is rated over its count
-PER_SLATE = ("clicks", "clicked_slates", "abandoned", "purchases", "repeats", "fallbacks", "latency_sum")
-MEANS = (("rating_sum", "ratings"), ("sentiment_sum", "comments"), ("diversity_sum", "diversity_slates"))
-AMOUNTS = ("slates", "revenue", "spend")
 
 
 def satisfaction_in_store(
@@ -30,6 +28,7 @@ def satisfaction_in_store(
     experiment: str = "",
     days: float = 28.0,
     seed: int = 0,
+    shown: Shown | None = None,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Satisfaction]:
     """The mean satisfaction of all users, or of each arm of an experiment.
@@ -40,6 +39,7 @@ def satisfaction_in_store(
         experiment: its arms are told apart; "" for all users together.
         days: how far to look back.
         seed: of the cross-fitting.
+        shown: the release whose items were shown: the texts of slates may tell how satisfied users are.
         clock: seconds since 1970.
 
     Raises:
@@ -51,22 +51,28 @@ def satisfaction_in_store(
     if experiment:
         store.experiments.get(experiment)
     known = store.decisions(since=since).filter(pl.col("user") != "").select("id")  # nobody asks guests
-    shown = decisions_of(store, experiment, since).join(known, on="id", how="semi")
-    shown = shown.filter(pl.col("variant") != "") if experiment else shown.with_columns(variant=pl.lit(EVERYBODY))
+    served = decisions_of(store, experiment, since).join(known, on="id", how="semi")
+    served = served.filter(pl.col("variant") != "") if experiment else served.with_columns(variant=pl.lit(EVERYBODY))
+    if shown is not None and shown.vectors is not None:
+        served = with_diversity(served, shown.items, shown.vectors)
     feedback = store.feedback(since=since)
-    if not shown.height:
+    if not served.height:
         raise DataError("nobody was served in these days", advice="look back further: --days")
-    table = user_table(shown, store.events(since=since), feedback, sentiment=comment_reader())
-    asked = asked_users(shown, feedback, survey)
+    table = user_table(served, store.events(since=since), feedback, sentiment=comment_reader())
+    asked = asked_users(served, feedback, survey)
     people = table.join(asked, on="user").sort("variant", "user")
     found = {}
     for (arm,), own in people.group_by(["variant"], maintain_order=True):
-        features = _features(own)
+        features = behaviour(own)
+        if shown is not None and shown.vectors is not None:
+            slates = served.filter(pl.col("variant") == arm)
+            texts = slate_texts(slates, own["user"], shown.items, shown.vectors)
+            features = np.hstack([features, texts])
         answers = own["answer"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         there = own["asked"].to_numpy()
         chance = own["chance"].to_numpy().copy()
         # who was not asked has no answer: how likely they are to give one is of no account
-        chance[there] *= answer_chances(~np.isnan(answers[there]), np.nan_to_num(features[there]))
+        chance[there] *= answer_chances(~np.isnan(answers[there]), features[there])
         ages = now - own["answered"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         try:
             found[str(arm)] = satisfaction(
@@ -87,15 +93,3 @@ def satisfaction_in_store(
 def _satisfied(survey: Survey) -> float:
     """Three quarters up the scale: 4 of 1 to 5."""
     return survey.low + 0.75 * (survey.high - survey.low)
-
-
-def _features(table: pl.DataFrame) -> NDArray[np.float64]:
-    """(users, d); NaN where nothing is known."""
-    there = set(table.columns)
-    columns = [pl.col(name) / pl.col("slates") for name in PER_SLATE if name in there]
-    columns += [pl.col(total) / pl.when(pl.col(n) > 0).then(pl.col(n)) for total, n in MEANS if {total, n} <= there]
-    columns += [pl.col(name).cast(pl.Float64).clip(0).log1p() for name in AMOUNTS if name in there]
-    frame = table.select(
-        column.cast(pl.Float64).fill_null(float("nan")).alias(str(i)) for i, column in enumerate(columns)
-    )
-    return frame.to_numpy()

@@ -16,6 +16,7 @@ from recloop.experience.fair import told
 from recloop.experience.measure import user_experience
 from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import UserExperience
+from recloop.experience.surveys.weights import weighted_answers
 from recloop.loop.release import Release
 from recloop.metrics.outcomes import ItemFacts, user_table
 from recloop.metrics.outcomes.log import require
@@ -140,7 +141,7 @@ def experience_in_files(
         facts = ItemFacts(
             with_popularity(frame(files.items).with_columns(pl.col("item").cast(pl.String)), events, first)
         )
-    table = user_table(decisions, events, feedback, sentiment=sentiment, facts=facts)
+    table = weighted_answers(user_table(decisions, events, feedback, sentiment=sentiment, facts=facts), decisions)
     names = sorted(table["variant"].unique().to_list())
     if not names:
         raise DataError(f"{files.decisions} holds no slates", advice="name a file with a row per slate")

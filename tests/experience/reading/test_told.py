@@ -78,7 +78,7 @@ def test_a_server_words_a_theme(endpoint):
     assert theme.summary == (BAG.summary[0], "100 users say that their bag was lost, 25% of all comments.")
     assert told.comparisons[0].shifts[0].theme == "Lost bags"
     assert told.comparisons[0].shifts[0].sentence.startswith("Lost bags: 60.0%")
-    assert told.notes[-1].startswith("A language model worded 1 of 1 themes")
+    assert told.notes[-1] == "The language model m worded 1 of 1 themes."
     # nothing else changed
     assert replace(theme, name=BAG.name, named_by=BAG.named_by, summary=BAG.summary) == BAG
     assert told.comparisons[0].shifts[0].effect == EFFECT
@@ -92,7 +92,9 @@ def test_a_comment_that_gives_orders_changes_nothing(endpoint):
     told = tell_themes(READING, Chat(endpoint.url, "m"))
     assert told.themes == READING.themes
     assert told.comparisons == READING.comparisons
-    assert told.notes[-1].startswith("A language model worded 0 of 1 themes")
+    assert told.notes[-1] == (
+        "The language model m worded 0 of 1 themes; for the others the template stands (invented number: 1)."
+    )
     asked = json.loads(endpoint.asked[0]["messages"][1]["content"])
     assert asked["comments"][1]["text"] == INJECTED  # as data, in the field of a comment
     assert INJECTED not in endpoint.asked[0]["messages"][0]["content"]
@@ -103,3 +105,13 @@ def test_a_name_that_people_gave_stays(endpoint):
     named = replace(READING, themes=(replace(BAG, name="where is my bag", named_by="people"),))
     (theme,) = tell_themes(named, Chat(endpoint.url, "m")).themes
     assert (theme.name, theme.named_by) == ("where is my bag", "people")
+
+
+def test_two_themes_of_one_name_keep_those_that_tell_them_apart(endpoint):
+    endpoint.answers(said())
+    other = replace(BAG, name="luggage")
+    third = replace(BAG, name="late", keywords=("late",), examples=(Quote("c1", "always late"),))
+    told = tell_themes(replace(READING, themes=(BAG, other, third)), Chat(endpoint.url, "m"))
+    assert [one.name for one in told.themes] == ["bag · lost", "luggage", "late"]
+    assert [one.named_by for one in told.themes] == ["words"] * 3
+    assert told.themes[0].summary[1].startswith("100 users say")

@@ -9,11 +9,15 @@ from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, progress_for, store_option
 from recloop.cli.ux.group import ux
+from recloop.errors import SettingError
 
 if TYPE_CHECKING:
     from recloop.experience.reading import Comparison, Reading, Theme
 
 __all__ = ["ux"]
+
+URL = "http://localhost:8000/v1"
+TIMEOUT = 60.0  # seconds for the words of a theme: nobody waits at a slate
 
 
 @ux.command(epilog="Example: recloop ux feedback --experiment front --html feedback.html")
@@ -30,6 +34,9 @@ __all__ = ["ux"]
 @click.option("--book", type=click.Path(path_type=Path, dir_okay=False), help="File with names that people gave.")
 @click.option("--rename", multiple=True, help="old=new, or one+another=new to merge; kept in the book.")
 @click.option("--labeller", type=click.Path(path_type=Path, file_okay=False), help="Also sort by this labeller.")
+@click.option("--model", default="", help="Let this generative model name the themes and put them into words.")
+@click.option("--url", default="", help=f"With --model: its OpenAI-compatible endpoint; {URL} without.")
+@click.option("--key-variable", default="", help="With --model: the environment variable that holds the key.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the grouping.")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write an HTML page here.")
 @click.option("--simulation", is_flag=True, help="The comments are made up, and the page says so.")
@@ -39,14 +46,20 @@ def feedback(file: Path | None, store: str, page: Path | None, as_json: bool, **
     """Read what users say: themes, mood, aspects, and who says what more than others.
 
     FILE is a Parquet, CSV, TSV or JSON-lines file with a column text; the comments of the store without it. Personal
-    data is masked first.
+    data is masked first. With --model three masked comments of each theme are sent to the endpoint; what it answers is
+    checked against the numbers.
     """
     from recloop.app.feedback import Wish, feedback_in_file, feedback_in_store
+    from recloop.language.chat import Chat
     from recloop.loop.folder import write_whole
     from recloop.report.feedback_page import feedback_page
 
     moment = given.pop("since")
-    wish = Wish(**given, change=moment.replace(tzinfo=UTC).timestamp() if moment else None)
+    model, url, key = (given.pop(name) for name in ("model", "url", "key_variable"))
+    if (url or key) and not model:
+        raise SettingError("--url or --key-variable is given without --model", advice="name the model, too")
+    chat = Chat(url or URL, model, key_variable=key, timeout=TIMEOUT) if model else None
+    wish = Wish(**given, chat=chat, change=moment.replace(tzinfo=UTC).timestamp() if moment else None)
     progress = progress_for(as_json=as_json)
     if file is not None:
         reading = feedback_in_file(file, wish, progress=progress).reading
@@ -68,6 +81,9 @@ def show(reading: "Reading") -> None:
     out.print(f"[bold]{escape(reading.sentence)}[/]" + (" [yellow]simulation[/]" if reading.simulation else ""))
     if reading.themes:
         out.print(_table("theme", reading.themes))
+        for one in reading.themes:
+            if one.named_by == "model":
+                out.print(f"  [bold]{escape(one.name)}[/]: {escape(' '.join(one.summary))}")
     if reading.aspects:
         out.print(_table("aspect", reading.aspects))
     for one in reading.comparisons:

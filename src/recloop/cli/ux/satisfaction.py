@@ -22,10 +22,13 @@ def satisfaction(survey: Path, experiment: str, days: float, seed: int, store: s
     """How satisfied all users are: the answers of few, sharpened by predictions that do no harm where they are bad."""
     from recloop.app.satisfaction import satisfaction_in_store
     from recloop.experience.surveys import Survey
+    from recloop.loop.release import load
 
     asked = Survey.read(survey)
     with existing_store(store) as opened:
-        found = satisfaction_in_store(opened, asked, experiment=experiment, days=days, seed=seed)
+        active = opened.releases.active()
+        release = load(Path(active.path)) if active else None
+        found = satisfaction_in_store(opened, asked, experiment=experiment, days=days, seed=seed, shown=release)
     if as_json:
         answer({name: one.to_dict() for name, one in found.items()})
         return

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -57,21 +58,19 @@ def tell_themes(reading: Reading, chat: Chat) -> Reading:
     """
     asked = [(_messages(theme), _reader(theme)) for theme in reading.themes]
     answers = chat.ask_all(asked)
-    themes = tuple(
-        theme if isinstance(answer, AnswerError) else _renamed(theme, answer)
-        for theme, answer in zip(reading.themes, answers, strict=True)
+    themes = _apart(
+        reading.themes,
+        tuple(
+            theme if isinstance(answer, AnswerError) else _renamed(theme, answer)
+            for theme, answer in zip(reading.themes, answers, strict=True)
+        ),
     )
-    kept = sum(isinstance(answer, AnswerError) for answer in answers)
-    note = (
-        f"A language model worded {len(themes) - kept} of {len(themes)} themes; where its answer did not hold, the "
-        "template stands."
+    why = Counter(answer.reason for answer in answers if isinstance(answer, AnswerError))
+    reasons = ", ".join(f"{reason}: {number:,}" for reason, number in why.most_common())
+    note = f"The language model {chat.model} worded {len(themes) - why.total():,} of {len(themes):,} themes" + (
+        f"; for the others the template stands ({reasons})." if why else "."
     )
     names = {old.name: new.name for old, new in zip(reading.themes, themes, strict=True)}
-    if len(set(names.values())) < len(names):  # two themes of one name cannot be told apart
-        themes = tuple(
-            replace(new, name=old.name, named_by=old.named_by) for old, new in zip(reading.themes, themes, strict=True)
-        )
-        names = {}
     return replace(
         reading,
         themes=themes,
@@ -90,6 +89,15 @@ def tell_themes(reading: Reading, chat: Chat) -> Reading:
             )
             for one in reading.comparisons
         ),
+    )
+
+
+def _apart(before: tuple[Theme, ...], after: tuple[Theme, ...]) -> tuple[Theme, ...]:
+    """The themes after, but for names that two of them would share: these keep their old ones."""
+    taken = Counter(theme.name for theme in after)
+    return tuple(
+        replace(new, name=old.name, named_by=old.named_by) if taken[new.name] > 1 else new
+        for old, new in zip(before, after, strict=True)
     )
 
 

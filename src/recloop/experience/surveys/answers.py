@@ -64,7 +64,7 @@ def answer_chances(
 
     Args:
         answered: (m,) bool of those who were asked.
-        features: (m, d) of the same users.
+        features: (m, d) of the same users; NaN is the mean.
         ridge: of the regression, on features of unit variance.
 
     >>> rng = np.random.default_rng(0)
@@ -77,7 +77,10 @@ def answer_chances(
     share = float(answered.mean()) if n else 1.0
     if min(answered.sum(), (~answered).sum()) < FEWEST or not features.shape[1]:
         return np.full(n, max(share, LEAST))
-    spread = features.std(axis=0)
-    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    seen = ~np.isnan(features)
+    centre = np.where(seen, features, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    moved = np.where(seen, features - centre, 0.0)
+    spread = moved.std(axis=0)
+    scaled = moved / np.where(spread > 1e-12, spread, np.inf)
     head = SoftmaxHead.fit(scaled, answered.astype(np.int64), 2, ridge=ridge, balance=0.0)
     return np.maximum(head.probabilities(scaled)[:, 1], LEAST)

@@ -16,7 +16,7 @@ SATISFACTION = (
     OutcomeMetric(
         id="survey",
         title="survey answers",
-        formula=r"\frac{\sum_u \sum \text{answers}}{\sum_u \#\text{answers}}",
+        formula=r"\frac{\sum_u w_u \sum \text{answers}}{\sum_u w_u \#\text{answers}}",
         unit="mean answer",
         needs="survey answers",
         numerator="survey_sum",
@@ -25,8 +25,8 @@ SATISFACTION = (
     ),
     OutcomeMetric(
         id="survey_top",
-        title="answers of 4 or 5",
-        formula=r"\frac{\sum_u \#\{\text{answers} \ge 4\}}{\sum_u \#\text{answers}}",
+        title="survey top-two box",
+        formula=r"\frac{\sum_u w_u \#\{\text{answers} \ge 4\}}{\sum_u w_u \#\text{answers}}",
         unit="share of answers",
         needs="survey answers",
         numerator="survey_top",

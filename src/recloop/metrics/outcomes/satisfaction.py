@@ -6,7 +6,7 @@ import polars as pl
 from recloop.metrics.outcomes.log import Log, Part
 
 TOP = 4.0
-"""An answer of at least so much, of five, is one of the two best."""
+"""An answer of at least so much, of five, is one of the two best; of another scale, three quarters of the way up."""
 
 
 def satisfaction(log: Log) -> list[Part]:
@@ -21,7 +21,7 @@ def satisfaction(log: Log) -> list[Part]:
     rated = ratings.group_by("decision").agg(ratings=pl.len(), rating_sum=pl.col("value").sum())
     sent = log.valued("rating") or "rating" in kinds
     found = [Part(rated, ("ratings",), ("rating_sum",), () if sent else ("ratings", "rating_sum"))]
-    found.append(_answers(said, "survey" in kinds))
+    found.append(_answers(log, "survey" in kinds))
     found.append(_comments(log))
     if said is not None:
         found += [
@@ -30,11 +30,20 @@ def satisfaction(log: Log) -> list[Part]:
     return found
 
 
-def _answers(said: pl.DataFrame | None, sent: bool) -> Part:
-    if said is None or not sent:
+def _answers(log: Log, sent: bool) -> Part:
+    if log.said is None or not sent:
         return Part(unsent=("surveys", "survey_sum"))
-    answers = said.lazy().filter(pl.col("kind") == "survey", pl.col("value").is_not_null()).group_by("decision")
-    each = answers.agg(surveys=pl.len(), survey_sum=pl.col("value").sum(), survey_top=(pl.col("value") >= TOP).sum())
+    answers = log.said.lazy().filter(pl.col("kind") == "survey", pl.col("value").is_not_null())
+    top = pl.lit(TOP)
+    if "details" in log.slates.collect_schema():
+        answers = answers.join(log.slates.select("decision", "details"), on="decision", how="left")
+        low, high = (
+            pl.col("details").str.json_path_match(f"$.survey.{end}").cast(pl.Float64) for end in ("low", "high")
+        )
+        top = (low + 0.75 * (high - low)).fill_null(TOP)
+    each = answers.group_by("decision").agg(
+        surveys=pl.len(), survey_sum=pl.col("value").sum(), survey_top=(pl.col("value") >= top).sum()
+    )
     return Part(each, ("surveys", "survey_top"), ("survey_sum",))
 
 
