@@ -17,6 +17,7 @@ from recloop.compose.catalogue import Catalogue
 from recloop.compose.policy import Choices
 from recloop.compose.rules import Rules
 from recloop.data.histories import Histories
+from recloop.data.rankings import along
 from recloop.data.splitmix import STEP, mixed, unit
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import SettingError, nearest
@@ -148,9 +149,7 @@ class Overlay:
     def laid(self, choices: Choices, histories: Histories, k: int, rules: Rules) -> Choices:
         """The policy's choices with the overrides on top; which ones hold is in the details of each request."""
         found = overlaid(choices.rankings, self.book, histories, k, rules)
-        sources = np.where(
-            found.columns >= 0, np.take_along_axis(choices.sources, np.maximum(found.columns, 0), axis=1), ""
-        ).astype(object)
+        sources = np.where(found.columns >= 0, along(choices.sources, np.maximum(found.columns, 0)), "").astype(object)
         sources[found.pinned] = PIN
         told: Sequence[Mapping[str, Any]] = choices.details or [{}] * len(choices)
         held: dict[str, dict[str, float]] = {name: {} for name in self.ids}

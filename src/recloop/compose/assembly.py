@@ -19,7 +19,7 @@ from recloop.compose.objectives.weigher import Weigher
 from recloop.compose.plackett_luce import draw
 from recloop.compose.rules import Rules, moved_up
 from recloop.data.histories import Histories
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 from recloop.strategies.base import Strategy
 
 PIN = "pin"
@@ -225,10 +225,10 @@ def _lifted(fused: Fused, lift: NDArray[np.float32]) -> Fused:
     order = np.argsort(-scores, axis=1, kind="stable")
     return Fused(
         Rankings(
-            np.take_along_axis(fused.rankings.items, order, axis=1),
-            np.take_along_axis(scores, order, axis=1).astype(np.float32),
+            along(fused.rankings.items, order),
+            along(scores, order).astype(np.float32),
         ),
-        np.take_along_axis(fused.sources, order, axis=1),
+        along(fused.sources, order),
     )
 
 
@@ -249,7 +249,7 @@ def _with_pins(made: Made, pinned: NDArray[np.int32]) -> Made:
     top = np.where(np.isfinite(top), top, np.float32(0))
 
     def placed(own: NDArray[Any], given: Any) -> NDArray[Any]:
-        return np.where(fixed, given, np.take_along_axis(own, np.maximum(column, 0), axis=1))
+        return np.where(fixed, given, along(own, np.maximum(column, 0)))
 
     items, scores = placed(made.items, pinned), placed(made.scores, top)
     sources = placed(made.sources, np.int16(PINNED))
@@ -270,5 +270,5 @@ def _at(values: NDArray[Any], columns: NDArray[np.int64], missing: float) -> NDA
     """The values at columns, ``missing`` where a column is -1."""
     if not values.shape[1]:
         return np.full(columns.shape, missing, values.dtype)
-    found = np.take_along_axis(values, np.maximum(columns, 0), axis=1)
+    found = along(values, np.maximum(columns, 0))
     return np.where(columns >= 0, found, np.asarray(missing, values.dtype))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recloop.compose.steering import Steering
 from recloop.data.histories import Histories
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 from recloop.errors import SettingError
 
 Items = Sequence[int] | NDArray[np.integer]
@@ -167,10 +167,8 @@ def moved_up(out: NDArray[np.bool_], *columns: tuple[NDArray[Any], float]) -> li
     [[4, -1]]
     """
     order = np.argsort(out, axis=1, kind="stable")
-    lost = np.take_along_axis(out, order, axis=1)
-    return [
-        np.where(lost, np.asarray(fill, own.dtype), np.take_along_axis(own, order, axis=1)) for own, fill in columns
-    ]
+    lost = along(out, order)
+    return [np.where(lost, np.asarray(fill, own.dtype), along(own, order)) for own, fill in columns]
 
 
 def within(

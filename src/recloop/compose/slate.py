@@ -20,7 +20,7 @@ from recloop.compose.retrieval import Retrieval, Retrieved
 from recloop.compose.rules import Rules
 from recloop.compose.steps import Move, moves_of
 from recloop.data.histories import Histories
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 from recloop.data.splitmix import STEP, mixed
 from recloop.data.splitmix import unit as uniform_of
 from recloop.errors import ConflictError, SettingError
@@ -205,7 +205,7 @@ class SlatePolicy(Policy):
         names = np.array([*self.names, PIN, self.config.fallback, ""], dtype=object)  # the last three: -3, -2, -1
         owners = names[made.sources]
         if found.stood_in.any() and self.config.fallback:
-            replaced = np.take_along_axis(found.stood_in, np.maximum(made.sources, 0).astype(np.int64), axis=1)
+            replaced = along(found.stood_in, np.maximum(made.sources, 0).astype(np.int64))
             owners[replaced & (made.sources >= 0)] = self.config.fallback
         return owners
 

@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,14 @@ from scipy import sparse
 from recloop.data.kinds import RATING, Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.types import Request
+
+
+class Rows(NamedTuple):
+    """Sparse rows: ``indptr``, ``indices`` and ``data`` of a CSR matrix, each column once in a row, in rising order."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,8 @@ class Histories:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(n,) number of events of each row."""
-        return np.diff(self.indptr)
+        lengths: NDArray[np.int64] = self.indptr[1:] - self.indptr[:-1]
+        return lengths
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -110,6 +120,18 @@ class Histories:
         matrix = sparse.csr_array((self.weights, self.items, self.indptr), shape=(len(self), self.n_items), copy=True)
         matrix.sum_duplicates()
         return matrix
+
+    def summed(self) -> "Rows":
+        """What ``matrix`` holds, as plain arrays: for few histories the matrix costs more than what is done with it."""
+        cells = self.rows * self.n_items + self.items
+        order = np.argsort(cells, kind="stable")
+        cells = cells[order]
+        starts = np.flatnonzero(np.concatenate([cells[:1] == cells[:1], cells[1:] != cells[:-1]]))
+        if len(starts) == len(cells):  # nobody took anything twice
+            return Rows(self.indptr, self.items[order], self.weights[order])
+        row, item = np.divmod(cells[starts], self.n_items)
+        indptr = np.searchsorted(row, np.arange(len(self) + 1))
+        return Rows(indptr, item.astype(np.int32), np.add.reduceat(self.weights[order], starts))
 
     def block(self, start: int, stop: int) -> "Histories":
         """Rows ``start`` to ``stop``, without copying the events."""
@@ -149,6 +171,8 @@ class Histories:
 
     def recent(self, n: int) -> "Histories":
         """The last ``n`` events of each row."""
+        if self.lengths.max(initial=0) <= n:
+            return self
         lengths = np.minimum(self.lengths, n)
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         source = np.repeat(self.indptr[1:] - lengths - indptr[:-1], lengths) + np.arange(indptr[-1])

@@ -33,7 +33,7 @@ from recloop.loop.contents import objection
 from recloop.loop.folder import whole_folder
 from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
-from recloop.strategies.index import Index, cells_of
+from recloop.strategies.index import Index, shorter
 
 FORMAT = 1
 MODELS, MODEL, OBJECTIVES = "models", ".lightgbm", "objectives"
@@ -123,7 +123,7 @@ class Release:
     @cached_property
     def nearest(self) -> Index | None:
         """Finds the items near a vector without scoring all; None where the catalogue is small, or has no vectors."""
-        return None if self.vectors is None else cells_of(self.vectors)
+        return None if self.vectors is None else shorter(self.vectors)
 
     @cached_property
     def filters(self) -> Filters:

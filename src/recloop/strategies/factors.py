@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.data.compiled import compiled
+from recloop.data.histories import Rows
 from recloop.strategies.neighbours import KERNELS, plain
 
 GATHER = 2**21  # floats gathered at once by the NumPy versions: rows x longest row x factors
@@ -72,32 +73,46 @@ def descend(
 
 
 def solve(
-    rows: sparse.csr_array, vectors: NDArray[np.float32], spectrum: NDArray[np.float32], ridges: NDArray[np.float32]
+    rows: sparse.csr_array | Rows,
+    vectors: NDArray[np.float32],
+    spectrum: NDArray[np.float32],
+    ridges: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Each row's x, to the end: the same arguments and answer as ``descend``, from no start.
 
-    The numba kernel descends until ``CONVERGED``; NumPy solves the systems directly.
+    The numba kernel descends until ``CONVERGED``; NumPy solves the systems directly: of d equations, or where a row has
+    fewer entries, of one for each (Woodbury's identity; x = D^-1 Z' (1 + Z D^-1 Z')^-1 s with D the diagonal, s the
+    roots of the weights and Z = s * Y).
     """
-    n, d = rows.shape[0], vectors.shape[1]
+    n, d = len(rows.indptr) - 1, vectors.shape[1]
     solved = np.zeros((n, d), np.float32)
-    if kernels := compiled(KERNELS, work=rows.nnz * d):
+    if kernels := compiled(KERNELS, work=len(rows.indices) * d):
         kernels.descend(*_positive(rows), vectors, spectrum, ridges, MOST_STEPS, CONVERGED, solved)
         return solved
     for block, Y, weights in _blocks(rows, vectors):
+        diagonal, length = spectrum + ridges[block, None], Y.shape[1]
+        if length < d:
+            roots = np.sqrt(weights)[:, :, None]
+            scaled = roots * Y
+            divided = scaled / diagonal[:, None, :]
+            inner = np.matmul(divided, scaled.transpose(0, 2, 1))
+            inner.reshape(-1, length * length)[:, :: length + 1] += 1
+            solved[block] = np.matmul(np.linalg.solve(inner, roots).transpose(0, 2, 1), divided)[:, 0]
+            continue
         weighted = Y * weights[:, :, None]
         A = np.matmul(weighted.transpose(0, 2, 1), Y)
-        A.reshape(-1, d * d)[:, :: d + 1] += spectrum + ridges[block, None]
+        A.reshape(-1, d * d)[:, :: d + 1] += diagonal
         solved[block] = np.linalg.solve(A, weighted.sum(axis=1)[:, :, None])[:, :, 0]
     return solved
 
 
-def _positive(rows: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def _positive(rows: sparse.csr_array | Rows) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     starts, indices, weights = plain(rows)
     return starts, indices, np.maximum(weights, 0)
 
 
 def _blocks(
-    rows: sparse.csr_array, vectors: NDArray[np.float32]
+    rows: sparse.csr_array | Rows, vectors: NDArray[np.float32]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]]:
     """Rows of like length, padded to the longest: their numbers (b,), vectors (b, l, d) and weights (b, l)."""
     starts, indices, weights = _positive(rows)

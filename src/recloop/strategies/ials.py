@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.data.dataset import Dataset
-from recloop.data.histories import Histories
+from recloop.data.histories import Histories, Rows
 from recloop.progress import Progress
 from recloop.strategies.base import setting
 from recloop.strategies.factors import descend, solve, to_eigenbasis
@@ -89,12 +89,12 @@ class IALS(VectorStrategy):
         ridges = self._ridges(rows, np.float32(per_row))
         return given, descend(rows, given, np.float32(pair) * spectrum, ridges, sought @ basis, STEPS)
 
-    def _ridges(self, rows: sparse.csr_array, per_row: np.float32) -> NDArray[np.float32]:
+    def _ridges(self, rows: sparse.csr_array | Rows, per_row: np.float32) -> NDArray[np.float32]:
         return (self.reg * (np.diff(rows.indptr) + per_row)).astype(np.float32)
 
     def fold_in(self, histories: Histories) -> NDArray[np.float32]:
         """(n, factors) float32: the vector of each history, zeros where it is empty."""
-        rows = histories.matrix()
+        rows = histories.summed()
         return solve(rows, self._factors, self._spectrum, self._ridges(rows, self._unseen[0]))
 
     def _queries(self, histories: Histories) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Items by the dot product of their vectors with a query: all of them scored, or only those in the cells near it."""
+"""Items by the dot product of their vectors with a query: all of them scored, or only those that may be the best."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.data.rankings import Rankings, top_k
+from recloop.data.rankings import Rankings, along, top_k
+from recloop.strategies.rounded import Rounded
 
 EXACT = 50_000  # items up to which all of them are scored: that costs about a millisecond
 RECALL = 0.99  # of the best DEPTH items that a search must find
@@ -48,10 +49,10 @@ class Index(Protocol):
 
 
 def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
-    """The index that suits a catalogue: ``Exact`` for up to ``exact`` items, else ``Cells``.
+    """The index that suits a catalogue: ``Exact`` for up to ``exact`` items, else ``Cells``, else ``Rounded``.
 
     ``Cells`` needs the extra ``ann``. Where it is not installed, or the vectors form no cells (so that the recall would
-    cost as much as scoring every item), all items are scored.
+    cost as much as scoring every item), ``Rounded`` finds the same items as ``Exact``; it needs the extra ``fast``.
 
     Args:
         vectors: (n_items, d) float32.
@@ -60,17 +61,20 @@ def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
     >>> index_of(np.eye(3, dtype=np.float32)).search(np.array([[0, 2, 1]], np.float32), 2).items.tolist()
     [[1, 2]]
     """
-    if len(vectors) > exact and find_spec("faiss") and np.isfinite(vectors).all() and vectors.any():
-        cells = Cells(vectors)
-        if cells.recall >= RECALL:
-            return cells
+    if len(vectors) > exact and np.isfinite(vectors).all() and vectors.any():
+        if find_spec("faiss"):
+            cells = Cells(vectors)
+            if cells.recall >= RECALL:
+                return cells
+        if find_spec("numba"):
+            return Rounded(vectors)
     return Exact(vectors)
 
 
-def cells_of(vectors: Floats, *, exact: int = EXACT) -> "Cells | None":
-    """``Cells`` where ``index_of`` would make them; None where every item is to be scored anyway."""
+def shorter(vectors: Floats, *, exact: int = EXACT) -> Index | None:
+    """The index that suits a catalogue; None where that scores every item."""
     found = index_of(vectors, exact=exact)
-    return found if isinstance(found, Cells) else None
+    return None if isinstance(found, Exact) else found
 
 
 class Exact:
@@ -161,8 +165,8 @@ class Cells:
             scores = np.concatenate([scores, more.scores], axis=1)
         order = np.lexsort((items, -scores), axis=1)[:, :k]
         ranked = Rankings(np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32))
-        ranked.items[:, : order.shape[1]] = np.take_along_axis(items, order, axis=1)
-        ranked.scores[:, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
+        ranked.items[:, : order.shape[1]] = along(items, order)
+        ranked.scores[:, : order.shape[1]] = along(scores, order)
         return ranked
 
     def scores(self, query: Floats, items: NDArray[np.integer]) -> Floats:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.data.compiled import compiled
-from recloop.data.histories import Histories
+from recloop.data.histories import Histories, Rows
 from recloop.data.rankings import Rankings
 from recloop.strategies.base import Strategy
 from recloop.strategies.prior import PRIOR_SCALE, fill_unreached
@@ -89,7 +89,7 @@ def rank_sparse(
     return Rankings(items=items, scores=found)
 
 
-def plain(matrix: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def plain(matrix: sparse.csr_array | Rows) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """Row starts, column indices and values, in the types that the kernels take."""
     return (
         matrix.indptr.astype(np.int64, copy=False),

@@ -9,7 +9,7 @@ from recloop.compose.business.effects import moved
 from recloop.compose.business.rule_book import NONE, RuleBook
 from recloop.compose.rules import Rules, moved_up
 from recloop.data.histories import Histories
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 
 
 class Overlaid(NamedTuple):
@@ -61,7 +61,7 @@ def overlaid(
     if (lift := book.lift(made, histories, without)) is not None:
         lifted = np.where(items >= 0, scores + lift, -np.inf).astype(np.float32)
         order = np.argsort(-lifted, axis=1, kind="stable")
-        items, scores, columns = (np.take_along_axis(one, order, axis=1) for one in (items, lifted, columns))
+        items, scores, columns = (along(one, order) for one in (items, lifted, columns))
     out = (items < 0) | book.hidden(items, histories, without)
     out |= (items[:, :, None] == np.where(pins >= 0, pins, -2)[:, None, :]).any(axis=2)
     items, scores, columns = moved_up(out, (items, -1), (scores, -np.inf), (columns, -1))
@@ -75,9 +75,9 @@ def overlaid(
     at = np.maximum(np.cumsum(~fixed, axis=1) - 1, 0)
     top = scores.max(axis=1, keepdims=True, initial=-np.inf) if items.shape[1] else np.zeros((n, 1), np.float32)
     top = np.where(np.isfinite(top), top, np.float32(0))
-    items = np.where(fixed, pins, np.take_along_axis(items, at, axis=1))
-    scores = np.where(fixed, top, np.take_along_axis(scores, at, axis=1))
-    columns = np.where(fixed, -1, np.take_along_axis(columns, at, axis=1))
+    items = np.where(fixed, pins, along(items, at))
+    scores = np.where(fixed, top, along(scores, at))
+    columns = np.where(fixed, -1, along(columns, at))
     items, scores, columns, fixed = moved_up(
         items < 0, (items, -1), (scores, -np.inf), (columns, -1), (fixed, False)
     )  # a pin behind the end of a short slate follows its last item

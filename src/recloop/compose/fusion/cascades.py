@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.fusion.fused import Fused
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 
 
 def cascade(retrieved: Fused, scores: NDArray[np.floating]) -> Fused:
@@ -28,8 +28,8 @@ def cascade(retrieved: Fused, scores: NDArray[np.floating]) -> Fused:
     order = np.argsort(-filled, axis=1, kind="stable")
     return Fused(
         Rankings(
-            np.take_along_axis(retrieved.rankings.items, order, axis=1),
-            np.take_along_axis(filled, order, axis=1).astype(np.float32),
+            along(retrieved.rankings.items, order),
+            along(filled, order).astype(np.float32),
         ),
-        np.take_along_axis(retrieved.sources, order, axis=1),
+        along(retrieved.sources, order),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.data.rankings import Rankings, top_k
+from recloop.data.rankings import Rankings, along, top_k
 from recloop.errors import SettingError
 
 
@@ -68,8 +68,8 @@ def summed(
         return Fused(empty, np.full((n, k), -1, np.int16))
     source = np.repeat(np.arange(len(rankings), dtype=np.int16), [r.k for r in rankings])
     order = np.argsort(items, axis=1, kind="stable")  # equal items of a row stand together, in the order of the sources
-    items = np.take_along_axis(items, order, axis=1)
-    gift = np.take_along_axis(np.concatenate(given, axis=1), order, axis=1).ravel()
+    items = along(items, order)
+    gift = along(np.concatenate(given, axis=1), order).ravel()
     new = np.ones((n, width), dtype=bool)
     new[:, 1:] = items[:, 1:] != items[:, :-1]
     starts = np.flatnonzero(new)
@@ -90,6 +90,6 @@ def summed(
     filled = places.items >= 0
     column = np.where(filled, places.items, 0)
     return Fused(
-        Rankings(np.where(filled, np.take_along_axis(items, column, axis=1), -1).astype(np.int32), places.scores),
-        np.where(filled, np.take_along_axis(sources, column, axis=1), -1).astype(np.int16),
+        Rankings(np.where(filled, along(items, column), -1).astype(np.int32), places.scores),
+        np.where(filled, along(sources, column), -1).astype(np.int16),
     )

@@ -12,7 +12,7 @@ from recloop.compose.fusion.ranks import reciprocal_rank
 from recloop.compose.fusion.scores import comb_mnz, weighted_score
 from recloop.compose.fusion.shared_places import quotas
 from recloop.data.histories import Histories
-from recloop.data.rankings import Rankings
+from recloop.data.rankings import Rankings, along
 from recloop.errors import SettingError, nearest
 
 
@@ -68,4 +68,4 @@ class Fuser:
         fused = reciprocal_rank(rankings, k, weights=self._weights, constant=config.constant)
         if ranker is None:
             return fused
-        return cascade(fused, np.take_along_axis(ranker, np.maximum(fused.rankings.items, 0), axis=1))
+        return cascade(fused, along(ranker, np.maximum(fused.rankings.items, 0)))
