@@ -138,7 +138,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a user said: a ``rating`` (value), a ``survey`` answer (value) or a ``comment`` (text)."""
+    """What a user said: a ``rating`` or a ``survey`` answer (value), ``thumbs`` up or down or whether a reason was
+    ``helpful`` (value above or below zero), or a ``comment`` (text).
+    """
 
     user: str
     kind: str

@@ -210,10 +210,10 @@ class EventsAnswer(Struct, frozen=True):
 
 
 class FeedbackRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user said: a rating or a survey's answer (``value``), or a comment (``text``)."""
+    """What a user said: a rating, a survey's answer, a thumb or a vote (``value``), or a comment (``text``)."""
 
     user: Id
-    kind: Literal["rating", "survey", "comment"]
+    kind: Literal["rating", "survey", "comment", "thumbs", "helpful"]
     value: float | None = None
     text: Annotated[str, Meta(max_length=10_000)] = ""
     item: Short = ""

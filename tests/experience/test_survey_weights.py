@@ -113,3 +113,5 @@ def test_the_top_of_a_scale_is_that_of_its_survey():
         schema={"user": str, "item": str, "kind": str, "value": float, "time": float, "decision": str}
     )
     assert user_table(decisions, events, said)["survey_top"].to_list() == [0, 1, 1]
+    beyond = said.with_columns(value=pl.Series([11.0, 8.0, 11.0]))  # off the scale, where that is known
+    assert user_table(decisions, events, beyond)["surveys"].to_list() == [0, 1, 1]

@@ -175,9 +175,12 @@ def test_feedback(service) -> None:
         assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0})
     assert client.post("/v1/feedback", json=said[0]).json() == {"accepted": 0, "duplicates": 1}
     for wrong, sentence in (
-        ({"user": "u", "kind": "rating"}, "A rating needs a value."),
+        ({"user": "u", "kind": "rating"}, "Feedback of the kind 'rating' needs a value."),
         ({"user": "u", "kind": "comment", "text": " "}, "A comment needs a text."),
-        ({"user": "u", "kind": "shout"}, "'kind' of the body is 'shout'. Valid: comment, rating, survey."),
+        (
+            {"user": "u", "kind": "shout"},
+            "'kind' of the body is 'shout'. Valid: comment, helpful, rating, survey, thumbs.",
+        ),
     ):
         answer = client.post("/v1/feedback", json=wrong)
         assert (answer.status_code, answer.json()["detail"]) == (422, sentence)

@@ -25,3 +25,14 @@ def test_a_question_comes_with_the_slate_and_its_answer_is_kept(serving: Callabl
 def test_without_a_survey_nothing_is_asked(service: tuple) -> None:
     client, _ = service
     assert "survey" not in client.post("/v1/recommend", json={"user": "ann"}).json()
+
+
+def test_thumbs_and_votes_on_reasons_are_kept(service: tuple) -> None:
+    client, store = service
+    told = client.post("/v1/recommend", json={"user": "ann"}).json()
+    for kind, value in (("thumbs", -1), ("helpful", 1)):
+        said = {"user": "ann", "kind": kind, "value": value, "item": told["items"][0]["item"]}
+        assert client.post("/v1/feedback", json={**said, "decision": told["decision"]}).status_code == 202
+    assert store.feedback()["kind"].sort().to_list() == ["helpful", "thumbs"]
+    refused = client.post("/v1/feedback", json={"user": "ann", "kind": "thumbs"})
+    assert (refused.status_code, refused.json()["detail"]) == (422, "Feedback of the kind 'thumbs' needs a value.")

@@ -33,7 +33,7 @@ def fault(said: Event | Feedback | Request, now: float) -> str:
     if isinstance(said, Feedback) and said.kind == "comment" and not said.text.strip():
         return "A comment needs a text."
     if isinstance(said, Feedback) and said.kind != "comment" and said.value is None:
-        return f"A {said.kind} needs a value."
+        return f"Feedback of the kind '{said.kind}' needs a value."
     return ""
 
 

@@ -159,7 +159,7 @@ class Serving:
         return Taken(appended, faults, times(events, now)._replace(out_of_order=out_of_order))
 
     async def add_feedback(self, said: Feedback) -> Appended:
-        """Keep a rating, a survey's answer or a comment.
+        """Keep a rating, a survey's answer, a thumb, a vote on a reason or a comment.
 
         Raises:
             SettingError: it lacks what its kind needs, or its time is wrong.

@@ -98,7 +98,7 @@ class Client:
         return requests.together((start, requests.read_events(self._send(batch))) for start, batch in sent)
 
     def send_feedback(self, said: Feedback) -> FeedbackAnswer:
-        """Send a rating, a survey's answer or a comment; it is on disk."""
+        """Send a rating, a survey's answer, a thumb, a vote on a reason or a comment; it is on disk."""
         return requests.read(self._send(requests.feedback(said)), FeedbackAnswer)
 
     def ready(self) -> HealthAnswer:

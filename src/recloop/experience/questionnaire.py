@@ -29,7 +29,11 @@ class Questionnaire(msgspec.Struct, frozen=True):
 def resque() -> Questionnaire:
     """The short form of ResQue: 15 statements, one for each construct.
 
-    Source: P. Pu, L. Chen, R. Hu, "A user-centric evaluation framework for recommender systems" (RecSys 2011).
+    The wording was held against later studies that print items of ResQue, not against the papers' appendix: see
+    ``note``.
+
+    Source: P. Pu, L. Chen, R. Hu, "A user-centric evaluation framework of recommender systems" (UCERSTI 2010), and
+    "A user-centric evaluation framework for recommender systems" (RecSys 2011).
 
     >>> len(resque().items), resque().items[0].construct
     (15, 'recommendation accuracy')

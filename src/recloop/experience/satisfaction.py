@@ -40,8 +40,9 @@ class Satisfaction:
         auc: probability that who is satisfied was predicted above who is not; NaN where all agree.
         reliability: predictions against answers in bins of like predictions: the closer, the better calibrated.
         age: days since the median answer, NaN where times are not known.
-        needed, needed_plain: answers for an interval of a tenth of the answers' spread either side, with and without
-            predictions.
+        margin: a tenth of the spread of the answers.
+        needed, needed_plain: answers for an interval of ``margin`` to either side, with and without predictions.
+        trained: whether there were answers enough to train a model.
     """
 
     users: int
@@ -55,18 +56,20 @@ class Satisfaction:
     auc: float
     reliability: tuple[Bin, ...]
     age: float
+    margin: float
     needed: int
     needed_plain: int
+    trained: bool
 
     @property
     def sentence(self) -> str:
         """The mean and what the predictions were worth."""
         saved = 1 - self.needed / self.needed_plain
-        worth = (
-            f"predictions save {saved:.0%} of the answers"
-            if saved > 0.005
-            else "predictions add nothing, and do no harm"
-        )
+        worth = "predictions add nothing, and do no harm"
+        if not self.trained:
+            worth = "too few to train predictions"
+        elif saved > 0.005:
+            worth = f"predictions save {saved:.0%} of the answers"
         return (
             f"Satisfaction {self.estimate.estimate.value:.2f} (between {self.low:.2f} and {self.high:.2f}) over "
             f"{self.users:,} users, from {self.answers:,} answers; {worth}."
@@ -175,8 +178,10 @@ def satisfaction(
         auc=auc(f[y >= satisfied], f[y < satisfied]),
         reliability=reliability(f, y),
         age=float(np.median(ages[known])) / DAY if ages is not None else float("nan"),
+        margin=wanted[0],
         needed=needed[0],
         needed_plain=needed[1],
+        trained=int(known.sum()) >= FEWEST and features.shape[1] > 0,
     )
 
 

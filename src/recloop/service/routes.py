@@ -173,7 +173,7 @@ async def add_page_events(call: Call) -> EventsAnswer:
 
 
 async def add_feedback(call: Call) -> FeedbackAnswer:
-    """Keep a rating, a survey's answer or a comment; it is on disk."""
+    """Keep a rating, a survey's answer, a thumb, a vote on a reason or a comment; it is on disk."""
     said: FeedbackRequest = call.body
     appended = await call.serving.add_feedback(
         Feedback(said.user, said.kind, said.time, said.value, said.text, said.item, said.decision, said.id)

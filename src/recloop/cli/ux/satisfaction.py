@@ -1,10 +1,14 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
 from recloop.cli.ux.group import ux
+
+if TYPE_CHECKING:
+    from recloop.experience.satisfaction import Satisfaction
 
 __all__ = ["ux"]
 
@@ -34,6 +38,24 @@ def satisfaction(survey: Path, experiment: str, days: float, seed: int, store: s
         return
     for name, one in found.items():
         out.print(f"[bold]{escape(name)}[/] {escape(one.sentence)}")
-        bins = "  ".join(f"{part.predicted:.2f} → {part.answered:.2f} ({part.n})" for part in one.reliability)
-        out.print(f"  [dim]answers alone: {one.plain_low:.2f} to {one.plain_high:.2f}; AUC {one.auc:.2f}; "
-                  f"predicted → answered: {bins}; median answer {one.age:.0f} days old[/]")  # fmt: skip
+        for line in _details(one):
+            out.print(f"  [dim]{escape(line)}[/]")
+
+
+def _details(one: "Satisfaction") -> list[str]:
+    """What the mean rests on, and what the predictions are worth."""
+    from recloop.experience.satisfaction import FEWEST
+
+    bins = ", ".join(f"{part.predicted:.2f} → {part.answered:.2f}" for part in one.reliability)
+    told = [
+        f"answers alone: {one.plain_low:.2f} to {one.plain_high:.2f}",
+        f"answers wanted for ±{one.margin:.2f}: {one.needed:,} with predictions, {one.needed_plain:,} without",
+    ]
+    if one.trained:
+        told += [
+            f"predictions of answers not learned from: correlation {one.correlation:.2f}, AUC {one.auc:.2f}",
+            f"calibration, predicted → answered: {bins}",
+        ]
+    else:
+        told.append(f"no model: {FEWEST} answers are wanted to train one")
+    return [*told, f"the median answer is {one.age:.1f} days old"]

@@ -40,6 +40,7 @@ def _answers(log: Log, sent: bool) -> Part:
         low, high = (
             pl.col("details").str.json_path_match(f"$.survey.{end}").cast(pl.Float64) for end in ("low", "high")
         )
+        answers = answers.filter(pl.col("value").is_between(low, high).fill_null(value=True))  # what is on the scale
         top = (low + 0.75 * (high - low)).fill_null(TOP)
     each = answers.group_by("decision").agg(
         surveys=pl.len(), survey_sum=pl.col("value").sum(), survey_top=(pl.col("value") >= top).sum()
