@@ -23,7 +23,9 @@ START_DAY = int(START // DAY)
 
 
 def look(world: Planted, *, history: bool = True) -> Problems:
-    settings = Settings(treatment=world.arms[0], control=world.arms[1]) if world.arms else Settings()
+    settings = Settings()
+    if world.arms:  # an experiment knows how it split its users
+        settings = Settings(treatment=world.arms[0], control=world.arms[1], weights=dict.fromkeys(world.arms, 0.5))
     return find_problems(
         world.slates,
         settings,

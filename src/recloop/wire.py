@@ -328,6 +328,12 @@ class ReleaseAnswer(Struct, frozen=True):
     checksum: str
 
 
+class Forced(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a release is to answer though its gate is shut."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000, description="Written into the audit log.")]
+
+
 class ReleasesAnswer(Struct, frozen=True):
     """Every release, oldest first."""
 

@@ -1,18 +1,23 @@
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
+from recloop.app.item_facts import release_facts
 from recloop.compose import PolicyConfig, SlateConfig, policy_config
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.errors import ArtifactError, ConflictError, SettingError
 from recloop.loop.release import load, successor, verify, versions
+from recloop.metrics.outcomes import user_table
 from recloop.strategies.ease import Ease
+from recloop.strategies.popular import Popular
 
 
 def seal(folder: Path) -> None:
@@ -176,3 +181,38 @@ def test_a_policy_that_is_not_there(release: Path) -> None:
     assert str(caught.value) == (
         "release '1-first' has no policy 'compose'. Did you mean 'composed'? Valid: composed, learning, popular."
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pl.Series([1_761_955_200.0] * 12),
+        pl.Series(["2025-11-01T08:00:00Z"] * 6 + ["2025-11-01"] * 6),
+        pl.Series([date(2025, 11, 1)] * 12),
+        pl.Series([datetime(2025, 11, 1, tzinfo=UTC)] * 12),
+    ],
+)
+def test_the_day_on_which_items_arrived_is_kept_so_that_freshness_is_measured(
+    log: Dataset, write_release: Callable[..., Path], tmp_path: Path, given: pl.Series
+) -> None:
+    items = log.items.with_columns(given.alias("arrived"), provider=pl.lit("anna"))
+    dated = Dataset.of(pl.DataFrame({"user": ["u"] * 12, "item": [str(n) for n in range(12)]}), items)
+    shop = {
+        "dataset": dated,
+        "strategies": {"popular": Popular().fit(dated)},
+        "default_policy": "popular",
+        "vectors": None,
+    }
+    alone = {"popular": SlateConfig(sources=["popular"])}
+    release = load(write_release(tmp_path / "dated", **shop, policies=alone))
+    assert release.catalogue["arrived"].to_list() == [1_761_955_200.0] * 12
+    assert release.catalogue["provider"].unique().to_list() == ["anna"]
+    facts = release_facts(release, pl.DataFrame({"user": ["a"], "item": ["x"], "time": [0.0]}), 0.0)
+    day = 86_400.0
+    slates = pl.DataFrame(
+        {"id": ["d"], "user": ["u"], "variant": "all", "time": 1_761_955_200.0 + 3 * day, "latency": 0.1, "fallback": "",
+         "items": [["0", "1"]]}
+    )  # fmt: skip
+    nothing = slates.head(0).select("user", item="id", kind="id", value="time", time="time", decision="id")
+    table = user_table(slates, nothing, facts=facts)
+    assert table["age_sum"].sum() / table["aged"].sum() == pytest.approx(3.0)

@@ -100,6 +100,8 @@ def read_trial(
     sentiment: Sentiment | None = None,
     users: pl.DataFrame | None = None,
     whole: bool = True,
+    find: bool = True,
+    treatment: str = "",
     rules: GateConfig = NO_GATE,
 ) -> Trial:
     """An experiment with its numbers, its verdict and what users went through (None where nothing may be read yet).
@@ -113,6 +115,8 @@ def read_trial(
         users: user and what is known of them from before the start: numbers are covariates, all else are segments.
         whole: also measure what users went through beyond the short scorecard: the catalogue, fairness, the log,
             and where it hurts.
+        find: look for where it hurts, too.
+        treatment: the variant that is judged; that of the verdict, or the first, where empty.
         rules: how much worse groups of users may fare, and on which metrics.
 
     Raises:
@@ -142,7 +146,7 @@ def read_trial(
         slates=arms_table(store, name, experiment),
     )
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
-    treatment = verdict.treatment or experiment.treatments[0]
+    treatment = treatment or verdict.treatment or experiment.treatments[0]
     someone = all(readout.users[arm] for arm in (treatment, *experiment.controls))
     card, experience, found = None, None, None
     if someone and not readout.hidden:
@@ -160,7 +164,7 @@ def read_trial(
             experience = experience_of(
                 store, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
             )
-            found = findings_of(store, experiment, name, treatment, now)
+            found = findings_of(store, experiment, name, treatment, now) if find else None
     return Trial(experiment, readout, verdict, card, experience, found)
 
 

@@ -1,8 +1,10 @@
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from recloop.app.engine import Engine
+from recloop.app.promotion import passed
 from recloop.app.servable import Servable
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
@@ -19,12 +21,14 @@ class Releases:
         store: which releases there are, and which is active.
         engine: what answers.
         load: a folder to a release; raises ArtifactError where it is damaged.
+        clock: seconds since 1970.
     """
 
-    def __init__(self, store: Store, engine: Engine, load: Load) -> None:
+    def __init__(self, store: Store, engine: Engine, load: Load, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._engine = engine
         self._load = load
+        self._clock = clock
         self._lock = threading.Lock()  # one switch at a time, or a slow load would undo a later one
         self._refused = ""
 
@@ -47,16 +51,26 @@ class Releases:
             self._engine.switch(self._load(Path(record.path)))
             self._refused = ""
 
-    def promote(self, name: str, *, actor: str = "") -> ReleaseRecord:
-        """Answer from this release from now on.
+    def promote(self, name: str, *, actor: str = "", force: bool = False, reason: str = "") -> ReleaseRecord:
+        """Answer from this release from now on, where its gate lets it.
+
+        Args:
+            name: of the release.
+            actor: who asks.
+            force: go past its gate; see ``promotion.promote_checked``.
+            reason: why; written into the audit log.
 
         Raises:
+            ConflictError: its gate is shut.
+            SettingError: it is to be forced without a reason.
             MissingError: there is none of that name.
             ArtifactError: its folder is damaged; the active release stays.
         """
         with self._lock:
-            release = self._load(Path(self._store.releases.get(name).path))
-            record = self._store.releases.promote(name, actor=actor)
+            folder = Path(self._store.releases.get(name).path)
+            release = self._load(folder)
+            said = passed(self._store, folder, self._clock(), force=force, reason=reason)
+            record = self._store.releases.promote(name, actor=actor, detail=said)
             self._engine.switch(release)
             return record
 

@@ -293,7 +293,7 @@ def open_serving(
     serving = Serving(
         store,
         engine,
-        Releases(store, engine, load),
+        Releases(store, engine, load, clock),
         Experiments(store, engine, clock=clock, sentiment=sentiment),
         door=door,
         clock=clock,

@@ -1,4 +1,5 @@
 import getpass
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,15 +38,18 @@ def list_(store: str, as_json: bool) -> None:
 
 @releases.command(epilog="Example: recloop releases promote runs/3f2a/release")
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Go past the release's [gate]; needs --reason.")
+@click.option("--reason", default="", help="Why; written into the audit log.")
 @store_option
 @json_option
-def promote(folder: Path, store: str, as_json: bool) -> None:
+def promote(folder: Path, force: bool, reason: str, store: str, as_json: bool) -> None:
     """Check the release in FOLDER and make it the active one. A running service answers from it within a second."""
-    from recloop.loop.promote import promote as promote_release
+    from recloop.app.promotion import promote_checked
     from recloop.store import Store
 
+    actor = f"recloop releases promote ({getpass.getuser()})"
     with Store(store) as opened:
-        record = promote_release(opened, folder, actor=f"recloop releases promote ({getpass.getuser()})")
+        record = promote_checked(opened, folder, time.time(), actor=actor, force=force, reason=reason)
     if as_json:
         answer(record._asdict())
         return

@@ -17,7 +17,8 @@ def promote(visit: Visit) -> Sent:
     """Answer from a release, once somebody has typed its name."""
     name = visit.path["name"]
     _confirmed(visit, name)
-    visit.serving.releases.promote(name, actor=visit.name)
+    why = visit.form.get("reason", "").strip()
+    visit.serving.releases.promote(name, actor=visit.name, force=bool(visit.form.get("force")), reason=why)
     return Sent("/dashboard/releases", "promoted")
 
 

@@ -28,7 +28,7 @@ from recloop.simulate.fitted.settings import Simulate
 from recloop.strategies import Strategy, available, make
 
 TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress", "simulate", "gate")
-ASIDE = ("tune", "finetune", "compress", "simulate", "gate")
+ASIDE = ("tune", "finetune", "compress", "simulate")
 """Tables of other commands: a run does not hang on them."""
 CONTROLS = ("random", "popular")
 """Always trained: what every policy must beat, and what stands in for a strategy that fails."""

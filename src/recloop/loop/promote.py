@@ -6,8 +6,10 @@ from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
 
 
-def promote(store: Store, folder: Path, *, actor: str) -> ReleaseRecord:
+def promote(store: Store, folder: Path, *, actor: str, detail: str = "") -> ReleaseRecord:
     """Make the release in a folder the active one: checked and loaded first, then one transaction with its audit line.
+
+    The gate of the release is not asked: ``app.promotion`` does.
 
     Two callers at once: both releases are kept, the later transaction wins, and rolling back brings the other.
 
@@ -22,7 +24,7 @@ def promote(store: Store, folder: Path, *, actor: str) -> ReleaseRecord:
         raise MissingError(f"{folder} is no release itself", advice=f"name the one in it: {inner[0].parent}")
     release = load(folder)
     store.releases.add(release.name, str(folder.resolve()), release.checksum, actor=actor)
-    return store.releases.promote(release.name, actor=actor)
+    return store.releases.promote(release.name, actor=actor, detail=detail)
 
 
 def promote_policy(store: Store, folder: Path, policy: str, *, actor: str) -> ReleaseRecord:

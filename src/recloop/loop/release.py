@@ -24,6 +24,7 @@ from recloop.compose.filters import Filters
 from recloop.compose.objectives.fitted import Objectives
 from recloop.compose.search import lengths_of
 from recloop.compose.steering import Steerer
+from recloop.compose.typed import typed
 from recloop.data.dataset import Dataset
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
@@ -31,6 +32,7 @@ from recloop.errors import ArtifactError, RecloopError, SettingError, nearest
 from recloop.language.word_index import WordIndex
 from recloop.loop.contents import objection
 from recloop.loop.folder import whole_folder
+from recloop.loop.gate import NO_GATE, GateConfig
 from recloop.strategies import Strategy
 from recloop.strategies import load as load_strategy
 from recloop.strategies.index import Index, shorter
@@ -61,7 +63,8 @@ class Release:
         strategies: name → fitted strategy.
         items: the ids behind the item indices.
         catalogue: one row per item index: ``item``, ``title`` and ``available``, ``year`` and ``price``
-            (null where unknown), and ``category`` and ``brand`` where the catalogue has them.
+            (null where unknown), and ``category``, ``brand``, ``provider`` and ``arrived`` (seconds since 1970) where
+            the catalogue has them.
         kinds: what each kind of event is worth.
         vectors: (n_items, d) float32, or None.
         encoder: the source of the encoder that made the vectors of texts; "" where they are of behaviour.
@@ -72,6 +75,7 @@ class Release:
         data_fingerprint: of the data that it was trained on.
         models: name → text of what the fusion of its policies learned.
         objectives: what was learned of the objectives that they weigh; None where none does.
+        gate: what must hold of groups of users before it answers.
     """
 
     folder: Path
@@ -93,6 +97,7 @@ class Release:
     data_fingerprint: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     objectives: Objectives | None = None
+    gate: GateConfig = NO_GATE
 
     @property
     def known(self) -> Catalogue:
@@ -170,6 +175,7 @@ def build_release(
     metrics: Sequence[Mapping[str, Any]] = (),
     parent: str = "",
     plan_hash: str = "",
+    gate: GateConfig = NO_GATE,
     created: float | None = None,
 ) -> Path:
     """Write a release into a new folder: whole or not at all.
@@ -190,6 +196,7 @@ def build_release(
         metrics: the leaderboard, as plain rows.
         parent: name of the release before.
         plan_hash: of the run.
+        gate: what must hold of groups of users before it answers.
         created: seconds since 1970; now where None.
 
     Raises:
@@ -217,6 +224,8 @@ def build_release(
         "encoder": {"source": encoder, "fingerprint": fingerprint},
         "metrics": [dict(row) for row in metrics],
     }
+    if gate != NO_GATE:
+        header["gate"] = msgspec.to_builtins(gate)
     with whole_folder(folder) as draft:
         for key, strategy in strategies.items():
             strategy.save(draft / STRATEGIES / key)
@@ -298,6 +307,19 @@ def rebuilt(
             np.savez(draft / VECTORS, allow_pickle=False, vectors=vectors)
         _seal(draft, header)
     return target
+
+
+def alike(one: Path, other: Path, policy: str) -> bool:
+    """Whether two releases choose alike by a policy: the same policy over the same strategies and catalogue.
+
+    Raises:
+        ArtifactError: a folder is no release.
+    """
+    headers = [_json(folder / RELEASE) for folder in (one, other)]
+    if any(policy not in header["policies"] for header in headers):
+        return False
+    files = [{k: v for k, v in _json(folder / CHECKSUMS).items() if k != RELEASE} for folder in (one, other)]
+    return bool(headers[0]["policies"][policy] == headers[1]["policies"][policy] and files[0] == files[1])
 
 
 def versions(folders: Iterable[Path]) -> list[tuple[int, str]]:
@@ -388,6 +410,7 @@ def load(folder: Path) -> Release:
             data_fingerprint=header["data_fingerprint"],
             models=models,
             objectives=objectives,
+            gate=typed(GateConfig, header.get("gate", {}), "gate"),
         )
     except ArtifactError:
         raise
@@ -422,9 +445,20 @@ def _catalogue(dataset: Dataset, more: Collection[str] = ()) -> pl.DataFrame:
     )
     facets = Facets.of(items)
     known = {name: pl.Series(getattr(facets, name)).fill_nan(None) for name in ("year", "price")}
-    kept = [pl.col(name).cast(pl.String) for name in ("category", "brand") if name in columns]
+    kept = [pl.col(name).cast(pl.String) for name in ("category", "brand", "provider") if name in columns]
+    kept += [_moment(items["arrived"])] if "arrived" in columns else []
     own = [name for name in columns if name in more and name not in STANDARD]
     return items.select("item", title.alias("title"), there.alias("available"), *kept, *own).with_columns(**known)
+
+
+def _moment(column: pl.Series) -> pl.Expr:
+    """Seconds since 1970 of a column of dates, of texts that begin with one, or of numbers that are seconds already."""
+    moment = pl.col(column.name)
+    if column.dtype == pl.String:
+        moment = moment.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if column.dtype == pl.String or column.dtype.is_temporal():
+        moment = moment.cast(pl.Datetime("ms")).dt.epoch("ms") / 1000
+    return moment.cast(pl.Float64, strict=False)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

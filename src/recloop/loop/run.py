@@ -202,6 +202,7 @@ def _make(
         metrics=results["leaderboard"],
         parent=parent,
         plan_hash=made.plan_hash,
+        gate=plan.gate,
         created=clock(),
     )
     _write(draft / PLAN, plan.to_dict())

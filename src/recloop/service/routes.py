@@ -33,6 +33,7 @@ from recloop.wire import (
     ExperimentsAnswer,
     FeedbackAnswer,
     FeedbackRequest,
+    Forced,
     FoundItem,
     HealthAnswer,
     HoldoutAnswer,
@@ -304,6 +305,12 @@ async def promote_release(call: Call) -> ReleaseAnswer:
     return _release(await asyncio.to_thread(promote, call.path["name"], actor=call.actor))
 
 
+async def force_release(call: Call) -> ReleaseAnswer:
+    """Answer from a release though its gate is shut; the reason is written into the audit log."""
+    promote, why = call.serving.releases.promote, call.body.reason
+    return _release(await asyncio.to_thread(promote, call.path["name"], actor=call.actor, force=True, reason=why))
+
+
 async def rollback_release(call: Call) -> ReleaseAnswer:
     """Answer from the release before this one; no request is dropped."""
     return _release(await asyncio.to_thread(call.serving.releases.rollback, actor=call.actor))
@@ -411,7 +418,8 @@ ROUTES = (
     Route("GET", "/v1/experiments/{name}/holdout", "experiments", read_holdout, HoldoutAnswer, errors=(404, 422)),
     Route("GET", "/v1/experiments/{name}/log", "experiments", experiment_log, LogAnswer, errors=(404,)),
     Route("GET", "/v1/releases", "releases", list_releases, ReleasesAnswer),
-    Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 500)),
+    Route("POST", "/v1/releases/{name}/promote", "releases", promote_release, ReleaseAnswer, errors=(404, 409, 500)),
+    Route("POST", "/v1/releases/{name}/force", "releases", force_release, ReleaseAnswer, Forced, errors=(404, 500)),
     Route("POST", "/v1/releases/rollback", "releases", rollback_release, ReleaseAnswer, errors=(409, 500)),
     *PEOPLE,
     *PERSONS,

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
@@ -17,11 +18,11 @@ import uvicorn
 from numpy.typing import ArrayLike
 
 from recloop.app.door import Door
+from recloop.app.promotion import promote_checked
 from recloop.app.pseudonyms import Pseudonyms, agree
 from recloop.app.serving import Serving, open_serving
 from recloop.errors import ConflictError, RecloopError, SettingError
 from recloop.experience.surveys import Survey
-from recloop.loop.promote import promote
 from recloop.loop.release import load
 from recloop.service.access import loopback
 from recloop.service.application import LIMIT, Application, where
@@ -301,7 +302,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
         names = None if key_file is None else Pseudonyms.read(key_file)
         agree(store, names, actor="recloop serve")
         if release is not None:
-            promote(store, release, actor="recloop serve")
+            promote_checked(store, release, time.time(), actor="recloop serve")
         observed = Observed(
             lambda: store.pending, lambda: getattr(serving.engine.release, "name", ""), traces_from_environment()
         )

@@ -19,8 +19,8 @@ import numpy as np
 from prometheus_client.multiprocess import mark_process_dead
 
 from recloop.app.comments import comment_reader
+from recloop.app.promotion import promote_checked
 from recloop.errors import ConflictError, RecloopError
-from recloop.loop.promote import promote
 from recloop.service.observe import FOLDER
 from recloop.service.server import Options, listen, serve
 from recloop.store import Store
@@ -61,7 +61,7 @@ def serve_all(store_url: str | Path, workers: int = 1, **options: Unpack[Options
     with listen(host, port, shared=True), TemporaryDirectory(prefix="recloop-figures-") as figures:
         if release is not None:
             with Store(store_url, timeout=options.get("patience", 5.0)) as store:
-                promote(store, release, actor="recloop serve")
+                promote_checked(store, release, time.time(), actor="recloop serve")
         told = {**options, "port": port, "shared": True, "log": options.get("log") is not None}
         told.pop("ready", None)
         seeds = _seeds(options.get("seed"), workers)

@@ -51,8 +51,13 @@ class ReleaseRecords:
 
         return self._database.write(work)
 
-    def promote(self, name: str, *, actor: str = "") -> ReleaseRecord:
+    def promote(self, name: str, *, actor: str = "", detail: str = "") -> ReleaseRecord:
         """Make a release the active one; nothing changes where it is so already.
+
+        Args:
+            name: of the release.
+            actor: who asks.
+            detail: what the audit line says beside.
 
         Raises:
             MissingError: there is none of that name; the nearest is offered.
@@ -62,7 +67,7 @@ class ReleaseRecords:
             record = self._named(self._all(connection), name)
             if not record.active:
                 connection.execute(insert(tables.promotions).values(release=name, time=self._database.clock()))
-                self._audit.record(connection, actor, "promote release", name)
+                self._audit.record(connection, actor, "promote release", name, detail)
             return record._replace(active=True)
 
         return self._database.write(work)

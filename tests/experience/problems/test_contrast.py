@@ -14,7 +14,7 @@ from recloop.experience.problems.shape import shape
 def test_the_tail_agrees_with_published_critical_values(statistic: float, level: float) -> None:
     """D. Andrews, "Tests for parameter instability ...: a corrigendum", Econometrica 71 (2003), table 1, p = 1, 15%."""
     step = Step(100, np.zeros(100, np.int64), before=15, after=15)
-    assert 2 * np.exp(step.log_p(np.array([statistic**0.5])))[0] == pytest.approx(level, rel=0.15)
+    assert 2 * np.exp(step.log_p(np.array([statistic**0.5]), np.array([50])))[0] == pytest.approx(level, rel=0.15)
 
 
 def test_a_search_over_days_raises_few_false_alarms() -> None:
@@ -24,10 +24,34 @@ def test_a_search_over_days_raises_few_false_alarms() -> None:
     precision = rng.uniform(0.5, 2, (4000, 28))
     fit = step.fit(season + rng.normal(size=(4000, 28)) / np.sqrt(precision), precision, worse=-1)
     z = -fit.value * np.sqrt(fit.precision)
-    assert 0.02 < (step.log_p(z) < np.log(0.05)).mean() < 0.06
-    assert 0.003 < (step.log_p(z) < np.log(0.01)).mean() < 0.013
+    assert 0.02 < (step.log_p(z, fit.at) < np.log(0.05)).mean() < 0.06
+    assert 0.003 < (step.log_p(z, fit.at) < np.log(0.01)).mean() < 0.013
     # without the allowance for the search a nominal 5% would be far more
     assert (norm.sf(z) < 0.05).mean() > 0.2
+
+
+def test_days_on_which_something_began_cost_the_other_days_half_and_raise_no_more_false_alarms() -> None:
+    rng = np.random.default_rng(4)
+    plain = Step(28, np.arange(28) % 7, before=5, after=2)
+    told = Step(28, np.arange(28) % 7, before=5, after=2, known=(0, 9, 18))
+    fit = told.fit(rng.normal(size=(4000, 28)), np.ones((4000, 28)), worse=-1)
+    z = -fit.value * np.sqrt(fit.precision)
+    assert 0.02 < (told.log_p(z, fit.at) < np.log(0.05)).mean() < 0.06
+    z, there, elsewhere = np.array([4.5]), np.array([18]), np.array([19])
+    # of the three days two can be told (0 has nothing before it): two tests, and half of the error
+    assert told.log_p(z, there)[0] == pytest.approx(norm.logsf(4.5) + np.log(4))
+    assert told.log_p(z, elsewhere)[0] == pytest.approx(plain.log_p(z, elsewhere)[0] + np.log(2))
+    assert told.log_p(z, there)[0] < plain.log_p(z, there)[0] - 1.5
+
+
+def test_a_day_on_which_something_began_is_taken_where_it_is_as_likely() -> None:
+    step = Step(28, np.arange(28) % 7, before=5, after=2, known=(18,))
+    values = np.where(np.arange(28) < 18, 1.0, 0.5)
+    values[17] = 0.7  # by chance: the day before fits a little better
+    assert Step(28, step.weekday, 5, 2).fit(values[None], np.full((1, 28), 30.0), worse=-1).at[0] == 17
+    assert step.fit(values[None], np.full((1, 28), 30.0), worse=-1).at[0] == 18
+    far = np.where(np.arange(28) < 9, 1.0, 0.5)
+    assert step.fit(far[None], np.full((1, 28), 30.0), worse=-1).at[0] == 9
 
 
 def test_the_step_is_the_one_of_least_squares() -> None:
@@ -63,7 +87,7 @@ def test_arms_are_a_difference() -> None:
     fit = Arms().fit(np.array([[0.2, 0.3], [0.2, 0.0]]), np.array([[4.0, 4.0], [4.0, 0.0]]), worse=-1)
     assert fit.value.tolist() == pytest.approx([0.1, 0.0])
     assert fit.precision.tolist() == [2.0, 0.0]
-    assert Arms().log_p(np.array([1.959964]))[0] == pytest.approx(np.log(0.025), abs=1e-6)
+    assert Arms().log_p(np.array([1.959964]), np.array([1]))[0] == pytest.approx(np.log(0.025), abs=1e-6)
 
 
 @pytest.mark.parametrize(("what", "at"), [("step", 16), ("novelty", 14), ("trend", 16)])

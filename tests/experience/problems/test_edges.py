@@ -20,7 +20,7 @@ from recloop.experience.problems import (
     json_schema,
     keywords,
 )
-from recloop.experience.problems.search import Family, Thresholds
+from recloop.experience.problems.thresholds import Family, Thresholds
 
 from .worlds import DAY, START, day, slates
 
@@ -162,10 +162,38 @@ def test_an_id_is_stable_and_its_own() -> None:
 def test_false_discoveries_by_hand() -> None:
     """Ten tests in two depths of equal weight: one of depth 0, nine of depth 1."""
     p = np.array([0.004, 0.002, *[0.5] * 8])
-    bounds = Thresholds([Family(np.log(p), np.array([0, *[1] * 9]))], 0.01, 1)
+    details = np.full(10, 0.05)  # all can tell the same, so all share alike
+    bounds = Thresholds([Family(np.log(p), np.array([0, *[1] * 9]), details)], 0.01, 1)
     # weights 5 and 5/9: 0.004 / 5 = 0.0008 is below 0.01 / 10, no; so nothing but what is below 0.001 times its weight
-    assert np.exp(bounds.first) == pytest.approx([0.005, 0.01 / 18])
-    assert bounds.final(np.log([0.004, 0.002]), [0, 1]).tolist() == [True, False]
+    assert np.exp([bounds.cut(0, 0.05), bounds.cut(1, 0.05)]) == pytest.approx([0.005, 0.01 / 18])
+    assert bounds.final([(np.log(0.004), 0, 0.05), (np.log(0.002), 1, 0.05)]).tolist() == [True, False]
+    assert bounds.final([]).tolist() == []
+
+
+def test_slices_in_which_a_change_could_be_told_get_more_of_the_error() -> None:
+    details = np.array([*[0.05] * 100, *[0.5] * 800, *[0.002] * 100])
+    bounds = Thresholds([Family(np.zeros(1000), np.ones(1000, np.int64), details)], 0.01, 1)
+    bars = np.exp([bounds.cut(1, one) for one in (0.05, 0.5, 0.002)])
+    even = 0.01 / 1000
+    assert bars @ [100, 800, 100] == pytest.approx(0.01, rel=1e-6)  # all of the error, and no more
+    assert bars[0] > 3 * even
+    assert bars[1:] == pytest.approx([0.25 * even] * 2, rel=0.05)  # hopeless, or seen anyhow
+
+
+def test_a_change_on_the_day_of_a_release_is_seen_sooner() -> None:
+    def report(*, told: bool) -> Problems:
+        frame = slates(seed=3, clicked_slates=None)
+        hurt = (frame["device"] == "ios") & (frame.select(day()).to_series() >= 18)
+        clicks = np.random.default_rng(5).random(frame.height) < 0.2 - 0.04 * hurt.to_numpy()
+        frame = frame.with_columns(clicked_slates=pl.Series(clicks.astype(np.int64)))
+        if told:
+            frame = frame.with_columns(release=pl.when(day() >= 18).then(pl.lit("v2")).otherwise(pl.lit("v1")))
+        return find_problems(frame, Settings(depth=1, metrics=("slate_ctr",)))
+
+    assert report(told=False).verdict == "no_problem"
+    (found,) = report(told=True).primary
+    assert (found.slice, found.change_day) == ({"device": "ios"}, "2025-11-19")
+    assert found.cause.what == "release v2"
 
 
 def comments(texts: list[str], start: int = 0) -> pl.DataFrame:

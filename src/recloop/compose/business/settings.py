@@ -127,7 +127,7 @@ class AgeLimit(Rule, frozen=True, kw_only=True, tag="age-limit"):
 
 
 AnyRule = Pin | Boost | Bury | Hide | Cap | Bought | Available | AgeLimit
-STANDARD = frozenset({"item", "title", "available", "year", "price", "category", "brand"})
+STANDARD = frozenset({"item", "title", "available", "year", "price", "category", "brand", "provider", "arrived"})
 """Columns that a release keeps of every catalogue."""
 
 

@@ -47,6 +47,19 @@ def interventions(coded: Coded, rows: Rows, at: int) -> tuple[Intervention, ...]
     return tuple(found)
 
 
+def begun(coded: Coded) -> tuple[int, ...]:
+    """The days on which a release, a policy or a model began, of those that came to serve a good part of the slates."""
+    days = set()
+    for one in coded.acts:
+        for value, name in enumerate(one.values):
+            mine = coded.day[one.codes == value]
+            if mine.size and name not in {OTHER, UNKNOWN} and (first := int(mine.min())) > 0:
+                after = (coded.day > first).sum()
+                if (mine > first).sum() > NEW * after / 2 > 0:
+                    days.add(first)
+    return tuple(sorted(days))
+
+
 def cause_of(
     measure: Measure,
     where: dict[str, str],

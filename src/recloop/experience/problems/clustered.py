@@ -10,7 +10,7 @@ from scipy.special import ndtri_exp, stdtr
 
 from recloop.experience.problems.coded import Coded, Floats
 from recloop.experience.problems.contrast import Contrast, Fit
-from recloop.experience.problems.scan import Scanned, Side, Sums, overdispersion
+from recloop.experience.problems.scan import Scanned, Side, Sums, detail, overdispersion
 
 BLOCK = 4_000_000  # users × slices that are held at once
 
@@ -29,6 +29,7 @@ class Weighed:
         own_error: its standard error.
         z: for the worse, as a normal number; -inf where too few users stand behind it.
         log_p: of the search.
+        detail: see ``scan.detail``.
         inside, outside: sums by cell; ``outside`` is None for the whole.
         users: effective number behind ``value``.
     """
@@ -42,6 +43,7 @@ class Weighed:
     own_error: float
     z: float
     log_p: float
+    detail: float
     inside: Side
     outside: Side | None
     users: float
@@ -78,7 +80,7 @@ def weigh_slices(
             found.append(
                 _weighed(
                     scanned.cuboid.slices[place], rows, scanned.fit, place, inside, outside, own, apart,
-                    float(scanned.own[place]), sums, contrast, users,
+                    float(scanned.own[place]), sums, contrast, users, float(scanned.detail[place]),
                 )
             )  # fmt: skip
     return found
@@ -91,7 +93,7 @@ def weigh_whole(coded: Coded, sums: Sums, whole: Side, contrast: Contrast, *, us
     rows = np.ones(coded.user.size, bool)
     psi = _per_user(coded, sums, rows, *_scales(whole, fit.weights[0], 0))
     value = float(fit.value[0])
-    return _weighed({}, rows, fit, 0, whole, None, psi, psi, value, sums, contrast, users)
+    return _weighed({}, rows, fit, 0, whole, None, psi, psi, value, sums, contrast, users, float(detail(whole)[0]))
 
 
 def _weighed(
@@ -107,6 +109,7 @@ def _weighed(
     sums: Sums,
     contrast: Contrast,
     users: int,
+    sharp: float,
 ) -> Weighed:
     squares = apart * apart
     variance = float(squares.sum())
@@ -134,7 +137,8 @@ def _weighed(
         own=own_value,
         own_error=max(float((own * own).sum()), own_floor) ** 0.5,
         z=z,
-        log_p=float(contrast.log_p(np.array([z]))[0]) if np.isfinite(z) else 0.0,
+        log_p=float(contrast.log_p(np.array([z]), fit.at[place : place + 1])[0]) if np.isfinite(z) else 0.0,
+        detail=sharp,
         inside=inside,
         outside=outside,
         users=effective,

@@ -46,8 +46,8 @@ class Contrast(Protocol):
         """
         ...
 
-    def log_p(self, z: Floats) -> Floats:
-        """Log of the one-sided p-value of a standardised contrast, the search allowed for."""
+    def log_p(self, z: Floats, at: NDArray[np.int64]) -> Floats:
+        """Log of the one-sided p-value of a standardised contrast that begins at a cell, the search allowed for."""
         ...
 
 
@@ -62,6 +62,10 @@ class Step:
 
     with f the normal density; half of it where one direction is looked for. Days being discrete, it is careful.
 
+    **Days on which something began.** Most changes come with a release. Where such days are known, half of the false
+    alarms are for them: a step on one of them is tested once for each of these days and not for every day, which lets
+    a smaller change be told from chance. The other half is for all days.
+
     Source: R. Miller, D. Siegmund, "Maximally selected chi square statistics", Biometrics 38 (1982), equation 2.
 
     Attributes:
@@ -69,6 +73,7 @@ class Step:
         weekday: (T,) 0 to 6.
         before: days that must lie before a step.
         after: days that must lie after it.
+        known: days on which something began.
 
     >>> step = Step(28, np.arange(28) % 7, before=5, after=2)
     >>> values = np.where(np.arange(28) < 18, 1.0, 0.9)[None] + 0.2 * (np.arange(28) % 7 == 6)
@@ -81,11 +86,17 @@ class Step:
     weekday: NDArray[np.int64]
     before: int
     after: int
+    known: tuple[int, ...] = ()
 
     @property
     def candidates(self) -> NDArray[np.int64]:
         """The days on which a step may be."""
         return np.arange(self.before, self.days - self.after + 1)
+
+    @property
+    def _told(self) -> NDArray[np.int64]:
+        """Those of them on which something began."""
+        return np.intersect1d(self.candidates, np.array(self.known, np.int64))
 
     def groups(self) -> Floats:
         """(T, G) which days have a level in common."""
@@ -105,8 +116,11 @@ class Step:
         within = np.stack([(precision * group[:, g]) @ steps.T for g in range(group.shape[1])])  # (G, S, C)
         spread = precision @ steps.T - np.einsum("gsc,sg->sc", within * within, per)
         signed = np.divide(worse * moved, np.sqrt(spread, out=np.full_like(spread, np.inf), where=spread > 1e-9))
-        best = signed.argmax(axis=1)
-        rows = np.arange(len(values))
+        best, rows = signed.argmax(axis=1), np.arange(len(values))
+        if (told := self._told).size:
+            first = (told - self.before)[signed[:, told - self.before].argmax(axis=1)]
+            sure = [self.log_p(signed[rows, one], self.candidates[one]) for one in (first, best)]
+            best = np.where(sure[0] <= sure[1], first, best)
         shape = steps[best]
         shape = shape - ((precision * shape) @ group * per) @ group.T
         strength = spread[rows, best]
@@ -117,13 +131,19 @@ class Step:
         free = max(self.days - group.shape[1] - 1, 0)
         return Fit(self.candidates[best], weights, np.where(strength > 1e-9, strength, 0.0), value, rest, free)
 
-    def log_p(self, z: Floats) -> Floats:
-        """Miller and Siegmund's tail for one direction."""
+    def log_p(self, z: Floats, at: NDArray[np.int64]) -> Floats:
+        """Miller and Siegmund's tail for one direction; on a day on which something began, that of these few days."""
+        z, told = np.asarray(z, np.float64), self._told
         t0, t1 = self.before / self.days, min(1 - self.after / self.days, 1 - 0.5 / self.days)
         wide = math.log(t1 * (1 - t0) / (t0 * (1 - t1)))
-        b = np.maximum(np.asarray(z, np.float64), 1.0)
+        b = np.maximum(z, 1.0)
         tail = np.log(b) - b * b / 2 - 0.5 * math.log(2 * math.pi) + np.log((1 - 1 / b**2) * wide + 4 / b**2)
-        return np.where(z > 1, np.minimum(tail - math.log(2), log_ndtr(-z) + math.log(self.candidates.size)), 0.0)
+        one = log_ndtr(-z)
+        found = np.where(z > 1, np.minimum(tail - math.log(2), one + math.log(self.candidates.size)), 0.0)
+        if told.size:
+            few = np.where(np.isin(at, told), one + math.log(told.size), 0.0)
+            found = np.minimum(np.minimum(few, found) + math.log(2), 0.0)
+        return np.asarray(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,6 @@ class Arms:
         strength = np.divide(1.0, variance, out=np.zeros(rows), where=there & (variance > 0))
         return Fit(np.ones(rows, np.int64), weights, strength, (weights * values).sum(axis=1), np.zeros(rows), 0)
 
-    def log_p(self, z: Floats) -> Floats:
+    def log_p(self, z: Floats, at: NDArray[np.int64]) -> Floats:  # noqa: ARG002 -- nothing is searched for
         """The normal tail."""
         return np.asarray(log_ndtr(-np.asarray(z, np.float64)))

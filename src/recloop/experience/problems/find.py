@@ -5,6 +5,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from recloop.errors import DataError, SettingError
+from recloop.experience.problems.causes import begun
 from recloop.experience.problems.coded import Coded, code, measured, with_columns
 from recloop.experience.problems.contrast import Arms, Contrast, Step
 from recloop.experience.problems.cube import cuboids
@@ -126,7 +127,7 @@ def find_problems(
 
 def _step(coded: Coded, settings: Settings) -> Step:
     weekday = (coded.first_day + THURSDAY + np.arange(coded.cells)) % 7
-    return Step(coded.cells, weekday, settings.before, settings.after)
+    return Step(coded.cells, weekday, settings.before, settings.after, begun(coded))
 
 
 def _too_little(coded: Coded, settings: Settings, *, arms: bool) -> str:

@@ -63,6 +63,7 @@ class Scanned:
         own: (S,) the contrast inside alone.
         z: (S,) how many standard errors for the worse, slates taken as independent; -inf where it is too small.
         tested: how many were large enough.
+        detail: (S,) see ``detail``.
     """
 
     cuboid: Cuboid
@@ -72,6 +73,7 @@ class Scanned:
     own: Floats
     z: Floats
     tested: int
+    detail: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,21 @@ def _scanned(cuboid: Cuboid, inside: Side, outside: Side, sums: Sums, contrast: 
         for seen in ((one.x * after).sum(axis=1), (one.x * ~after).sum(axis=1)):
             enough &= seen * (rate if sums.counts else 1.0) >= events
     z = np.where(enough & (fit.precision > 0), sums.worse * fit.value * np.sqrt(fit.precision), -np.inf)
-    return Scanned(cuboid, inside, outside, fit, own, z, int(enough.sum()))
+    return Scanned(cuboid, inside, outside, fit, own, z, int(enough.sum()), detail(inside, outside))
+
+
+def detail(*sides: Side) -> Floats:
+    """(S,) standard error of a relative change half-way through, slates taken as independent: what could be told.
+
+    It hangs on how many slates there are and how they spread, not on whether anything changed.
+    """
+    halves = [
+        np.divide(
+            one.spread, one.level**2 * one.x.sum(axis=1), out=np.full(len(one.x), np.inf), where=one.x.sum(axis=1) > 0
+        )
+        for one in sides
+    ]
+    return np.asarray(2 * np.sqrt(np.sum(halves, axis=0)))
 
 
 def overdispersion(rest: float, free: int) -> float:

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.experience.problems.clustered import Weighed, weigh_slices, weigh_whole
-from recloop.experience.problems.coded import Coded, Floats
+from recloop.experience.problems.coded import Coded
 from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.cube import Cuboid
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.rows import Rows, contrast_of
 from recloop.experience.problems.scan import Scanned, Side, Sums, scan
 from recloop.experience.problems.settings import Settings
+from recloop.experience.problems.thresholds import Family, Thresholds
 
 CLOSER = np.log(1e-3)  # log p, slates taken as independent, from which a slice is looked at closely
 CLOSEST = 300  # slices of a metric that are
@@ -31,51 +32,6 @@ class Hit:
     sums: Sums
     tested: Weighed
     rivals: tuple[Weighed, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Log p-values of one metric: of the whole, and of every slice by its depth."""
-
-    logs: Floats
-    depths: NDArray[np.int64]
-
-
-class Thresholds:
-    """When a p-value counts, over all slices and metrics.
-
-    Benjamini and Hochberg's false discovery rate, weighted (C. Genovese, K. Roeder, L. Wasserman, "False discovery
-    control with p-value weighting", Biometrika 93 (2006)): each depth has the same part of the error, so that the many
-    slices of three dimensions do not hide a change of one. It is used twice: once over all slices, for what is worth
-    explaining, and once over what explains. A problem drags hundreds of overlapping slices along; counted as findings
-    each would allow for false ones elsewhere, so in the second round it counts once.
-
-    Args:
-        families: of all metrics.
-        alpha: accepted share of false findings.
-        depth: most dimensions of a slice.
-    """
-
-    def __init__(self, families: Sequence[Family], alpha: float, depth: int) -> None:
-        logs = np.concatenate([np.zeros(0), *(one.logs for one in families)])
-        depths = np.concatenate([np.zeros(0, np.int64), *(one.depths for one in families)]).astype(np.int64)
-        sizes = np.bincount(depths, minlength=depth + 1).astype(np.float64)
-        used = max(int((sizes > 0).sum()), 1)
-        self.tests = logs.size
-        self._alpha = alpha
-        self._weights = np.log(np.divide(logs.size / used, sizes, out=np.ones(depth + 1), where=sizes > 0))
-        self.first = self._cut(logs, depths) + self._weights
-
-    def _cut(self, logs: Floats, depths: NDArray[np.int64]) -> float:
-        weighted = np.sort(logs - self._weights[depths])
-        levels = np.log(self._alpha * np.arange(1, weighted.size + 1) / max(self.tests, 1))
-        passed = np.flatnonzero(weighted <= levels)
-        return float(levels[passed[-1]] if passed.size else levels[0] if levels.size else -np.inf)
-
-    def final(self, logs: Sequence[float], depths: Sequence[int]) -> NDArray[np.bool_]:
-        """Which of the explaining slices are findings."""
-        given, at = np.asarray(logs, np.float64), np.asarray(depths, np.int64)
-        return np.asarray(given - self._weights[at] <= self._cut(given, at)) if given.size else np.zeros(0, bool)
 
 
 class Search:
@@ -103,9 +59,9 @@ class Search:
             self.families.append(family)
             self._found[name] = (sums.measure, tested)
 
-    def hits(self, cuts: Floats) -> list[Hit]:
+    def hits(self, bounds: Thresholds) -> list[Hit]:
         """The slices that explain."""
-        return [hit for measure, tested in self._found.values() for hit in self._explain(measure, tested, cuts)]
+        return [hit for measure, tested in self._found.values() for hit in self._explain(measure, tested, bounds)]
 
     def _pass(
         self, metrics: Sequence[Sums], advance: Callable[[float], None] = lambda _: None
@@ -118,7 +74,7 @@ class Search:
         """The whole and the slices that are worth it, tested with users as units; and the p-values of all."""
         users = self._settings.users
         everywhere = weigh_whole(self._coded, sums, whole, self._contrast, users=users)
-        logs = [self._contrast.log_p(one.z) for one in scanned]
+        logs = [self._contrast.log_p(one.z, one.fit.at) for one in scanned]
         order = sorted(
             (float(log[place]), k, place)
             for k, (one, log) in enumerate(zip(scanned, logs, strict=True))
@@ -133,15 +89,16 @@ class Search:
         family = Family(
             np.concatenate([[everywhere.log_p], *(log[t] for log, t in zip(logs, there, strict=True))]),
             np.concatenate([[0], *depths]).astype(np.int64),
+            np.concatenate([[everywhere.detail], *(one.detail[t] for one, t in zip(scanned, there, strict=True))]),
         )
         return [everywhere, *tested], family
 
-    def _counts(self, one: Weighed, worse: int, cuts: Floats) -> bool:
+    def _counts(self, one: Weighed, worse: int, bounds: Thresholds) -> bool:
         own = worse * one.own
         moved = own >= self._settings.smallest and own >= OWN * one.own_error
-        return bool(moved and one.log_p <= cuts[len(one.where)])
+        return bool(moved and one.log_p <= bounds.cut(len(one.where), one.detail))
 
-    def _explain(self, measure: Measure, tested: list[Weighed], cuts: Floats) -> list[Hit]:
+    def _explain(self, measure: Measure, tested: list[Weighed], bounds: Thresholds) -> list[Hit]:
         coded = self._coded
         without: NDArray[np.bool_] | None = None
         found: list[Hit] = []
@@ -149,14 +106,14 @@ class Search:
             sums = Sums.of(coded, measure, without)
             if without is not None:
                 ((tested, _),) = self._pass([sums])
-            good = [one for one in tested[1:] if self._counts(one, sums.worse, cuts)]
+            good = [one for one in tested[1:] if self._counts(one, sums.worse, bounds)]
             if not good:
                 break
             best = self._fitting(sums, good)
             rivals = tuple(one for one in sorted(good, key=lambda one: -one.z) if one.where != best.where)[:3]
             found.append(Hit(measure, sums, best, rivals))
             without = best.rows if without is None else without | best.rows
-        if self._counts(tested[0], Sums.of(coded, measure).worse, cuts):
+        if self._counts(tested[0], Sums.of(coded, measure).worse, bounds):
             found.append(Hit(measure, Sums.of(coded, measure, without), tested[0], ()))
         return found
 

@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     control: str | None = None
     dimensions: tuple[str, ...] | None = None
     metrics: tuple[str, ...] | None = None
-    alpha: Share = 0.01
+    alpha: Share = 0.02
     depth: Annotated[int, Meta(ge=1, le=3)] = 3
     events: Count = 20
     users: Count = 10

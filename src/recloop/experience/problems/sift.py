@@ -10,8 +10,9 @@ from recloop.experience.problems.explain import Fact, Spot, fact
 from recloop.experience.problems.findings import Context
 from recloop.experience.problems.items import SMALLEST, exposures
 from recloop.experience.problems.scan import Sums, overdispersion
-from recloop.experience.problems.search import Family, Hit, Search, Thresholds
+from recloop.experience.problems.search import Hit, Search
 from recloop.experience.problems.shape import shape
+from recloop.experience.problems.thresholds import Family, Thresholds
 from recloop.experience.problems.words import moved, name_of
 
 MIX = 0.5  # part of a change that traffic explains from which it is traffic
@@ -33,16 +34,18 @@ def sift(context: Context, search: Search, shown: pl.DataFrame | None) -> Sifted
     exposed = []
     if shown is not None:
         exposed = exposures(coded, context.table["decision"], shown, context.contrast, settings)
-        families.append(Family(np.array([one.tested.log_p for one in exposed]), np.zeros(len(exposed), np.int64)))
+        tests = [np.array(one) for one in zip(*((x.tested.log_p, x.tested.detail) for x in exposed), strict=True)]
+        if tests:
+            families.append(Family(tests[0], np.zeros(len(exposed), np.int64), tests[1]))
     bounds = Thresholds(families, settings.alpha, settings.depth)
-    hits = search.hits(bounds.first)
+    hits = search.hits(bounds)
     hits += [
         Hit(one.sums.measure, one.sums, one.tested, ())
         for one in exposed
-        if one.tested.own * one.sums.worse >= SMALLEST and one.tested.log_p <= bounds.first[0]
+        if one.tested.own * one.sums.worse >= SMALLEST and one.tested.log_p <= bounds.cut(0, one.tested.detail)
     ]
     names = {id(one.tested): one.where for one in exposed}
-    good = bounds.final([one.tested.log_p for one in hits], [len(one.tested.where) for one in hits])
+    good = bounds.final([(one.tested.log_p, len(one.tested.where), one.tested.detail) for one in hits])
     facts, notes = [], []
     for hit, counts in zip(hits, good.tolist(), strict=True):
         if not counts:
