@@ -55,6 +55,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
         "hero": {"size": 1, "policy": {"sources": ["item-knn"]}},
         "ad": {"size": 2, "where": {"sponsored": {"in": ["true"]}}, "policy": ruled | {"rules": []}},
     }
+    plain = {"sources": ["item-knn", "popular"], "diversifier": {"kind": "xquad", "strength": 0.5}}
+    learned = {"kind": "bandit", "arms": {"one": plain, "other": plain}, "within": {"places": 3, "pool": 12}}
     folder = build_release(
         tmp_path_factory.mktemp("release") / "one",
         name="one",
@@ -64,6 +66,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
         policies={
             "ruled": policy_config(ruled),
             "page": policy_config({"kind": "slots", "slots": page}),
+            "learned": policy_config(learned),
+            "curious": policy_config(
+                {"kind": "bandit", "arms": {"one": plain}, "explore": {"most": 2, "share": 0.9, "pool": 9}}
+            ),
+            "two": policy_config({"kind": "slots", "slots": {"row": {"size": 4, "policy": learned}}}),
         },
         default_policy="ruled",
         created=0.0,
@@ -138,6 +145,34 @@ def test_steps_of_a_page_are_those_of_each_slot(release: Release, tmp_path: Path
     assert second[-1] == {"step": "slate", "place": 2}
     assert "diversity" not in [step["step"] for step in hero]
     assert "diversity" in [step["step"] for step in first]
+
+
+@pytest.mark.parametrize(
+    ("policy", "step", "said"),
+    [
+        ("learned", "within", "; what was learned of single items put it at place "),
+        ("two", "within", "; what was learned of single items put it at place "),
+        ("curious", "explore", "; exploration put it at place "),
+    ],
+)
+def test_what_draws_places_again_is_told(
+    release: Release, tmp_path: Path, policy: str, step: str, said: str
+) -> None:
+    with Store(tmp_path / "store.db") as store:
+        engine = Engine(store, replace(release, default_policy=policy), seed=1)
+        history = (Event("", "i03", "view", 1.0), Event("", "i05", "view", 2.0))
+        decision = engine.recommend(Request("new", k=4, history=history, explain=True))
+    steps = decision.details["steps"]
+    assert len(steps) == len(decision.items) == 4
+    for place, own in enumerate(steps, 1):
+        assert [one["step"] for one in own][-2:] == [step, "slate"]
+        assert own[-1]["place"] == own[-2]["place"] == place
+    moved = [entry for entry, own in zip(decision.items, steps, strict=True) if own[-3]["place"] != own[-1]["place"]]
+    assert moved
+    assert any(said in entry.reason for entry in moved)
+    chances = (decision.details["slots"][0] if policy == "two" else decision.details)["propensities"]
+    assert len(chances) == 4
+    assert min(chances) < 1
 
 
 def test_the_page_names_the_slot_of_each_item(release: Release, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def with_steps(
     details: Mapping[str, Any] = choices.details[0] if choices.details else {}
     told: list[list[Move]] = []
     try:
-        told = [] if policy is None else policy.arm(choices.arms[0]).moves(histories, choices, rules)
+        told = [] if policy is None else policy.moves(histories, choices, rules)
     except Exception as error:  # noqa: BLE001  a slate is not lost because nobody can say why
         _log.warning("the steps of a slate were not told: %s", type(error).__name__)
     if not told:

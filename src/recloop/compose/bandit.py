@@ -17,6 +17,7 @@ from recloop.compose.features import Features
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.rules import Rules
 from recloop.compose.slate import SlatePolicy
+from recloop.compose.steps import Move, moves_of
 from recloop.compose.within import Within
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
@@ -123,10 +124,7 @@ class BanditPolicy(Policy):
         features = self._seen(histories)
         share = self._chances(state, features, n)
         drawn = draw(share, uniform)
-        explore = self.config.explore
-        depth = min(k + explore.pool, len(self.items)) if explore.most and k < len(self.items) else k
-        if self.within is not None:
-            depth = max(k, min(self.config.within.pool, len(self.items)))
+        explore, depth = self.config.explore, self._depth(k)
         items, scores = np.full((n, depth), -1, np.int32), np.full((n, depth), -np.inf, np.float32)
         sources, fallbacks = np.full((n, depth), "", dtype=object), np.full(n, "", dtype=object)
         failures: dict[str, str] = {}
@@ -167,6 +165,23 @@ class BanditPolicy(Policy):
             failures=failures,
             details=details if any(details) else None,
         )
+
+    def _depth(self, k: int) -> int:
+        """How many places of an arm are asked for, so that k can be filled from them."""
+        explored = k + self.config.explore.pool if self.config.explore.most else k
+        wanted = explored if self.within is None else self.config.within.pool
+        return max(k, min(wanted, len(self.items)))
+
+    def moves(self, histories: Histories, choices: Choices, rules: Rules) -> list[list[Move]]:
+        """Where each item stood after each step of the arm, and after what drew some of its places again."""
+        arm, shown = self.arm(choices.arms[0]), choices.rankings.items
+        steps = arm.steps(histories, self._depth(choices.rankings.k), rules)
+        if not np.array_equal(steps[-1][1][:, : shown.shape[1]], shown):
+            steps = [*steps[:-1], ("explore" if self.within is None else "within", shown), ("slate", shown)]
+        return [
+            moves_of(steps, item, source)
+            for item, source in zip(shown[shown >= 0].tolist(), choices.sources[0].tolist(), strict=False)
+        ]
 
     def _inside(
         self,

@@ -131,6 +131,7 @@ class SlotsPolicy(Policy):
                 choices,
                 rankings=Rankings(_wide(choices.rankings.items[:, at], slot.size), choices.rankings.scores[:, at]),
                 sources=choices.sources[:, at],
+                arms=np.array([did["arm"]], dtype=object),
                 details=None,
             )
             allowed = slot.eligible if rules.allowed is None else slot.eligible & rules.allowed

@@ -14,6 +14,8 @@ WORDS = {
     "diversity": "diversity",
     "caps": "a rule that caps",
     "pins": "a rule that pins",
+    "within": "what was learned of single items",
+    "explore": "exploration",
 }
 
 
