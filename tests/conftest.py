@@ -18,6 +18,8 @@ import pytest
 
 # vectors that tests make are kept beside the tests, not in the user's cache
 os.environ.setdefault("RECLOOP_CACHE", str(Path(__file__).resolve().parent.parent / ".cache"))
+# processes that tests start share what the first one compiled, about a third of a start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

@@ -157,13 +157,18 @@ def sequential_inflation(alpha: float = 0.05, power: float = 0.8, *, alternative
     check_alpha(alpha)
     if not alpha < power < 1:
         raise SettingError(f"power is {power}", allowed="it lies between alpha and 1", advice="use 0.8")
-    sides = 1 if sign(alternative) else 2
-    c, times = _height_of(alpha / sides), np.geomspace(1e-3, 1.0, 60)
+    return _inflation(alpha / (1 if sign(alternative) else 2), power)
+
+
+@lru_cache(maxsize=1024)
+def _inflation(error: float, power: float) -> float:
+    """Of an error rate on one side."""
+    c, times = _height_of(error), np.geomspace(1e-3, 1.0, 60)
 
     def short(drift: float) -> float:
         return crossing_chance(lambda t: c * np.sqrt(np.sqrt(t)) - drift * t, times) - power
 
-    once = float(ndtri(1 - alpha / sides) + ndtri(power))
+    once = float(ndtri(1 - error) + ndtri(power))
     return (float(scipy.optimize.brentq(short, once, 2 * once + 2, xtol=1e-3)) / once) ** 2
 
 
