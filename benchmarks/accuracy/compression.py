@@ -1,26 +1,32 @@
-"""What serving costs before and after compression, and what accuracy it costs: a ranker of texts on MovieLens-100K.
+"""What serving costs before and after compression, and what accuracy it costs: what `recloop compress` does, on real logs.
 
-    python benchmarks/accuracy/compression.py [--json] [--users 400] [--epochs 2]
+    python benchmarks/accuracy/compression.py [--of sequence|lm-ranker] [--users N] [--epochs N] [--json]
 
-The last event of each user is held out; everything is ranked. The ranker reads the texts of a history and of a candidate
-together through all-MiniLM-L6-v2, whose last layers learned with it. `torch f32` is the network as it was trained;
-`served f32` is the same as an ONNX graph. The rows below are what `Strategy.compressed` offers, boldest first: students
-of fewer layers that learned from it, in whole numbers; then the network itself in whole numbers. It ends with the first
-that loses at most 1% of NDCG@10 on one half of the users; the other half is reported. The time of a request is the
-median over requests that are asked of all in turn. The floor is the base strategy without the ranker.
+`sequence` learns the next item on the first users of Games 2018, its item vectors started from titles; `lm-ranker` reads
+the texts of a history and of a candidate together on MovieLens-100K, over the candidates of `--base`. The last event of
+each user is held out; everything is ranked. `torch f32` is the network as it was trained; `served f32` is the same as an
+ONNX graph. The rows below are what `Strategy.compressed` offers, boldest first: students that learned from it, with
+matrices of four bits, then of eight; then itself. It ends with the first that loses at most 1% of NDCG@10 on one half of
+the users; the other half is reported. The time of a request is the median over requests that are asked of all in turn.
+The floor is `transitions`, or the base without the ranker.
 """
 
+import copy
+import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
-from protocol import Board, Meter, data_folder, judge, options
+from generative import first_users
+from protocol import Board, Meter, bootstrap, data_folder, judge, options
+from sequence import SETTINGS
 
 METRICS = ("ndcg@10", "recall@10", "coverage@10", "popularity-lift@10")
 RANKER = {
-    "base": "transitions",
     "reads": "texts",
     "tune": "top",
     "candidates": 20,
@@ -30,6 +36,7 @@ RANKER = {
     "batch": 16,
     "negatives": 5,
 }
+DEPTHS = ["third of the layers, half inside", "third of the layers", "half of the layers", "all layers"]
 LIMIT = 0.01  # of NDCG@10, relative
 
 
@@ -64,6 +71,72 @@ def movielens(folder: Path):
     return Dataset.of(events.select("user", "item", "time"), pl.DataFrame(items))
 
 
+@dataclass
+class Case:
+    """A strategy that learned, the same with its network in torch, and what that takes."""
+
+    title: str
+    made: Any  # the split
+    floor: str
+    strategy: Any
+    trained: Any
+    bytes_: int
+    names: list[str]  # of what it offers, in order
+    training: Meter
+
+
+def sequence(arguments) -> Case:
+    from recloop.data.split import split
+    from recloop.language.item_vectors import vectors
+    from recloop.strategies import make
+    from recloop.strategies.sequence.network import LastPlace
+    from recloop.strategies.sequence.strategy import SequenceTransformer
+    from recloop.strategies.sequence.student import _teacher
+
+    made = split(first_users(arguments.users or 12_000), "leave-last-out")
+    settings = SETTINGS["games"] | {"items_from": "text-start"}
+    settings |= {"epochs": arguments.epochs} if arguments.epochs else {}
+    with Meter() as training:
+        if arguments.model:
+            strategy = SequenceTransformer.load(arguments.model)
+        else:
+            vectors(made.train)
+            strategy = make("sequence", **settings).fit(made.train)
+    network = LastPlace(_teacher(strategy).transformer)
+    trained = copy.copy(strategy)
+    vars(trained)["_served"] = Torch(network)
+    few = made.histories.block(0, 50)
+    assert np.allclose(trained.score(few), strategy.score(few), atol=1e-3), "the served network is not the trained one"
+    size = 4 * sum(value.numel() for value in network.state_dict().values())
+    size += saved(strategy) - len(strategy._graph)
+    students = [f"{blocks} of {strategy.blocks} blocks" for blocks in (1,) if blocks < strategy.blocks]
+    names = [f"{network}, {form}" for network in [*students, "all blocks"] for form in ("4 bits", "8 bits")]
+    title = f"sequence, Games, first {len(made):,} users, {made.train.n_items:,} items"
+    return Case(title, made, "transitions", strategy, trained, size, names, training)
+
+
+def ranker(arguments) -> Case:
+    from recloop.data.split import split
+    from recloop.strategies import make
+    from recloop.strategies.lm_ranker.student import teacher_of
+
+    made = split(movielens(data_folder() / "ml-100k" / "raw"), "leave-last-out")
+    settings = RANKER | {"base": arguments.base, "epochs": arguments.epochs or 2}
+    with Meter() as training:
+        strategy = make("lm-ranker", **settings).fit(made.train)
+    network = teacher_of(strategy)
+    trained = copy.copy(strategy)
+    trained._graph = Torch(network)
+    few = made.histories.block(0, 4)
+    lists = strategy._lists(strategy._base._score(few), few)
+    told, served = (ranker._logits(lists, few, np.arange(4)) for ranker in (trained, strategy))
+    assert np.allclose(told, served, atol=1e-3), "the served network is not the trained one"
+    size = 4 * sum(value.numel() for value in network.state_dict().values())
+    size += saved(strategy) - len(strategy._graph.data)
+    names = [f"{depth}, {form}" for depth in DEPTHS for form in ("4 bits", "8 bits")]
+    return Case("ranker of texts, ML-100K", made, arguments.base, strategy, trained, size, names, training)
+
+
 def saved(strategy) -> int:
     """Bytes on disk."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,57 +160,46 @@ def medians(rankers, histories, requests: int) -> list[float]:
 def main() -> None:
     arguments = options(
         __doc__,
-        users={"type": int, "default": 400, "help": "users that are judged, half of them to choose"},
-        epochs={"type": int, "default": 2, "help": "of the ranker"},
-        base={"default": "transitions", "help": "the strategy whose candidates are ranked again"},
+        of={"choices": ("sequence", "lm-ranker"), "default": "sequence", "help": "which strategy"},
+        users={"type": int, "help": "sequence: the first of the log; lm-ranker: that are judged, 400"},
+        epochs={"type": int, "help": "of the training; by default 15, or 2"},
+        base={"default": "transitions", "help": "lm-ranker: the strategy whose candidates are ranked again"},
+        model={"type": Path, "help": "sequence: a folder with the one that learned, which is then not trained"},
         requests={"type": int, "default": 40, "help": "requests that are timed"},
     )
-    folder = data_folder() / "ml-100k" / "raw"
-    import copy
-
-    from recloop.data.split import split
+    os.environ.setdefault("RECLOOP_CACHE", tempfile.mkdtemp())
+    os.environ["RECLOOP_LOGGER"] = "none"
     from recloop.strategies import make
-    from recloop.strategies.lm_ranker.student import teacher_of
 
-    settings = RANKER | {"base": arguments.base, "epochs": arguments.epochs}
-    made = split(movielens(folder), "leave-last-out")
-    order = np.random.default_rng(0).permutation(len(made))[: arguments.users]
+    case = sequence(arguments) if arguments.of == "sequence" else ranker(arguments)
+    made, strategy = case.made, case.strategy
+    order = np.random.default_rng(0).permutation(len(made))
+    order = order if arguments.of == "sequence" else order[: arguments.users or 400]
     chooses, reports = np.sort(order[::2]), np.sort(order[1::2])
-    with Meter() as training:
-        strategy = make("lm-ranker", **settings).fit(made.train)
-    network = teacher_of(strategy)
-    trained = copy.copy(strategy)
-    trained._graph = Torch(network)
-    few = made.histories.take(reports[:4])
-    lists = strategy._lists(strategy._base._score(few), few)
-    told, served = (ranker._logits(lists, few, np.arange(4)) for ranker in (trained, strategy))
-    assert np.allclose(told, served, atol=1e-3), "the served network is not the trained one"
-    size = 4 * sum(value.numel() for value in network.state_dict().values())
-    size += saved(strategy) - len(strategy._graph.data)
-    base = make(arguments.base).fit(made.train)
 
     def values(ranker, users):
         histories = made.histories.take(users)
         ranked = ranker.rank(histories, 10)
         return judge(ranked, made.truth.take(users), histories, made.train, METRICS)
 
-    rows = {"torch f32": trained, "served f32": strategy}
-    depths = ["third of the layers, half inside", "third of the layers", "half of the layers", "all layers"]
-    allowed = (1 - LIMIT) * float(np.nanmean(values(strategy, chooses)["ndcg@10"]))
+    rows = {"torch f32": case.trained, "served f32": strategy}
+    chosen_on = float(np.nanmean(values(strategy, chooses)["ndcg@10"]))
+    tried = []
     with Meter() as compressing:
-        for depth, smaller in zip(depths, strategy.compressed(made.train), strict=False):
-            rows[f"int8, {depth}"] = smaller
-            if float(np.nanmean(values(smaller, chooses)["ndcg@10"])) >= allowed:
+        for name, smaller in zip(case.names, strategy.compressed(made.train), strict=False):
+            rows[name] = smaller
+            tried.append((name, float(np.nanmean(values(smaller, chooses)["ndcg@10"])) / chosen_on - 1))
+            if tried[-1][1] >= -LIMIT:
                 break
     times = medians(list(rows.values()), made.histories.take(reports), arguments.requests)
-    sizes = [size, *(saved(entry) for entry in list(rows.values())[1:])]
+    sizes = [case.bytes_, *(saved(entry) for entry in list(rows.values())[1:])]
     judged = {name: values(entry, reports) for name, entry in rows.items() if name != "torch f32"}
-    judged = {"torch f32": judged["served f32"]} | judged  # the same function, as was just seen
-    goal = (1 - LIMIT) * float(np.nanmean(judged["torch f32"]["ndcg@10"]))
-    board = Board("ranker of texts, ML-100K", goal={"ndcg@10": goal}, floor=arguments.base)
-    board.add(arguments.base, values(base, reports))
+    judged = {"torch f32": judged["served f32"]} | judged  # the same function, as was seen
+    before = judged["torch f32"]["ndcg@10"]
+    board = Board(case.title, goal={"ndcg@10": (1 - LIMIT) * float(np.nanmean(before))}, floor=case.floor)
+    board.add(case.floor, values(make(case.floor).fit(made.train), reports))
     for (name, per_user), p50, bytes_ in zip(judged.items(), times, sizes, strict=True):
-        meter = {"torch f32": training, list(rows)[-1]: compressing}.get(name)
+        meter = {"torch f32": case.training, list(rows)[-1]: compressing}.get(name)
         board.add(
             name,
             per_user,
@@ -148,6 +210,12 @@ def main() -> None:
             times_faster=times[0] / p50,
         )
     board.show(arguments)
+    if arguments.json:
+        return
+    for name, gain in tried:
+        mean, low, high = bootstrap(judged[name]["ndcg@10"] - before)
+        print(f"\n{name}: NDCG@10 {gain:+.2%} on the half that chooses; on the other", end=" ")
+        print(f"{mean / np.nanmean(before):+.2%}, {mean:+.4f} ({low:+.4f} to {high:+.4f})")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The sequence transformer: what it learns, what it reads, and that it is served without the library that trained it."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -18,11 +19,13 @@ from recloop.data.histories import Histories  # noqa: E402
 from recloop.errors import ArtifactError, ExtraError, SettingError  # noqa: E402
 from recloop.loop.release import build_release  # noqa: E402
 from recloop.neural import extra  # noqa: E402
+from recloop.strategies.content import Content  # noqa: E402
 from recloop.strategies.popular import Popular  # noqa: E402
 from recloop.strategies.sequence import loss as losses  # noqa: E402
 from recloop.strategies.sequence.loss import gbce, sampled_softmax, softmax  # noqa: E402
 from recloop.strategies.sequence.network import Transformer, text_start  # noqa: E402
-from recloop.strategies.sequence.strategy import SequenceTransformer, _hold_out, _ndcg  # noqa: E402
+from recloop.strategies.sequence.strategy import SequenceTransformer  # noqa: E402
+from recloop.strategies.sequence.validation import hold_out, ndcg  # noqa: E402
 from recloop.strategies.sequence.windows import Windows, gap_classes  # noqa: E402
 from recloop.strategies.transfer import Transfer  # noqa: E402
 from recloop.testing import StrategyContract  # noqa: E402
@@ -73,10 +76,10 @@ def test_it_learns_what_comes_next() -> None:
 
 def test_the_validation_decides_what_is_kept() -> None:
     learned = SequenceTransformer(**{**SMALL, "epochs": 4}).fit(circle())
-    kept, asked, truth = _hold_out(circle().histories(), learned.held_out, learned.seed)
+    kept, asked, truth = hold_out(circle().histories(), learned.held_out, learned.seed)
     assert len(asked) == 20 == len(truth)
     assert kept.lengths.sum() == 200 * 9 - 20
-    assert 0 <= _ndcg(learned.score(asked), asked, truth) <= 1
+    assert 0 <= ndcg(learned.score(asked), asked, truth).mean() <= 1
 
 
 @pytest.mark.parametrize("loss", ["softmax", "gbce"])
@@ -84,7 +87,7 @@ def test_with_drawn_negatives_it_learns_too(loss: str) -> None:
     learned = SequenceTransformer(**{**SMALL, "epochs": 25, "learning_rate": 0.01, "loss": loss, "negatives": 6}).fit(
         circle()
     )
-    _, asked, truth = _hold_out(circle().histories(), 1000, 0)
+    _, asked, truth = hold_out(circle().histories(), 1000, 0)
     scores = learned.score(asked)
     scores[asked.rows, asked.items] = -np.inf
     assert (scores.argmax(axis=1) == truth).mean() > 0.9
@@ -246,6 +249,14 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class TestTransfer(StrategyContract):
+    make = Transfer
+
+    @pytest.fixture(autouse=True)
+    def from_another_shop(self, taught: Path) -> None:
+        self.settings = {"source": str(taught), "weight": 1.0}
+
+
 def other_shop() -> Dataset:
     """Items of other names, with texts of the same genres."""
     data = small_shop(seed=9)
@@ -259,7 +270,7 @@ def other_shop() -> Dataset:
 
 def test_what_was_learned_elsewhere_ranks_items_by_their_text(taught: Path) -> None:
     data = other_shop()
-    moved = Transfer(source=str(taught)).fit(data)
+    moved = Transfer(source=str(taught), weight=1000.0).fit(data)
     genre = np.array(data.items["category"].to_list())
     own = Histories.of([np.flatnonzero(genre == name)[:5].tolist() for name in ("crime", "space")], data.n_items)
     best = moved.rank(own, 3).items
@@ -269,11 +280,33 @@ def test_what_was_learned_elsewhere_ranks_items_by_their_text(taught: Path) -> N
 
 def test_few_events_of_the_new_shop_move_it(taught: Path, tmp_path: Path) -> None:
     data = other_shop()
-    still, moved = Transfer(source=str(taught)).fit(data), Transfer(source=str(taught), epochs=1).fit(data)
+    still, moved = (Transfer(source=str(taught), epochs=epochs, weight=1.0).fit(data) for epochs in (0, 1))
     block = data.histories().block(0, 4)
     assert not np.allclose(still.score(block), moved.score(block), atol=1e-4)
     moved.save(tmp_path / "t")
     np.testing.assert_array_equal(Transfer.load(tmp_path / "t").score(block), moved.score(block))
+
+
+def test_a_network_is_heard_as_far_as_it_helps(taught: Path) -> None:
+    data = other_shop()
+    content = Content().fit(data)
+    found = Transfer(source=str(taught)).fit(data)
+    _, asked, truth = hold_out(data.histories(), 1000, 0, share=1.0)
+    gained = ndcg(found.score(asked), asked, truth) - ndcg(content.score(asked), asked, truth)
+    if found._weight:
+        assert gained.mean() > 2 * gained.std(ddof=1) / np.sqrt(len(gained))
+    else:
+        np.testing.assert_array_equal(found.score(asked), content.score(asked))
+    nobody = Dataset.of(data.events.clear().select(pl.col("user", "item").cast(pl.String)), items=data.items)
+    assert Transfer(source=str(taught)).fit(nobody)._weight == 0
+
+
+def test_a_network_of_noise_is_not_heard(taught: Path) -> None:
+    data = other_shop()
+    deaf = Transfer(source=str(taught)).fit(data)
+    rng = np.random.default_rng(0)
+    deaf._network._vectors = rng.standard_normal(deaf._network._vectors.shape).astype(np.float32)
+    assert deaf._helpful(data.histories()) == 0
 
 
 def test_transfer_says_what_it_needs(taught: Path, tmp_path: Path) -> None:
@@ -331,3 +364,41 @@ with Store({str(tmp_path / "s.db")!r}) as store:
 assert not {{"torch", "lightning", "onnx"}} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_teacher_in_the_place_of_labels() -> None:
+    torch.manual_seed(0)
+    hidden, told = torch.randn(5, 4, requires_grad=True), torch.randn(5, 4)
+    table = torch.randn(7, 4)
+    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, (told @ table.T).softmax(1))
+    found = losses.distilled(hidden, table, told)
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=1e-5)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, hidden), torch.autograd.grad(wanted, hidden), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"negatives": 6, "items_from": "text"}])
+def test_a_student_of_one_block_answers_like_its_teacher(settings: dict[str, object], tmp_path: Path) -> None:
+    data = circle(users=400)
+    if settings:
+        names = [f"{word} {thing}" for word in ("red", "old", "warm") for thing in ("lamp", "shoe", "kettle", "drum")]
+        data = Dataset.of(
+            data.events.select(
+                user=pl.col("user").cast(pl.String),
+                item=pl.col("item").map_elements(data.item_ids.ids.__getitem__, pl.String),
+            ),
+            items=pl.DataFrame({"item": data.item_ids.ids, "title": names}),
+        )
+    learned = SequenceTransformer(**{**SMALL, "blocks": 2, "epochs": 25, "learning_rate": 0.01, **settings}).fit(data)
+    student, whole = itertools.islice(learned.compressed(data), 2)
+    assert (student.blocks, whole.blocks) == (1, 2)
+    student.save(tmp_path / "student")
+    again = SequenceTransformer.load(tmp_path / "student")
+    asked = data.histories()
+    best = learned.rank(asked, 1).items
+    assert (again.rank(asked, 1).items == best).mean() > 0.9
+    assert len(again._graph) < len(whole._graph) < len(learned._graph)
+    assert [smaller.blocks for smaller in again.compressed(data)] == [1, 1]  # it is not taught again
+    if settings:
+        assert (again.onto(data).rank(asked, 1).items == best).mean() > 0.9

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from recloop.neural.graph import Graph
 
 
@@ -49,3 +51,30 @@ def export(
         program.save(path, external_data=False)
         with open(path, "rb") as file:  # noqa: PTH123
             return Graph(file.read())
+
+
+def restore(network: Any, graph: Graph) -> None:
+    """Give a ``torch.nn.Module`` the weights that it had when it was exported; it is in evaluation mode afterwards.
+
+    Raises:
+        KeyError: the graph lacks a weight: it is of another network, or in whole numbers.
+
+    >>> import torch
+    >>> first, second = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    >>> restore(second, export(first, {"x": torch.zeros(2, 2)}, ["y"], {"x": {0: "rows"}}))
+    >>> bool((first.weight == second.weight).all())
+    True
+    """
+    import torch
+
+    served = graph.weights()
+    state = network.state_dict()
+    for name, value in state.items():
+        if name in served:
+            state[name] = torch.from_numpy(np.array(served[name], np.float32)).reshape(value.shape)
+        elif name.endswith("bias"):
+            state[name] = torch.zeros_like(value)  # the exporter leaves out what adds nothing
+        elif value.is_floating_point():
+            raise KeyError(name)
+    network.load_state_dict(state)
+    network.eval()

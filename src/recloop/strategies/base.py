@@ -19,7 +19,7 @@ from recloop.data.rankings import Rankings, top_k
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import ArtifactError, ConflictError, SettingError, nearest
 from recloop.progress import SILENT, Progress
-from recloop.strategies.compact import compact, expand
+from recloop.strategies.compact import compact, expand, is_matrix
 from recloop.types import Request, Slate, SlateItem
 
 FORMAT = 1
@@ -255,7 +255,8 @@ class Strategy(ABC):
         """Strategies that answer nearly alike from fewer bytes, or sooner; the boldest first, each made when asked for.
 
         First what the strategy can do of its own (distilled, pruned, quantised networks; sparse instead of dense
-        weights), with matrices of one byte per number; then itself with such matrices; then with two bytes.
+        weights), each with matrices of half a byte per number, then of one byte; then itself with such matrices, then
+        with two bytes. One that was compressed before is not taught again: it has only its matrices to give.
 
         Args:
             dataset: what it was trained on, for what is trained again.
@@ -265,10 +266,9 @@ class Strategy(ABC):
             ConflictError: the strategy is not fitted.
         """
         self._fitted()
-        for smaller in self._compressed(dataset, progress):
-            yield smaller._in_form("int8")
-        for form in ("int8", "f16"):
-            yield self._in_form(form)
+        for smaller in () if self.form else self._compressed(dataset, progress):
+            yield from smaller._in_forms("int4", "int8")
+        yield from self._in_forms("int4", "int8", "f16")
 
     def _with(self, arrays: Mapping[str, NDArray[Any]], form: str | None = None) -> Self:
         """A strategy of the same settings, items and kinds with other weights."""
@@ -277,8 +277,11 @@ class Strategy(ABC):
         made._restore(expand(arrays))
         return made
 
-    def _in_form(self, form: str) -> Self:
-        return self._with(compact(self._arrays(), form), form)
+    def _in_forms(self, *forms: str) -> Iterator[Self]:
+        """Itself in each form; in one where it has no matrix to change."""
+        arrays = self._arrays()
+        for form in forms if any(map(is_matrix, arrays.values())) else forms[-1:]:
+            yield self._with(compact(arrays, form), form)
 
     def save(self, folder: Path) -> None:
         """Write ``strategy.json``, ``items.json`` and ``weights.npz`` into a new folder. Never pickle."""

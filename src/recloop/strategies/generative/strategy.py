@@ -18,7 +18,7 @@ from recloop.strategies.generative.beam import Floats, Run, beam_search
 from recloop.strategies.generative.residual import semantic_ids
 from recloop.strategies.generative.trie import Trie
 from recloop.strategies.prior import PRIOR_SCALE, answer_empty, fill_unreached, popularity
-from recloop.strategies.sequence.strategy import _hold_out, _ndcg
+from recloop.strategies.sequence.validation import hold_out, ndcg
 from recloop.strategies.sequence.windows import Windows, gap_classes, gather
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Generative(Strategy):
             dropout=self.dropout,
             seed=self.seed,
         )
-        kept, asked, truth = _hold_out(dataset.histories(), self.held_out, self.seed)
+        kept, asked, truth = hold_out(dataset.histories(), self.held_out, self.seed)
         windows = Windows(kept, self.window, self.batch)
         recipe = Recipe(
             epochs=self.epochs,
@@ -115,7 +115,7 @@ class Generative(Strategy):
 
         def validate() -> float:
             self._keep(network)
-            return _ndcg(self._scores(asked, trie, network.run), asked, truth)
+            return float(ndcg(self._scores(asked, trie, network.run), asked, truth).mean())
 
         if len(windows):
             train(

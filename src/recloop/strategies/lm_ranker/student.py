@@ -15,6 +15,7 @@ from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.language.compress.prune import keep_heads, keep_inner, keep_layers, keep_words
 from recloop.language.finetune.network import layers_of
+from recloop.neural.export import restore
 from recloop.neural.graph import Graph
 from recloop.neural.recipe import Recipe
 from recloop.neural.train import train
@@ -76,17 +77,7 @@ def teacher_of(ranker: "LmRanker") -> CrossRanker:
     """The trained network, made again from what is served."""
     assert ranker._graph is not None
     network = cross_ranker(ranker)
-    served = ranker._graph.weights()
-    state: dict[str, torch.Tensor] = network.state_dict()
-    for name, value in state.items():
-        if name in served:
-            state[name] = torch.from_numpy(np.array(served[name], np.float32)).reshape(value.shape)
-        elif name.endswith("bias"):
-            state[name] = torch.zeros_like(value)  # the exporter leaves out what adds nothing
-        elif value.is_floating_point():
-            raise KeyError(name)
-    network.load_state_dict(state)
-    network.eval()
+    restore(network, ranker._graph)
     return network
 
 

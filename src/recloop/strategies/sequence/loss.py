@@ -22,36 +22,62 @@ def softmax(hidden: torch.Tensor, table: torch.Tensor, targets: torch.Tensor) ->
     return found
 
 
+def distilled(hidden: torch.Tensor, table: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy to what a teacher says, over all items of a table that both share.
+
+    Hinton, Vinyals & Dean 2015, "Distilling the knowledge in a neural network", section 2, at temperature 1.
+
+    Args:
+        hidden: (m, width), one row per event that foretells.
+        table: (n_items, width), which does not learn.
+        told: (m, width), the teacher's hidden vectors.
+    """
+    found: torch.Tensor = _Softmax.apply(hidden, table, told)
+    return found
+
+
 class _Softmax(torch.autograd.Function):
+    """Towards items (m,), or towards the softmax of a teacher's hidden vectors (m, width)."""
+
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, table: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, hidden: torch.Tensor, table: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         device = hidden.device.type
         fast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else table.dtype
         with torch.autocast(device, enabled=False):
             h, items, wide = hidden.to(fast), table.to(fast), torch.float32
             of_hidden = torch.empty(hidden.shape, dtype=wide, device=hidden.device)
-            of_table = torch.zeros(table.shape, dtype=wide, device=table.device)
+            learns = table.requires_grad
+            of_table = torch.zeros(table.shape if learns else (0,), dtype=wide, device=table.device)
             total = torch.zeros((), dtype=wide, device=hidden.device)
             step = max(1, CELLS // len(table))
             for low in range(0, len(h), step):
-                rows, wanted = h[low : low + step], targets[low : low + step, None]
+                rows, answer = h[low : low + step], wanted[low : low + step]
                 shares = (rows @ items.T).to(wide)
                 shares -= shares.amax(1, keepdim=True)
-                total -= shares.gather(1, wanted).sum()
+                if answer.ndim == 1:
+                    total -= shares.gather(1, answer[:, None]).sum()
+                else:
+                    answer = (answer.to(fast) @ items.T).to(wide).softmax(1)
+                    total -= torch.dot(answer.flatten(), shares.flatten())
                 sums = shares.exp_().sum(1, keepdim=True)
                 total += sums.log().sum()
                 shares /= sums
-                shares.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=wide))
+                if answer.ndim == 1:
+                    shares.scatter_add_(1, answer[:, None], torch.full_like(answer[:, None], -1, dtype=wide))
+                else:
+                    shares -= answer
                 narrow = shares.to(fast)
                 of_hidden[low : low + step] = narrow @ items
-                of_table += narrow.T @ rows
+                if learns:
+                    of_table += narrow.T @ rows
         ctx.save_for_backward(of_hidden.div_(len(h)).to(hidden.dtype), of_table.div_(len(h)))
         return total / len(h)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         of_hidden, of_table = ctx.saved_tensors
-        return grads[0].to(of_hidden.dtype) * of_hidden, grads[0] * of_table, None
+        of_table = grads[0] * of_table if ctx.needs_input_grad[1] else None
+        return grads[0].to(of_hidden.dtype) * of_hidden, of_table, None
 
 
 def sampled_softmax(

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ from recloop.progress import SILENT, Progress
 from recloop.strategies.base import setting
 from recloop.strategies.prior import answer_empty, fill_unreached, popularity
 from recloop.strategies.sequence.text import items_from_text
+from recloop.strategies.sequence.validation import hold_out, ndcg
 from recloop.strategies.sequence.windows import GAPS, Windows, gap_classes, gather
 from recloop.strategies.vectors import VectorStrategy
 
@@ -132,7 +132,7 @@ class SequenceTransformer(VectorStrategy):
         from recloop.neural.fingerprint import fingerprint
         from recloop.neural.train import train
 
-        kept, asked, truth = _hold_out(dataset.histories(), self.held_out, self.seed)
+        kept, asked, truth = hold_out(dataset.histories(), self.held_out, self.seed)
         windows = Windows(kept, self.window, self.batch)
         recipe = Recipe(
             epochs=self.epochs,
@@ -149,7 +149,7 @@ class SequenceTransformer(VectorStrategy):
 
         def validate() -> float:
             self._keep(network)
-            return _ndcg(self._scored(asked, self._hidden(asked, network.last)), asked, truth)
+            return float(ndcg(self._scored(asked, self._hidden(asked, network.last)), asked, truth).mean())
 
         if len(windows):
             train(
@@ -193,8 +193,20 @@ class SequenceTransformer(VectorStrategy):
         self._state = {name.removeprefix(STATE): array for name, array in arrays.items() if name.startswith(STATE)}
         super()._restore({name: array for name, array in arrays.items() if not name.startswith(STATE)})
 
-    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:  # noqa: ARG002
-        """The transformer in whole numbers."""
+    def _compressed(self, dataset: Dataset, progress: Progress) -> Iterator[Self]:
+        """Students of fewer blocks that learned from the network, then the network itself, all in whole numbers."""
+        require_lm("compressing the strategy 'sequence'")
+        from recloop.strategies.sequence.student import students
+
+        for network in students(self, dataset, progress):
+            student = type(self)(**(self.config() | {"blocks": len(network.transformer.blocks)}))
+            student._restore(self._arrays())
+            student._keep(network)
+            student._graph = network.graph().quantised().array
+            if self.items_from == "text":
+                student._state |= network.transferable()
+            student.items, student.kinds = self.items, self.kinds
+            yield student
         yield self._with({**self._arrays(), "_graph": self._served.quantised().array})
 
     @cached_property
@@ -229,32 +241,3 @@ class SequenceTransformer(VectorStrategy):
                 x += self._gaps[batch.gaps]
             hidden[rows] = last(x, lengths - 1)
         return hidden
-
-
-def _hold_out(histories: Histories, most: int, seed: int) -> tuple[Histories, Histories, NDArray[np.int32]]:
-    """The histories without the last event of some users, the shortened histories of those, and those events."""
-    able = np.flatnonzero(histories.lengths >= 3)
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
-    rows = np.sort(rng.choice(able, size=min(most, len(able) // 10), replace=False))
-    last = histories.indptr[rows + 1] - 1
-    stay = np.ones(len(histories.items), dtype=bool)
-    stay[last] = False
-    lengths = histories.lengths.copy()
-    lengths[rows] -= 1
-    kept = replace(
-        histories,
-        indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        items=histories.items[stay],
-        weights=histories.weights[stay],
-        times=histories.times[stay],
-        ratings=histories.ratings[stay],
-    )
-    return kept, kept.take(rows), histories.items[last]
-
-
-def _ndcg(scores: NDArray[np.float32], histories: Histories, truth: NDArray[np.int32], k: int = 10) -> float:
-    """NDCG@k of one true item per row, the other items of the history left out."""
-    wanted = scores[np.arange(len(truth)), truth]
-    scores[histories.rows, histories.items] = -np.inf
-    ahead = (scores > wanted[:, None]).sum(axis=1)
-    return float(np.where(ahead < k, 1 / np.log2(ahead + 2), 0).mean())
