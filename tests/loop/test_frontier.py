@@ -140,6 +140,33 @@ def test_guardrails_keep_points_out(tmp_path: Path) -> None:
     assert "None keeps clicks at least 9: nothing is recommended" in none.sentence
 
 
+def test_the_search_heeds_what_must_be_kept(tmp_path: Path) -> None:
+    class Sold(World):
+        def __call__(self, policy: SlateConfig) -> Mapping[str, float]:
+            told = super().__call__(policy)
+            return {**told, "new": 0.02 + 0.5 * policy.diversity}
+
+    guards = [Guardrail.parse("clicks>=70%"), Guardrail.parse("new>=0.2")]
+    free = [run(tmp_path / f"free{seed}", 100, Sold(), timeout=None) for seed in range(1)]
+    bound = [run(tmp_path / f"bound{seed}", 100, Sold(), guards=guards) for seed in range(1)]
+    today = {"clicks": 1.0, "new": 0.02}
+
+    def keep(found: Searched) -> int:
+        return sum(
+            0.02 + 0.5 * KNOBS.policy(trial.settings).diversity >= 0.2 and trial.values["clicks"] >= 0.7
+            for trial in found.trials
+        )
+
+    assert keep(bound[0]) > 1.5 * keep(free[0])
+    for trial in bound[0].trials:
+        assert set(trial.values) == {"clicks", "churn", "new"}
+    front = FrontFound.of(KNOBS, AIMS, bound[0], guards)
+    assert front.picks
+    assert all(guard.keeps(pick.values, today) for pick in front.picks for guard in guards)
+    assert seen(run(tmp_path / "bound0", 100, Sold(), guards=guards)) == seen(bound[0])
+    assert bound[0].folder.name != free[0].folder.name  # other guardrails, another search
+
+
 def test_what_is_no_search(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="1 aim given; a front has two or more"):
         search(KNOBS, AIMS[:1], World(), tmp_path, identity={})

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from recloop.compose import SlateConfig
-from recloop.compose.objectives.catalogue import MODELLED, RELEVANCE
+from recloop.compose.objectives.catalogue import MODELLED, NEW, OBJECTIVES, RELEVANCE
 from recloop.data.check import check
 from recloop.data.dataset import Dataset
 from recloop.data.source import read
@@ -18,8 +18,9 @@ from recloop.errors import ConflictError, DataError, SettingError, nearest
 from recloop.evaluate import Guardrail
 from recloop.loop.composing import Composing
 from recloop.loop.folder import write_whole
-from recloop.loop.front_found import FrontFound, Pick
+from recloop.loop.front_found import FrontFound, Pick, usual
 from recloop.loop.frontier import search
+from recloop.loop.kept import is_kept
 from recloop.loop.knobs import Knobs
 from recloop.loop.plan import MetricsConfig, Plan, child_seed, read_plan
 from recloop.loop.policy_toml import arms_toml, policy_toml, with_policy
@@ -27,7 +28,7 @@ from recloop.loop.run import fit_strategies, not_fed, usable
 from recloop.loop.study import Sampler, need_optuna
 from recloop.loop.validation import Validation
 from recloop.loop.vectors import item_vectors
-from recloop.metrics import Metric
+from recloop.metrics import Metric, parse_metric
 from recloop.progress import SILENT, Progress
 from recloop.report.frontier import front_picture, frontier_page
 
@@ -71,7 +72,8 @@ def tune_policies(
         metrics: two or more aims; the plan's first metric, novelty and diversity where none is named.
         sources: strategies that may be mixed; all of the plan but ``random`` where none is named.
         weigh: objectives that may be weighed; those of the plan's policy, else click, novelty and diversity.
-        guards: what a point must keep to be recommended, such as ``ndcg@10>=98%``.
+        guards: what a point must keep to be recommended, such as ``ndcg@10>=98%``: a metric, an objective's mean or a
+            share of exposure. The plan's constraints are kept, too. The search heeds all of them.
         trials: in all, those of earlier calls included.
         timeout: seconds after which no trial begins.
         sampler: ``nsga2`` or ``gp``.
@@ -94,19 +96,17 @@ def tune_policies(
     if trials < 1:
         raise SettingError(f"trials is {trials}", allowed="it must be at least 1")
     kept = [Guardrail.parse(words) for words in guards]
+    constraints = _constraints(plan)
     if write is not None:
         _may_write(write, path, overwrite=overwrite)
     reading = read(plan.source, progress)
     usable(check(reading, clock()))
     dataset = reading.dataset
     aims = _aims(plan, metrics, dataset)
-    for guard in kept:
-        if guard.metric not in {aim.name for aim in aims}:
-            raise SettingError(
-                f"the guardrail is on '{guard.metric}'", advice=nearest(guard.metric, [a.name for a in aims])
-            )
+    watched, judged = _guarded([*kept, *constraints], aims)
+    kept = [*(kept or [usual(aims[0])]), *constraints]
     left_out = not_fed(plan, dataset)
-    validation = Validation.of(plan, dataset, aims)
+    validation = Validation.of(plan, dataset, judged)
     fitted, _, left_out = fit_strategies(plan, validation.split.train, left_out, progress)
     mixed = tuple(sources) or tuple(name for name in fitted if plan.strategies[name].strategy != "random")
     for name in mixed:
@@ -115,20 +115,26 @@ def tune_policies(
     vectors = item_vectors(fitted.values(), validation.split.train).values
     knobs = Knobs(_base(plan), mixed, _weighed(plan, weigh), diverse=True)
     try:
-        composing = Composing.of(plan, dataset, knobs, aims, vectors, fitted, validation, progress)
+        composing = Composing.of(
+            plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched
+        )
     except DataError as error:
         plain = tuple(name for name in knobs.objectives if name not in MODELLED)
-        if weigh or _base(plan).objectives is not None or plain == knobs.objectives:
+        modelled = any(name in MODELLED for name in watched)
+        if weigh or modelled or _base(plan).objectives is not None or plain == knobs.objectives:
             raise
         progress.note(f"Without objectives that need a model: {error.given}")
         knobs = replace(knobs, objectives=plain)
-        composing = Composing.of(plan, dataset, knobs, aims, vectors, fitted, validation, progress)
+        composing = Composing.of(
+            plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched
+        )
     searched = search(
         knobs,
         aims,
         composing.judge,
         plan.folder / FOLDER,
         identity=composing.identity,
+        guards=kept,
         trials=trials,
         timeout=timeout,
         sampler=sampler,
@@ -158,6 +164,33 @@ def _aims(plan: Plan, names: Sequence[str], dataset: Dataset) -> tuple[Metric, .
                 f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings"
             )
     return found.metrics
+
+
+def _constraints(plan: Plan) -> list[Guardrail]:
+    """What the plan's policy asks of all slates together."""
+    own = plan.policy.objectives if isinstance(plan.policy, SlateConfig) else None
+    return [] if own is None else [Guardrail(c.of, c.at_least, relative=c.relative) for c in own.constraints]
+
+
+def _guarded(guards: Sequence[Guardrail], aims: Sequence[Metric]) -> tuple[tuple[str, ...], tuple[Metric, ...]]:
+    """Objectives and exposures that guardrails look at, and all metrics that are to be judged."""
+    watched, metrics = dict.fromkeys(g.metric for g in guards if is_kept(g.metric)), list(aims)
+    for guard in guards:
+        if guard.metric in watched or guard.metric in {metric.name for metric in metrics}:
+            continue
+        try:
+            metric = parse_metric(guard.metric)
+        except SettingError as error:
+            known = [*(aim.name for aim in aims), *OBJECTIVES, NEW]
+            raise SettingError(
+                f"the guardrail is on '{guard.metric}'",
+                allowed="it is on a metric such as coverage@10, an objective such as revenue, new, or provider:NAME",
+                advice=nearest(guard.metric, known),
+            ) from error
+        if "ratings" in metric.needs:
+            raise SettingError(f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings")
+        metrics.append(metric)
+    return tuple(watched), tuple(metrics)
 
 
 def _base(plan: Plan) -> SlateConfig:

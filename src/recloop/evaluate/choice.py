@@ -91,7 +91,7 @@ class Guardrail:
         >>> Guardrail.parse("gini@10 <= 0.8").least
         False
         """
-        found = re.fullmatch(r"\s*([\w@-]+)\s*(>=|<=)\s*(-?\d+(?:\.\d+)?)\s*(%|x?)\s*", words)
+        found = re.fullmatch(r"\s*([\w@:.-]+)\s*(>=|<=)\s*(-?\d+(?:\.\d+)?)\s*(%|x?)\s*", words)
         if not found:
             raise SettingError(
                 f"'{words}' is no guardrail",
@@ -103,11 +103,19 @@ class Guardrail:
 
     def keeps(self, values: Mapping[str, float], baseline: Mapping[str, float]) -> bool:
         """Whether a point's values keep it; a value that is not known does not."""
+        return self.short(values, baseline) <= EVEN
+
+    def short(self, values: Mapping[str, float], baseline: Mapping[str, float]) -> float:
+        """By how much a point misses it, as a share of the bound; 0 where it keeps it, infinite where nothing is known.
+
+        >>> Guardrail.parse("ndcg@10>=80%").short({"ndcg@10": 0.3}, {"ndcg@10": 0.5})
+        0.25
+        """
         if self.metric not in values or (self.relative and self.metric not in baseline):
-            return False
+            return float("inf")
         bound = self.bound * (baseline[self.metric] if self.relative else 1.0)
-        value = values[self.metric]
-        return value >= bound - EVEN if self.least else value <= bound + EVEN
+        missing = bound - values[self.metric] if self.least else values[self.metric] - bound
+        return max(0.0, missing) / (abs(bound) or 1.0)
 
     def __str__(self) -> str:
         bound = f"{100 * self.bound:.4g}% of the baseline's" if self.relative else f"{self.bound:.4g}"

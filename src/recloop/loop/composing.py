@@ -13,6 +13,7 @@ from recloop.data.dataset import Dataset
 from recloop.data.split import Split
 from recloop.errors import DataError
 from recloop.evaluate import Evaluation, evaluate
+from recloop.loop.kept import Kept, learning, unbound
 from recloop.loop.knobs import Knobs
 from recloop.loop.plan import Plan, child_seed
 from recloop.loop.remembered import Remembered
@@ -32,7 +33,9 @@ class Composing:
 
     Attributes:
         knobs: what may be turned.
-        metrics: the aims.
+        metrics: the aims, and what else guardrails look at.
+        watched: objectives and exposures that guardrails look at.
+        bring: what the sources bring for the users to search on, where something is watched.
         search: users that trials are judged on.
         confirm: users that only the chosen points are judged on.
         strategies: fitted on the training part of the validation split.
@@ -43,6 +46,8 @@ class Composing:
 
     knobs: Knobs
     metrics: tuple[Metric, ...]
+    watched: tuple[str, ...]
+    bring: Kept | None
     search: Split
     confirm: Split
     strategies: Mapping[str, Strategy]
@@ -61,6 +66,8 @@ class Composing:
         strategies: Mapping[str, Strategy],
         validation: Validation,
         progress: Progress = SILENT,
+        *,
+        watched: Sequence[str] = (),
     ) -> "Composing":
         """Learn what objectives need, and keep what each strategy says of the users to search on.
 
@@ -68,18 +75,21 @@ class Composing:
             plan: the seed, and how to split.
             dataset: the whole log.
             knobs: what may be turned.
-            metrics: the aims.
+            metrics: the aims, and what else guardrails look at.
             vectors: (n_items, d) item vectors.
             strategies: fitted on ``validation.split.train``.
             validation: users in a random order.
             progress: shows how far it has come.
+            watched: objectives and exposures that guardrails look at.
 
         Raises:
             DataError: there are too few validation users for three parts.
+            SettingError: the data does not hold what something that is watched is made of.
         """
         split, n = validation.split, len(validation.split)
-        wanted = knobs.every.objectives
-        learned = min(wanted.users, round(LEARNED * n)) if wanted is not None and knobs.objectives else 0
+        every = learning(knobs.every, watched)
+        wanted = every.objectives
+        learned = min(wanted.users, round(LEARNED * n)) if wanted and (knobs.objectives or watched) else 0
         searched = min(SEARCHED, (n - learned) // 2)
         if searched < LEAST:
             raise DataError(
@@ -93,7 +103,7 @@ class Composing:
             train = plan.splitter(dataset).train
             part = part_of(split, rows[:learned])
             seed = child_seed(plan.run.seed, "objectives")
-            _, objectives = learn(knobs.every, strategies, train, part, vectors, seed=seed, progress=progress)
+            _, objectives = learn(every, strategies, train, part, vectors, seed=seed, progress=progress)
         search = part_of(split, rows[learned : learned + searched])
         kept: dict[str, Strategy] = {}
         asked = list(dict.fromkeys([*knobs.sources, *([knobs.base.fallback] if knobs.base.fallback else [])]))
@@ -101,9 +111,14 @@ class Composing:
             for name in asked:
                 kept[name] = Remembered.of(strategies[name], search, max(knobs.base.candidates, 50))
                 advance(1)
+        bring = None
+        if watched and objectives is not None:
+            bring = Kept.of(watched, every, kept, search, objectives)
         return cls(
             knobs=knobs,
             metrics=tuple(metrics),
+            watched=tuple(watched),
+            bring=bring,
             search=search,
             confirm=part_of(split, rows[learned + searched :]),
             strategies=strategies,
@@ -131,19 +146,32 @@ class Composing:
         )
 
     def judge(self, policy: SlateConfig) -> dict[str, float]:
-        """The aims of a policy on the users to search on."""
-        tried = {"tried": build(policy, self.kept, self.vectors, catalogue=self.catalogue)}
+        """The aims of a policy, and what guardrails look at, on the users to search on."""
+        tried = {"tried": build(unbound(policy), self.kept, self.vectors, catalogue=self.catalogue)}
         found = evaluate(self.search, tried, self.metrics, vectors=self.vectors)
-        return {metric.name: found.value("tried", metric) for metric in self.metrics}
+        told = {metric.name: found.value("tried", metric) for metric in self.metrics}
+        kept = {} if self.bring is None else self.bring.per_user(found.slates["tried"].items)
+        return told | {name: float(values.mean()) for name, values in kept.items()}
 
     def confirmed(self, policies: Mapping[str, SlateConfig]) -> Evaluation:
         """Policies, and each source alone, on the users that nothing was chosen by."""
         rankers = {
-            name: build(policy, self.strategies, self.vectors, catalogue=self.catalogue)
+            name: build(unbound(policy), self.strategies, self.vectors, catalogue=self.catalogue)
             for name, policy in policies.items()
         }
         alone = {name: self.strategies[name] for name in self.knobs.sources}
-        return evaluate(self.confirm, {**alone, **rankers}, self.metrics, vectors=self.vectors)
+        found = evaluate(self.confirm, {**alone, **rankers}, self.metrics, vectors=self.vectors)
+        objectives = self.catalogue.objectives
+        if not self.watched or objectives is None:
+            return found
+        every = learning(self.knobs.every, self.watched)
+        bring = Kept.of(self.watched, every, self.strategies, self.confirm, objectives)
+        kept = {
+            (name, of): values
+            for name, ranked in found.slates.items()
+            for of, values in bring.per_user(ranked.items).items()
+        }
+        return replace(found, per_user={**found.per_user, **kept})
 
 
 def part_of(split: Split, rows: NDArray[np.integer]) -> Split:

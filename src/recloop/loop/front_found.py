@@ -48,7 +48,8 @@ class Pick:
         trial: that found it.
         policy: what it is made of.
         values: aim → value on the users that were searched on.
-        confirmed: aim → value, low, high on other users; empty where nobody else judged.
+        confirmed: aim, and what else guardrails look at → value, low, high on other users; empty where nobody else
+            judged.
         against: the point beside each single strategy there.
     """
 
@@ -144,7 +145,7 @@ class FrontFound:
         scaled = (merits - low) / spans
         unbeaten = front(merits)
         best = trials[int(np.argmax(np.where(singles, merits[:, 0], -np.inf)))]
-        guards = tuple(guards) or (Guardrail.parse(f"{aims[0].name}>={LOSS}"),)
+        guards = tuple(guards) or (usual(aims[0]),)
         order = [place for place in np.argsort(-merits[:, 0], kind="stable").tolist() if unbeaten[place]]
         zero = np.zeros(len(aims))
         return cls(
@@ -168,8 +169,12 @@ class FrontFound:
             evaluation: holds each pick by name, and the single strategies by theirs.
         """
         picks = []
+        names = {aim.name for aim in self.aims}
         for pick in self.picks:
             values, against = {}, []
+            for name in dict.fromkeys(guard.metric for guard in self.guards if guard.metric not in names):
+                mean = mean_interval(evaluation.per_user[pick.name, name], evaluation.alpha)
+                values[name] = (mean.mean, mean.low, mean.high)
             for aim in self.aims:
                 mine = evaluation.per_user[pick.name, aim.name]
                 mean = mean_interval(mine, evaluation.alpha)
@@ -237,6 +242,11 @@ class FrontFound:
 def _plain(knobs: Knobs, trial: Trial) -> bool:
     made = knobs.policy(trial.settings)
     return made.diversity == 0 and (made.objectives is None or not made.objectives.weights)
+
+
+def usual(first: Aim) -> Guardrail:
+    """What points must keep where nothing else is said: 98% of the first aim of the best single strategy."""
+    return Guardrail.parse(f"{first.name}>={LOSS}")
 
 
 def _picks(

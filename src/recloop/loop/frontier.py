@@ -14,12 +14,13 @@ import numpy as np
 from recloop import __version__
 from recloop.compose import SlateConfig
 from recloop.errors import RecloopError, SettingError
+from recloop.evaluate import Guardrail
 from recloop.loop.folder import only_one
 from recloop.loop.knobs import Knobs
 from recloop.loop.study import Sampler, Study, Trial
 from recloop.progress import SILENT, Progress
 
-POPULATION = 20  # of NSGA-II
+WORST = 1e6  # by how much a policy can fall short of what must be kept: Gaussian processes know no infinity
 
 
 class Aim(Protocol):
@@ -77,6 +78,7 @@ def search(
     folder: Path,
     *,
     identity: Mapping[str, Any],
+    guards: Sequence[Guardrail] = (),
     trials: int = 100,
     timeout: float | None = None,
     sampler: Sampler = "nsga2",
@@ -87,7 +89,7 @@ def search(
     """Search the weights of sources and objectives by all aims at once; goes on where it was.
 
     First each source alone and all alike, then what the sampler draws. A policy that was tried before is not judged
-    again.
+    again. What guardrails ask for is kept in sight all along: a policy that keeps them is better than any that does not.
 
     Args:
         knobs: what may be turned.
@@ -95,6 +97,8 @@ def search(
         judge: what a policy is worth. The same policy must give the same values.
         folder: of all searches.
         identity: what the values hang on beside the policy (data, split, users): another search where it differs.
+        guards: what policies must keep, on anything that the judge tells; relative ones against the single source that
+            is best on the first aim.
         trials: to make in all, those of earlier calls included.
         timeout: seconds after which no trial begins.
         sampler: ``nsga2`` (Deb et al. 2002, "A fast and elitist multiobjective genetic algorithm"), or ``gp`` where a
@@ -115,16 +119,19 @@ def search(
         )  # fmt: skip
     if not knobs.space:
         raise SettingError("there is nothing to search", advice="name several strategies, or objectives to weigh")
-    place = folder / f"compose-{_key(knobs, aims, identity, sampler, seed)[:8]}"
+    place = folder / f"compose-{_key(knobs, aims, identity, guards, sampler, seed)[:8]}"
     with only_one(place, "another search"):
-        study = Study(place, None, knobs.space, len(aims), seed, sampler=sampler, population=POPULATION)
+        study = Study(place, None, knobs.space, len(aims), seed, sampler=sampler)
+        told = Told(judge, tuple(dict.fromkeys([*(aim.name for aim in aims), *(guard.metric for guard in guards)])))
+        told.remember(knobs, study.trials())
         ends = float("inf") if timeout is None else clock() + timeout
         stopped = False
         try:
             with progress.task("Search policies", total=trials) as advance:
                 advance(min(trials, study.begun))
+                today = _today(knobs, aims[0], told) if any(guard.relative for guard in guards) else {}
                 while study.begun < trials and clock() < ends:
-                    _try(study, knobs, aims, judge)
+                    _try(study, knobs, aims, told, guards, today)
                     advance(1)
         except KeyboardInterrupt:
             stopped = True
@@ -137,17 +144,64 @@ def search(
     return Searched(place, found, stopped)
 
 
-def _try(study: Study, knobs: Knobs, aims: Sequence[Aim], judge: Judge) -> None:
+class Told:
+    """What a judge told of each policy, so that it is asked once.
+
+    Args:
+        judge: that is asked.
+        names: what it must tell.
+    """
+
+    def __init__(self, judge: Judge, names: Sequence[str]) -> None:
+        self._judge, self._names = judge, names
+        self._known: dict[str, tuple[dict[str, float], int]] = {}
+
+    def remember(self, knobs: Knobs, trials: Sequence[Trial]) -> None:
+        """Take over what complete trials told."""
+        for trial in trials:
+            if trial.state == "complete":
+                self._known.setdefault(_named(knobs.policy(trial.settings)), (dict(trial.values), trial.number))
+
+    def of(self, policy: SlateConfig, trial: int = 0) -> tuple[dict[str, float], int]:
+        """The values of a policy, and the number of the trial that had them first; 0 where this is the first."""
+        key = _named(policy)
+        if key not in self._known:
+            told = self._judge(policy)
+            self._known[key] = ({name: float(told[name]) for name in self._names}, trial)
+            return self._known[key][0], 0
+        values, first = self._known[key]
+        if not first:
+            self._known[key] = (values, trial)
+        return values, first
+
+
+def _named(policy: SlateConfig) -> str:
+    return json.dumps(msgspec.to_builtins(policy), sort_keys=True)
+
+
+def _today(knobs: Knobs, first: Aim, told: Told) -> Mapping[str, float]:
+    """What the single source gives that is best on the first aim; nothing where none can be judged."""
+    best: Mapping[str, float] = {}
+    for source in knobs.sources:
+        try:
+            values, _ = told.of(knobs.policy(knobs.alone(source)))
+        except RecloopError:  # its own trial tells why
+            continue
+        if np.isfinite(values[first.name]) and (
+            not best or first.merit(values[first.name]) > first.merit(best[first.name])
+        ):
+            best = values
+    return best
+
+
+def _try(
+    study: Study, knobs: Knobs, aims: Sequence[Aim], told: Told, guards: Sequence[Guardrail], today: Mapping[str, float]
+) -> None:
     trial = study.ask(None, knobs.first())
     settings = {name: tried.rounded(trial.params[name]) for name, tried in knobs.space.items()}
-    policy = knobs.policy(settings)
     start = time.perf_counter()
-    twin = next((t for t in study.trials() if t.state == "complete" and knobs.policy(t.settings) == policy), None)
     try:
-        values, reason = ({}, "") if twin is None else (dict(twin.values), f"the policy of trial {twin.number}")
-        if twin is None:
-            told = judge(policy)
-            values = {aim.name: float(told[aim.name]) for aim in aims}
+        values, twin = told.of(knobs.policy(settings), study.begun)
     except BaseException as error:
         if isinstance(error, RecloopError):
             study.tell(trial, "failed", [], settings=settings, values={}, seconds=0.0, reason=str(error))
@@ -160,15 +214,27 @@ def _try(study: Study, knobs: Knobs, aims: Sequence[Aim], judge: Judge) -> None:
         study.tell(trial, "failed", [], settings=settings, values={}, seconds=seconds, reason=f"{undefined} undefined")
         return
     merits = [aim.merit(values[aim.name]) for aim in aims]
-    study.tell(trial, "complete", merits, settings=settings, values=values, seconds=seconds, reason=reason)
+    short = [min(guard.short(values, today), WORST) for guard in guards]
+    reason = f"the policy of trial {twin}" if twin else ""
+    study.tell(
+        trial, "complete", merits, short=short, settings=settings, values=values, seconds=seconds, reason=reason
+    )
 
 
-def _key(knobs: Knobs, aims: Sequence[Aim], identity: Mapping[str, Any], sampler: str, seed: int) -> str:
+def _key(
+    knobs: Knobs,
+    aims: Sequence[Aim],
+    identity: Mapping[str, Any],
+    guards: Sequence[Guardrail],
+    sampler: str,
+    seed: int,
+) -> str:
     hangs_on = {
         "base": msgspec.to_builtins(knobs.base),
         "space": {name: tried.to_dict() for name, tried in knobs.space.items()},
         "aims": [aim.name for aim in aims],
         "identity": dict(identity),
+        "guards": [str(guard) for guard in guards],
         "sampler": sampler,
         "seed": seed,
         "recloop": __version__,

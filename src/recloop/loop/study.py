@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FILE = "study.log"
 OWN, ENDED = "own", "ended"  # what is noted with a trial: that it has the plan's settings; how it ended
 POPULATION = 10  # of NSGA-II: a search of 30 trials sees three generations
+SPREAD = 2.0  # distribution index of polynomial mutation: the smaller, the farther from the parent
 DEAR = 10  # trials at random before Gaussian processes follow
 State = Literal["complete", "pruned", "failed"]
 Sampler = Literal["", "nsga2", "gp"]
@@ -161,20 +162,32 @@ class Study:
             with _quiet():
                 return samplers.GPSampler(seed=seed, n_startup_trials=DEAR, deterministic_objective=True)
         if self._several or self._kind_of_sampler == "nsga2":
-            return samplers.NSGAIISampler(population_size=self._population, seed=seed)
+            with _quiet():
+                return samplers.NSGAIISampler(
+                    population_size=self._population,
+                    mutation=samplers.nsgaii.PolynomialMutation(eta=SPREAD),
+                    seed=seed,
+                )
         with _quiet():
             return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
 
-    def tell(self, trial: "optuna.Trial", state: State, merits: Sequence[float], **said: Any) -> None:
+    def tell(
+        self, trial: "optuna.Trial", state: State, merits: Sequence[float], *, short: Sequence[float] = (), **said: Any
+    ) -> None:
         """Keep how a trial ended.
 
         Args:
             trial: from ``ask``.
             state: how it ended.
             merits: one for each objective, higher is better; of complete trials.
+            short: by how much it falls short of each thing that must be kept, 0 where it keeps it; of complete trials.
+                One that keeps all is better than any that does not, and of two that do not the one that falls less
+                short (Deb et al. 2002, section VI).
             said: settings, values, seconds and reason, see ``Trial``.
         """
         trial.set_user_attr(ENDED, {"state": state, **said})
+        for at, missing in enumerate(short):
+            trial.set_constraint(str(at), missing)
         states = self._optuna.trial.TrialState
         ended = {"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[state]
         self._study.tell(trial, list(merits) if state == "complete" else None, state=ended)

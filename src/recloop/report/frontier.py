@@ -49,7 +49,7 @@ def frontier_page(
                 "toml": snippets[pick["name"]],
                 "rows": [
                     {"aim": aim, "value": f"{pick['values'][aim]:.4g}", "confirmed": _said(pick["confirmed"].get(aim))}
-                    for aim in aims
+                    for aim in [*aims, *(name for name in pick["confirmed"] if name not in aims)]
                 ],
                 "pictures": [
                     {"aim": aim, "svg": Markup(svg)}  # noqa: S704 -- as above

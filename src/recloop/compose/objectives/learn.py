@@ -42,6 +42,7 @@ def offer(
     rows: NDArray[np.integer],
     k: int = PLACES,
     models: Mapping[str, str] | None = None,
+    depth: int | None = None,
 ) -> Offered:
     """The candidates that a policy's sources bring for requests of a split, fused by its settings.
 
@@ -52,10 +53,11 @@ def offer(
         rows: which of them, in which order.
         k: places of a slate.
         models: name → text of a trained fusion.
+        depth: candidates that are kept of each request; the policy's own number where None.
     """
     weights = {name: weight for name, weight in config.weights.items() if weight > 0}
     fuser = Fuser(config, tuple(weights), tuple(weights.values()), models or {})
-    histories, depth = split.histories.take(rows), max(config.candidates, k)
+    histories, depth = split.histories.take(rows), depth or max(config.candidates, k)
     rules = Rules(hide_seen=split.hide_seen, allowed=split.allowed)
     lists: dict[str, list[Rankings]] = {name: [] for name in weights}
     fused = []
