@@ -36,12 +36,12 @@ def reached(sums: Integers, scales: Floats, margins: Floats, step: float, length
 
 
 @jit(float32(given(float32), given(float32)), reorder=True)
-def exact(vector: Floats, query: Floats) -> np.float32:
+def exact(vector: Floats, query: Floats) -> float:
     """The dot product of an item and a query."""
     total = np.float32(0)
     for place in range(len(query)):
         total += vector[place] * query[place]
-    return total
+    return float(total)
 
 
 @jit(
