@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +27,7 @@ pin_native_threads()
 import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
 import uvloop  # noqa: E402
+from msgspec.structs import replace  # noqa: E402
 
 from recloop.app.engine import Engine  # noqa: E402
 from recloop.compose import SlateConfig  # noqa: E402

@@ -1,14 +1,18 @@
-"""The nouns of recloop as plain values. Times are seconds since 1970 in UTC; ids are strings."""
+"""The nouns of recloop as plain values. Times are seconds since 1970 in UTC; ids are strings.
+
+What a service makes by the thousand is a ``msgspec.Struct``: made in a twelfth of the time of a dataclass. With
+``gc=False`` where it holds nothing but texts and numbers, so that a million events in memory are not looked through
+for cycles while a request waits. ``msgspec.structs.replace`` makes a changed copy.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that a user did with an item.
 
     ``kind`` is data, not code (``view``, ``click``, ``purchase``, ``rating`` …); ``value`` is its number (stars,
@@ -45,8 +49,7 @@ class ItemCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     maximum: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One wish for recommendations.
 
     ``history`` is oldest first; the service adds what it knows of the user. ``candidates`` limits the answer to these
@@ -63,21 +66,20 @@ class Request:
     k: int = 10
     candidates: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
-    where: Mapping[str, ItemCondition] = field(default_factory=dict)
+    where: Mapping[str, ItemCondition] = msgspec.field(default_factory=dict)
     surface: str = "default"
-    profile: Mapping[str, str] = field(default_factory=dict)
-    context: Mapping[str, str] = field(default_factory=dict)
+    profile: Mapping[str, str] = msgspec.field(default_factory=dict)
+    context: Mapping[str, str] = msgspec.field(default_factory=dict)
     time: float | None = None
     id: str | None = None
     steer: str = ""
     strength: float = 0.5
     explain: bool = False
     session: str | None = None
-    force: Mapping[str, str] = field(default_factory=dict)
+    force: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SlateItem:
+class SlateItem(msgspec.Struct, frozen=True, gc=False):
     """One place of a slate: the item, its score, which strategy brought it, and why.
 
     Where the request asked for an explanation, ``because`` names the items of the history that moved it, and ``words``
@@ -104,8 +106,7 @@ class Slate:
         return tuple(entry.item for entry in self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The record of one served slate. It carries all that a late reward needs.
 
     ``propensity`` is the probability with which the policy chose ``arm``, ``allocation`` that of every arm; it is empty
@@ -131,13 +132,12 @@ class Decision:
     latency: float = 0.0
     session: str = ""
     forced: bool = False
-    allocation: Mapping[str, float] = field(default_factory=dict)
-    context: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    allocation: Mapping[str, float] = msgspec.field(default_factory=dict)
+    context: Mapping[str, str] = msgspec.field(default_factory=dict)
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(msgspec.Struct, frozen=True, gc=False):
     """What a user said: a ``rating`` or a ``survey`` answer (value), ``thumbs`` up or down or whether a reason was
     ``helpful`` (value above or below zero), or a ``comment`` (text).
     """

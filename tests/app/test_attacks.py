@@ -1,7 +1,6 @@
 """Attacks in the store's log: told by command and route, and kept from a bandit."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from recloop.app.attacks import find_attacks
 from recloop.app.learning import LOOK, ON_ITS_WAY, Learning
@@ -69,7 +69,7 @@ def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: 
         now = [NOW]
         with Store(tmp_path / f"{name}.db", clock=lambda: now[0]) as store:
             learning = Learning(store, engine, quarantine=quarantine, clock=lambda: now[0])
-            events = [replace(event, decision=f"d-{event.id}") for event in shop(attacked, NOW)]
+            events = [structs.replace(event, decision=f"d-{event.id}") for event in shop(attacked, NOW)]
             arms = {event.decision: "left" if event.item == "i7" else "right" for event in events}
             store.append_decisions(
                 [Decision(d, "u", NOW - 12 * DAY, (), "bandit", arm=arm, release="one") for d, arm in arms.items()]

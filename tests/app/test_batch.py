@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recloop.app.batch import Batched, histories_of, log_of, recommend_all
+from recloop.app.batch import Batched, recommend_all
 from recloop.app.engine import Engine
+from recloop.app.log_histories import histories_of, log_of
+from recloop.app.overrides import OverrideWish, add_override
 from recloop.compose import SlateConfig, ThompsonConfig
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
@@ -86,8 +88,39 @@ def test_slates_are_those_of_the_service(release: Release, log: pl.DataFrame, tm
     assert not (tmp_path / ".slates.parquet.parts").exists()
 
 
+def test_overrides_are_those_of_the_service(release: Release, log: pl.DataFrame, tmp_path: Path) -> None:
+    rows = log.with_row_index().rows(named=True)
+    wishes = [
+        OverrideWish("pin", ["i7"], "week of the film", "eva", place=2),
+        OverrideWish("pin", ["i8"], "for mails", "eva", place=1, surface="mail"),
+        OverrideWish("hide", ["i9"], "for the young", "eva", segment={"profile.age": "young"}),
+        OverrideWish("boost", ["i11"], "too many left", "eva", strength=0.8),
+        OverrideWish("ban", ["i12"], "recalled", "eva"),
+    ]
+    with Store(tmp_path / "store.db", clock=lambda: 100.0) as store:
+        columns = ("user", "item", "kind", "time", "value")
+        store.append_events([Event(*(row[name] for name in columns), id=str(row["index"])) for row in rows])
+        for wish in wishes:
+            add_override(store, wish, release, now=100.0)
+        engine = Engine(store, release, seed=1, clock=lambda: 199.0)
+        engine.overrides.follow()
+        held = [one for one in store.overrides.all() if one.meets("mail", {})]
+        assert len(held) == 4, "the young are nobody here"
+        made = slates(recommend_all(release, log, tmp_path / "slates.parquet", k=7, overrides=held).file)
+        users = sorted(set(log["user"]))
+        served = {
+            user: [one.item for one in engine.decide(Request(user=user, k=7, surface="mail")).items] for user in users
+        }
+    assert made == served
+    plain = slates(recommend_all(release, log, tmp_path / "plain.parquet", k=7).file)
+    assert made != plain
+    assert not any("i12" in slate for slate in made.values())
+    assert any("i12" in slate for slate in plain.values())
+    assert all(slate[0] == "i8" for user, slate in made.items() if "i8" not in set(log.filter(user=user)["item"]))
+
+
 def test_histories_are_those_of_requests(release: Release, log: pl.DataFrame, monkeypatch) -> None:
-    monkeypatch.setattr("recloop.app.batch.HISTORY", 5)
+    monkeypatch.setattr("recloop.app.log_histories.HISTORY", 5)
     users = ["u3", "stranger", "u1"]
     found = histories_of(log, users, release, 300.0)
     requests = []

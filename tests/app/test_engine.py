@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 from recloop.app.engine import Assignment, Engine, unassigned
 from recloop.app.servable import NotReadyError
@@ -165,7 +166,9 @@ def test_reasons(store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
     engine = Engine(store, release, phrase=lambda titles: lambda slate: [f"{len(titles)}: {one.item}" for one in slate])
     told = engine.decide(wish).items
     assert [entry.reason for entry in told] == [f"20: {entry.item}" for entry in told]  # titles are ids here
-    assert {entry.reason for entry in engine.decide(replace(wish, explain=False)).items} == {"popular with others"}
+    assert {entry.reason for entry in engine.decide(structs.replace(wish, explain=False)).items} == {
+        "popular with others"
+    }
 
     def fail(*_: object, **__: object) -> None:
         raise FloatingPointError("u1 likes i7")

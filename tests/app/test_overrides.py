@@ -10,8 +10,9 @@ import pytest
 
 from recloop.app.engine import Assignment, Engine
 from recloop.app.finder import Finder
+from recloop.app.overlay import MEASURED
 from recloop.app.override_effects import override_effect
-from recloop.app.overrides import MEASURED, OverrideWish, add_override
+from recloop.app.overrides import OverrideWish, add_override
 from recloop.compose import SlateConfig
 from recloop.compose.config import policy_config
 from recloop.data.dataset import Dataset

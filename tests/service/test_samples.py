@@ -20,7 +20,7 @@ def figures(registry: CollectorRegistry) -> dict[str, float]:
 @pytest.mark.parametrize("n", [0, 1, 50, MANY - 1, MANY, 3 * MANY + 7])
 def test_they_are_those_of_prometheus(n: int) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    put = Samples("t", "T.", "kind", BUCKETS, ours).of("a")
+    put = Samples("t", "T.", ("kind",), BUCKETS, ours).of("a")
     other = Histogram("t", "T.", ["kind"], buckets=BUCKETS, registry=theirs).labels("a")
     rng = np.random.default_rng(n)
     for value in [*BUCKETS[: n or None], *rng.exponential(0.4, n).tolist()][: n or 0]:
@@ -31,7 +31,7 @@ def test_they_are_those_of_prometheus(n: int) -> None:
 
 def test_many_threads_lose_none() -> None:
     registry = CollectorRegistry()
-    samples = Samples("t", "T.", "kind", BUCKETS, registry)
+    samples = Samples("t", "T.", ("kind",), BUCKETS, registry)
 
     def work(number: int) -> None:
         put = samples.of(f"k{number % 2}")
@@ -50,5 +50,5 @@ def test_many_threads_lose_none() -> None:
 
 def test_without_a_label() -> None:
     registry = CollectorRegistry()
-    Samples("t", "T.", "", BUCKETS, registry).of()(0.2)
+    Samples("t", "T.", (), BUCKETS, registry).of()(0.2)
     assert figures(registry)['t_bucket{le="0.5"}'] == figures(registry)["t_count"] == 1

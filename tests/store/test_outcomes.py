@@ -1,11 +1,11 @@
 """The log of outcomes: each decision is settled once, by rules, and folding it again gives the same state."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from recloop.store import Store
 from recloop.store.outcomes import Doubts, Outcome, Rewarded
@@ -171,15 +171,15 @@ def test_it_tells_which_items_were_rewarded_once_the_window_is_over(url: str) ->
 
     with Store(url, clock=clock) as store:
         made = [decision("d1", 1000.0), decision("d2", 1000.0)]
-        store.append_decisions([dataclasses.replace(one, items=shown) for one in made])
-        named = dataclasses.replace(event("e2", "d1", 1030.0), item="z")
-        elsewhere = dataclasses.replace(event("e3", "d2", 1030.0), item="not on the slate")
+        store.append_decisions([structs.replace(one, items=shown) for one in made])
+        named = structs.replace(event("e2", "d1", 1030.0), item="z")
+        elsewhere = structs.replace(event("e3", "d2", 1030.0), item="not on the slate")
         store.append_events([event("e1", "d1", 1020.0), named, elsewhere])
         assert store.outcomes.follow("r1", "bandit", by_item, fold) is None  # another item may follow
         clock.now = 1101.0
         assert store.outcomes.follow("r1", "bandit", by_item, fold) == 2
         assert [(one.reward, one.taken) for one in seen] == [(1.0, (1, 3)), (1.0, ())]
         clock.now = 1200.0
-        store.append_events([dataclasses.replace(event("e4", "d1", 1050.0), item="x")])  # too late to count
+        store.append_events([structs.replace(event("e4", "d1", 1050.0), item="x")])  # too late to count
         assert store.outcomes.read("r1", "bandit", by_item) == seen
         assert [one.taken for one in store.outcomes.read("r1", "bandit")] == [(), ()]

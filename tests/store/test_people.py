@@ -1,6 +1,7 @@
 """What the store keeps of people: overrides, findings that they look after, and who may log in."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from recloop.errors import ConflictError, MissingError, SettingError
 from recloop.store import Store
 from recloop.store.accounts import LASTS, hash_password, password_fits
+from recloop.store.attempts import WITHIN
 
 DAY = 86_400.0
 WORDS = "correct horse battery"
@@ -18,6 +20,7 @@ class Kept:
 
     def __init__(self, url: str) -> None:
         self.now = 100 * DAY
+        self.url = url
         self.store = Store(url, clock=lambda: self.now)
 
     def actions(self) -> list[str]:
@@ -215,3 +218,39 @@ def test_the_log_never_has_a_password_or_an_unknown_name(kept: Kept) -> None:
     assert "wrong words" not in told
     assert "secret typed" not in told
     assert kept.actions() == ["add dashboard user", "refuse dashboard login", "refuse dashboard login"]
+
+
+# ---- tries of a password
+
+
+def test_tries_are_counted_together_by_all_who_share_the_store(kept: Kept) -> None:
+    ours = kept.store.accounts.attempts
+    with Store(kept.url, clock=lambda: kept.now) as other:
+        theirs = other.accounts.attempts
+        who = {"name eva": 5, "address 10.0.0.7": 50}
+        for number in range(5):
+            assert (ours, theirs)[number % 2].begin(who).wait == 0
+            kept.now += 10
+        assert ours.begin(who).wait == theirs.begin(who).wait == 250  # the first one is 50 s old
+        assert ours.begin({"name tom": 5, "address 10.0.0.7": 50}).wait == 0
+        assert ours.begin({"name tom": 5, "address 10.0.0.7": 6}).wait > 0, "an address has a limit of its own"
+        kept.now += 251
+        last = theirs.begin(who)
+        assert last.wait == 0
+        theirs.fits(last, "name eva")
+        assert [ours.begin({"name eva": 5}).wait for _ in range(6)] == [0, 0, 0, 0, 0, WITHIN], (
+            "all before is forgotten"
+        )
+
+
+def test_tries_at_the_same_moment_do_not_get_past_the_limit(kept: Kept) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _n: kept.store.accounts.attempts.begin({"name eva": 5}).wait, range(12)))
+    assert sorted(waits) == [0] * 5 + [WITHIN] * 7
+
+
+def test_a_try_is_no_session(kept: Kept) -> None:
+    kept.store.accounts.add("eva", WORDS)
+    attempt = kept.store.accounts.attempts.begin({"name eva": 5})
+    for token in (attempt.id, f"try {attempt.id} 0", "eva"):
+        assert kept.store.accounts.session(token) is None

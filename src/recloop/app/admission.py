@@ -1,8 +1,9 @@
 """What is let in: the rules that need more than the types."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from recloop.types import Event, Feedback, Request
 

@@ -12,17 +12,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recloop.app.log_histories import histories_of
+from recloop.app.overlay import SPARE, Overlay, overlay_of
 from recloop.compose import Policy
 from recloop.compose.policy import Choices, State
-from recloop.data.dataset import Dataset
-from recloop.data.histories import Histories, key_of
+from recloop.compose.rules import Rules
+from recloop.compose.slots import SlotsPolicy
+from recloop.data.histories import Histories
 from recloop.errors import DataError, SettingError
 from recloop.loop.folder import only_one, whole_file
 from recloop.loop.release import Release
 from recloop.progress import SILENT, Progress
+from recloop.store.overrides import Override
 
 BLOCK = 10_000  # users in a part
-HISTORY = 200  # events of a user that count, as in the service
 SETTINGS = "batch.json"
 
 
@@ -55,62 +58,6 @@ class Batched:
     now: float | None
 
 
-def log_of(dataset: Dataset) -> pl.DataFrame:
-    """The events of a dataset by id: ``user, item, kind, value, time``."""
-    events = dataset.events
-    return events.select("kind", "value", "time").with_columns(
-        user=pl.Series(dataset.user_ids.array[events["user"].to_numpy()], dtype=pl.String),
-        item=pl.Series(dataset.item_ids.array[events["item"].to_numpy()], dtype=pl.String),
-    )
-
-
-def histories_of(log: pl.DataFrame, users: Sequence[str], release: Release, now: float) -> Histories:
-    """The last events of each user at the moment ``now``, as the service would see them; empty for one not in the log.
-
-    Args:
-        log: ``user, item, kind, value, time``; of events at one time the later row is the later one.
-        users: distinct ids.
-        release: whose items and kinds count.
-        now: seconds since 1970.
-    """
-    order = pl.DataFrame({"user": pl.Series(users, dtype=pl.String)}).with_row_index("row")
-    events = (
-        log.with_row_index("seq")
-        .join(order, on="user")
-        .sort("row", "time", "seq")
-        .group_by("row", maintain_order=True)
-        .tail(HISTORY)
-    )
-    return assembled(events, users, release, np.full(len(users), now))
-
-
-def assembled(events: pl.DataFrame, users: Sequence[str], release: Release, now: NDArray[np.float64]) -> Histories:
-    """Histories from events that are sorted by ``row``, the place of their request.
-
-    Args:
-        events: ``row, item, kind, value, time``, oldest first within a row.
-        users: (n,) whose requests they are.
-        release: whose items and kinds count.
-        now: (n,) seconds since 1970.
-    """
-    events = events.with_columns(
-        index=pl.Series(release.items.indices(events["item"])), weight=release.kinds.expression()
-    )
-    events = events.filter((pl.col("index") >= 0) & (pl.col("weight") > 0))
-    counts = np.bincount(events["row"].to_numpy(), minlength=len(users))
-    rated = pl.when(pl.col("kind") == "rating").then("value").cast(pl.Float32).fill_null(float("nan"))
-    return Histories(
-        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        items=events["index"].to_numpy().astype(np.int32),
-        weights=events["weight"].to_numpy().astype(np.float32),
-        times=events["time"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
-        ratings=events.select(rated).to_series().to_numpy().astype(np.float32),
-        now=now,
-        keys=np.fromiter((key_of(user) for user in users), dtype=np.uint64, count=len(users)),
-        n_items=len(release.items),
-    )
-
-
 def recommend_all(
     release: Release,
     log: pl.DataFrame,
@@ -122,6 +69,7 @@ def recommend_all(
     k: int = 10,
     seed: int = 0,
     block: int = BLOCK,
+    overrides: Sequence[Override] = (),
     progress: Progress = SILENT,
 ) -> Batched:
     """Write the slates of users into a Parquet file: ``user, rank, item, score, source, arm, propensity``.
@@ -141,6 +89,7 @@ def recommend_all(
         k: items of a slate, at most.
         seed: of the policy's randomness.
         block: users in a part.
+        overrides: what people put over the policy, oldest first: those in force for these users.
         progress: told of users.
 
     Raises:
@@ -163,8 +112,11 @@ def recommend_all(
     learned = chosen.initial_state() if state is None else state
     wanted = {
         "release": release.checksum, "policy": name, "state": learned, "k": k, "seed": seed, "block": block,
-        "data": _fingerprint(histories, known),
+        "data": _fingerprint(histories, known), "overrides": [one.id for one in overrides],
     }  # fmt: skip
+    overlay = overlay_of(overrides, release.items)
+    if isinstance(chosen, SlotsPolicy) and overlay is not None:
+        overlay = overlay.hiding  # as in the service: pins and boosts would move items from slot to slot
     parts = target.with_name(f".{target.name}.parts")
     with only_one(parts, "a batch"):
         _begin(parts, wanted)
@@ -177,7 +129,8 @@ def recommend_all(
                 if file.exists():
                     resumed += 1
                 else:
-                    choices = _choose(chosen, learned, histories.block(start, start + block), k, seed, start, release)
+                    some = histories.block(start, start + block)
+                    choices = _choose(chosen, learned, some, k, seed, start, release, overlay)
                     _write(file, _table(choices, part, release))
                 # counted from the file, so that a batch that was cut off counts as one that was not
                 told = pl.read_parquet(file, columns=["user", "fallback"])
@@ -195,12 +148,24 @@ def recommend_all(
 
 
 def _choose(
-    policy: Policy, state: State, histories: Histories, k: int, seed: int, start: int, release: Release
+    policy: Policy,
+    state: State,
+    histories: Histories,
+    k: int,
+    seed: int,
+    start: int,
+    release: Release,
+    overlay: Overlay | None,
 ) -> Choices:
     # one number per user: those of the users before are skipped, so that the size of a block changes nothing
     rng = np.random.Generator(np.random.PCG64(seed).advance(start))
-    allowed = None if release.available.all() else release.available
-    return policy.choose(state, histories, min(k, len(release.items)), rng, allowed=allowed)
+    k = min(k, len(release.items))
+    rules = Rules(allowed=None if release.available.all() else release.available)
+    if overlay is None:
+        return policy.choose(state, histories, k, rng, allowed=rules.allowed)
+    wide = k + SPARE if overlay.widened else k
+    choices = policy.choose(state, histories, wide, rng, allowed=overlay.allowed(rules).allowed)
+    return overlay.laid(choices, histories, k, rules)
 
 
 def _table(choices: Choices, users: Sequence[str], release: Release) -> pl.DataFrame:

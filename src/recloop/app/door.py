@@ -1,6 +1,8 @@
 """What is done to all that comes in, before it is stored or meets a model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from recloop.app.pseudonyms import Pseudonyms
 from recloop.language.masking import mask

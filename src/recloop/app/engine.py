@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from recloop.app.news import News
-from recloop.app.overrides import SPARE, Overlay, Overrides
+from recloop.app.overlay import SPARE, Overlay
+from recloop.app.overrides import Overrides
 from recloop.app.recent import Recent
 from recloop.app.servable import NotReadyError, Servable
 from recloop.app.shared_recent import SharedRecent
@@ -279,8 +281,8 @@ class Engine:
         """The decision with how long it took, and with the survey where this user's turn has come."""
         survey = self.survey
         if survey is None or not decision.items or not survey.asks(decision.user, decision.surface, decision.time):
-            return replace(decision, latency=latency)
-        return replace(decision, latency=latency, details={**decision.details, "survey": survey.told()})
+            return structs.replace(decision, latency=latency)
+        return structs.replace(decision, latency=latency, details={**decision.details, "survey": survey.told()})
 
     def _warm(self, loaded: _Loaded) -> None:
         """Answer requests that are not kept, so that no user waits for what loads or is built on first use."""
@@ -316,7 +318,7 @@ class Engine:
         user = request.user or ""
         identity = self._ids()
         # each request has its own key: else a random policy would show a user the same slate every time
-        keyed = replace(request, time=now, id=request.id or identity)
+        keyed = structs.replace(request, time=now, id=request.id or identity)
         with self.watch.stage("assign"):
             assigned = self._assign(keyed)
         decision = Decision(
@@ -336,7 +338,7 @@ class Engine:
         rules = self._rules(loaded.release, request)
         if decision.policy != NONE:
             with self.watch.stage("history"):
-                keyed = replace(keyed, history=self._recent.history(user, request.history, now))
+                keyed = structs.replace(keyed, history=self._recent.history(user, request.history, now))
         held = self.overrides.matching(decision.surface, decision.context)
         overlay = self.overrides.overlay(held, loaded.release) if held else None
         return _Asked(keyed, rules, decision, overlay)
@@ -373,7 +375,7 @@ class Engine:
             for rule, did in measured_rules(details):
                 self.watch.ruled(wanted, rule, did["places"], did["exposure"])
         return [
-            replace(
+            structs.replace(
                 asked.decision,
                 items=slate,
                 arm=arm,
@@ -497,7 +499,7 @@ class Engine:
             _log.warning("a slate of policy '%s' was not explained: %s", name, type(error).__name__)
             return slate
         return tuple(
-            replace(entry, reason=reason, because=because, words=words)
+            structs.replace(entry, reason=reason, because=because, words=words)
             for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recloop.app.batch import HISTORY, assembled
+from recloop.app.log_histories import HISTORY, assembled
 from recloop.compose import Policy
 from recloop.data.histories import Histories
 from recloop.loop.release import Release

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recloop.app.batch import histories_of
 from recloop.app.item_facts import with_popularity
+from recloop.app.log_histories import histories_of
 from recloop.app.own_slates import decisions_of
 from recloop.app.problems import frame
 from recloop.app.readout import Sentiment, read_trial

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import replace
 
 from recloop.compose.policy import Choices, Policy
 from recloop.compose.rules import Rules

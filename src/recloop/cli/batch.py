@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +14,8 @@ from recloop.cli.console import answer, existing_store, json_option, out, progre
               help="Take histories from the log of this plan, and not from the store.")  # fmt: skip
 @click.option("--release", type=click.Path(path_type=Path), help="Folder; by default the active one of the store.")
 @click.option("--policy", default="", help="A policy of the release; by default the one in charge.")
+@click.option("--surface", default="default", show_default=True,
+              help="Where they are shown: overrides for this surface, and those for all, are obeyed.")  # fmt: skip
 @click.option("--users", type=click.File(encoding="utf-8"), help="A file with one user a line, - for the input stream.")
 @click.option("--k", default=10, show_default=True, help="Items of a slate, at most.")
 @click.option("--seed", default=0, show_default=True, help="Of the policy's randomness.")
@@ -24,6 +27,7 @@ def batch(
     plan: Path | None,
     release: Path | None,
     policy: str,
+    surface: str,
     users: TextIO | None,
     k: int,
     seed: int,
@@ -35,14 +39,15 @@ def batch(
     The file appears whole or not at all; a batch that was cut off goes on where it was. The same data and settings give
     the same file.
     """
-    from recloop.app.batch import log_of, recommend_all
+    from recloop.app.batch import recommend_all
+    from recloop.app.log_histories import log_of
     from recloop.data.source import read
     from recloop.errors import MissingError
     from recloop.loop.plan import read_plan
     from recloop.loop.release import load
 
     progress = progress_for(as_json=as_json)
-    log, state = None, None
+    log, state, held = None, None, []
     if plan is not None:
         log = log_of(read(read_plan(plan).source, progress).dataset)
     if log is None or release is None:
@@ -55,12 +60,15 @@ def batch(
             loaded = load(release or Path(active.path if active else ""))
             state = opened.policy_states.get(loaded.name, policy or loaded.default_policy)
             log = opened.events() if log is None else log
+            now = time.time()
+            held = [one for one in opened.overrides.all() if one.state(now) == "in force" and one.meets(surface, {})]
     else:
         loaded = load(release)
     named = None if users is None else [line for raw in users if (line := raw.rstrip("\r\n"))]
     done = recommend_all(
-        loaded, log, target, users=named, policy=policy, state=state, k=k, seed=seed, block=block, progress=progress
-    )
+        loaded, log, target, users=named, policy=policy, state=state, k=k, seed=seed, block=block, overrides=held,
+        progress=progress,
+    )  # fmt: skip
     if as_json:
         answer({name: getattr(done, name) for name in done.__slots__})
         return

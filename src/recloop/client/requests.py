@@ -1,13 +1,13 @@
 """What goes out, and how what comes back is read: the same for both clients."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from recloop.client.problems import ServiceError, error_of, problem_of
 from recloop.errors import SettingError
@@ -134,7 +134,7 @@ def together(parts: Iterable[tuple[int, EventsAnswer]]) -> EventsAnswer:
     for start, part in parts:
         accepted += part.accepted
         duplicates += part.duplicates
-        rejected += [msgspec.structs.replace(one, index=start + one.index) for one in part.rejected]
+        rejected += [replace(one, index=start + one.index) for one in part.rejected]
         if isinstance(part.times, UnusualTimes):
             for name, count in msgspec.structs.asdict(part.times).items():
                 times[name] = times.get(name, 0) + count

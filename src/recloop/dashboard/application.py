@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 
 from recloop.app.serving import Serving
 from recloop.dashboard import page
-from recloop.dashboard.limits import Attempts
 from recloop.dashboard.memory import Memory
 from recloop.dashboard.table import VIEWS
 from recloop.dashboard.visit import Sent, Shown, View, Visit
@@ -44,8 +43,6 @@ class Dashboard:
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._memory = Memory()
-        # behind a proxy all have one address, and one who guesses must not shut the others out at once
-        self._names, self._addresses = Attempts(5), Attempts(50)
         self._hashing = asyncio.Semaphore(2)  # argon2 takes 64 MiB for each
         self._views = [(view, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]{1,200})", view.path))) for view in VIEWS]
 
@@ -138,17 +135,18 @@ class Dashboard:
         said, status = "", 200
         if scope["method"] == "POST":
             name, address = form.get("name", "").strip()[:100], (scope.get("client") or ("",))[0]
-            if wait := max(self._names.wait(name), self._addresses.wait(address)):
-                said, status = f"Too many tries. Wait {math.ceil(wait / 60)} minutes.", 429
+            attempts, who = self._serving.store.accounts.attempts, f"name {name}"
+            # behind a proxy all have one address, and one who guesses must not shut the others out at once
+            attempt = await asyncio.to_thread(attempts.begin, {who: 5, f"address {address}": 50})
+            if attempt.wait:
+                said, status = f"Too many tries. Wait {math.ceil(attempt.wait / 60)} minutes.", 429
             else:
                 async with self._hashing:
                     made = await asyncio.to_thread(self._serving.store.accounts.login, name, form.get("password", ""))
                 if made is not None:
-                    self._names.fits(name)
+                    await asyncio.to_thread(attempts.fits, attempt, who)
                     await _respond(send, 303, b"", [(b"location", PREFIX.encode()), _keep(headers, made)])
                     return
-                self._names.failed(name)
-                self._addresses.failed(address)
                 said, status = "Name and password do not fit.", 401
         fresh = token if token.startswith("anon-") else f"anon-{secrets.token_urlsafe(24)}"
         empty = not await asyncio.to_thread(self._serving.store.accounts.all)

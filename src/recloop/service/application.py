@@ -1,7 +1,9 @@
 """The table of routes as an ASGI application: access, parsing, answers, problems, figures and the log, once for all."""
 
+import itertools
 import logging
 import math
+import os
 import re
 import time
 import traceback
@@ -10,7 +12,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Router
 from starlette.routing import Route as Routed
@@ -22,6 +23,7 @@ from recloop.errors import BusyError
 from recloop.service import body, version
 from recloop.service.access import PUBLIC, Access
 from recloop.service.browser import as_request, from_here
+from recloop.service.head import Head
 from recloop.service.logs import REQUEST
 from recloop.service.observe import AccessLog, Observed
 from recloop.service.pages import PAGES
@@ -29,7 +31,6 @@ from recloop.service.problems import MEDIA_TYPE, HttpError, problem, status_of
 from recloop.service.route import Call, Page, Route
 from recloop.service.routes import ROUTES
 from recloop.store.hot import Hot
-from recloop.store.ids import new_id
 
 TABLE = (*ROUTES, *PAGES)
 LIMIT = 1_000_000  # bytes of a body
@@ -81,6 +82,7 @@ class Application:
     ) -> None:
         self.observed = observed or Observed(lambda: serving.store.pending)
         self._log = access_log or AccessLog(None)
+        self._mine, self._asked = os.urandom(8).hex(), itertools.count()  # of the ids of requests
         access = Access(serving.store.keys, required=keys_required, rate=rate, hot=hot)
         endpoints = [Endpoint(route, serving, self.observed, access, limit, origins) for route in TABLE]
         self._dashboard = Dashboard(serving)
@@ -93,18 +95,20 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        headers = Headers(scope=scope)
-        sent = headers.get("x-request-id", "")
-        request = sent if _safe.fullmatch(sent) else new_id()
+        headers = scope["recloop.head"] = Head(scope)
+        sent = headers.get("x-request-id")
+        request = sent if sent and _safe.fullmatch(sent) else f"{self._mine}{next(self._asked):012x}"
         REQUEST.set(request)
-        told: dict[str, Any] = {}
         if not self.observed.traces:
-            await self._answer(scope, receive, send, request, told)
+            await self._answer(scope, receive, send, request, None)
             return
+        told: dict[str, Any] = {}
         with self.observed.traces.request(headers, told):
             await self._answer(scope, receive, send, request, told)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str, told: dict[str, Any]) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, request: str, told: dict[str, Any] | None
+    ) -> None:
         start = time.perf_counter()
         status = 0
         scope["app"] = self  # Starlette then raises what it would else answer by itself
@@ -121,7 +125,7 @@ class Application:
             self._let_in(scope)
             scope["path_params"] = {}
             if f"{scope['path']}/".startswith("/dashboard/"):
-                self._access.check(Headers(scope=scope), PUBLIC)  # the host must be ours; who it is, its sessions tell
+                self._access.check(scope["recloop.head"], PUBLIC)  # the host must be ours; who it is, its sessions tell
                 await self._dashboard(scope, receive, answer)
             else:
                 await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
@@ -140,20 +144,14 @@ class Application:
             method = scope["method"] if route != UNMATCHED else "ANY"
             self.observed.under_way -= 1
             self.observed.answered(method, route, status, seconds)
-            told |= {
-                "http.request.method": method,
-                "http.route": route,
-                "http.response.status_code": status,
-                "recloop.request": request,
-            }
-            self._log.write(
-                request=request,
-                method=method,
-                route=route,
-                status=status,
-                milliseconds=round(seconds * 1e3, 3),
-                key=scope.get("recloop.key", ""),
-            )
+            if told is not None:
+                told |= {
+                    "http.request.method": method,
+                    "http.route": route,
+                    "http.response.status_code": status,
+                    "recloop.request": request,
+                }
+            self._log.write(request, method, route, status, seconds, scope.get("recloop.key", ""))
 
     def _let_in(self, scope: Scope) -> None:
         """Refuse a request where too many wait already; what asks for the service's health is always answered."""
@@ -192,7 +190,7 @@ class Endpoint:
         """Check, parse, hand over, and answer."""
         route = self.route
         scope["recloop.route"] = route.path
-        headers = Headers(scope=scope)
+        headers = scope["recloop.head"]
         version.check(headers)
         if route.from_page:
             headers = as_request(scope, headers, self._origins)
@@ -228,7 +226,7 @@ def _guarded(page: Page) -> list[tuple[bytes, bytes]]:
 async def _respond(
     send: Send, status: int, media: str, content: bytes, more: Iterable[tuple[bytes, bytes]] = (NO_STORE,)
 ) -> None:
-    headers = [(b"content-type", media.encode()), (b"content-length", str(len(content)).encode()), *more]
+    headers = [(b"content-type", media.encode()), (b"content-length", b"%d" % len(content)), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recloop.app.watch import STAGES
@@ -43,13 +43,10 @@ class Observed:
     ) -> None:
         self.traces = traces or Traces()
         registry = self.registry = CollectorRegistry()
-        self._children: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
-        self.latency = Histogram(
-            "recloop_request_seconds",
-            "Time from request to answer.",
-            ["method", "route"],
-            buckets=BUCKETS,
-            registry=registry,
+        kept = Filed if FOLDER in os.environ else Samples
+        self._children: dict[tuple[str, str, int], tuple[Callable[[float], None], Callable[[], None]]] = {}
+        self.latency = kept(
+            "recloop_request_seconds", "Time from request to answer.", ("method", "route"), BUCKETS, registry
         )
         self.requests = Counter(
             "recloop_requests", "Requests answered.", ["method", "route", "status"], registry=registry
@@ -65,19 +62,18 @@ class Observed:
         self.feedback = Counter(
             "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
         )
-        kept = Filed if FOLDER in os.environ else Samples
         stages = kept(
-            "recloop_stage_seconds", "Time that one stage of a request took.", "stage", STAGE_BUCKETS, registry
+            "recloop_stage_seconds", "Time that one stage of a request took.", ("stage",), STAGE_BUCKETS, registry
         )
         self._stages = {name: stages.of(name) for name in STAGES}
         lags = kept(
-            "recloop_event_lag_seconds", "Seconds from the oldest event of a batch to its arrival.", "", LAGS, registry
+            "recloop_event_lag_seconds", "Seconds from the oldest event of a batch to its arrival.", (), LAGS, registry
         )
         self._lag = lags.of()
         self._propensity = kept(
             "recloop_propensity",
             "Probabilities with which policies chose what they showed.",
-            "policy",
+            ("policy",),
             PROPENSITIES,
             registry,
         )
@@ -128,10 +124,10 @@ class Observed:
         key = (method, route, status)
         if key not in self._children:
             counter = self.requests.labels(method, route, str(status))
-            self._children[key] = (self.latency.labels(method, route), counter)
-        latency, counter = self._children[key]
-        latency.observe(seconds)
-        counter.inc()
+            self._children[key] = (self.latency.of(method, route), counter.inc)
+        took, count = self._children[key]
+        took(seconds)
+        count()
 
     def stage(self, name: str) -> AbstractContextManager[object]:
         """Measure a stage of a request."""
@@ -189,6 +185,18 @@ class Stage:
             self._span.__exit__(*error)
 
 
+class Line(msgspec.Struct, gc=False):
+    """What the access log tells of a request."""
+
+    time: float
+    request: str
+    method: str
+    route: str
+    status: int
+    milliseconds: float
+    key: str
+
+
 class AccessLog:
     """One line of JSON per request.
 
@@ -202,7 +210,8 @@ class AccessLog:
         self._clock = clock
         self._encode = msgspec.json.Encoder().encode
 
-    def write(self, **fields: str | float) -> None:
-        """Write one line; the time is added."""
+    def write(self, request: str, method: str, route: str, status: int, seconds: float, key: str) -> None:
+        """Write the line of a request that took some seconds; the time is added."""
         if self._stream is not None:
-            self._stream.write(self._encode({"time": round(self._clock(), 3), **fields}).decode() + "\n")
+            line = Line(round(self._clock(), 3), request, method, route, status, round(seconds * 1e3, 3), key)
+            self._stream.write(self._encode(line).decode() + "\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -268,7 +269,18 @@ def serve(store_url: str | Path, **options: Unpack[Options]) -> None:
         ArtifactError: the release is damaged.
     """
     with json_logs(options.get("log", sys.stderr)), opened(store_url, **options) as server:
+        settle()
         server.serve_forever()
+
+
+def settle() -> None:
+    """Look for garbage once, and from then on not among what is there: for processes that do nothing but serve.
+
+    A release of 100,000 items is a quarter of a million objects. To look through them takes the interpreter a tenth of
+    a second, in which every request waits, and finds nothing.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args, get_type_hints  # noqa: E402
 from recloop.app.comments import comment_reader  # noqa: E402
 from recloop.errors import RecloopError  # noqa: E402
 from recloop.service.logs import json_logs  # noqa: E402
-from recloop.service.server import Options, opened  # noqa: E402
+from recloop.service.server import Options, opened, settle  # noqa: E402, settle
 
 STDIN = 0
 
@@ -39,6 +39,7 @@ def work(store_url: str, told: dict[str, Any]) -> None:
             server.stop()
 
         threading.Thread(target=watch, name="recloop-watch", daemon=True).start()
+        settle()
         server.serve_forever()
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from recloop.errors import ConflictError, MissingError, SettingError, nearest
 from recloop.store import tables
+from recloop.store.attempts import Attempts
 from recloop.store.audit import Audit
 from recloop.store.database import Database
 
@@ -35,11 +36,15 @@ class Accounts:
 
     Passwords are kept as argon2id hashes (RFC 9106, its second recommended setting: 3 passes over 64 MiB). A session is
     a random token of 256 bits that only the browser holds; the store has its SHA-256, which opens nothing.
+
+    Attributes:
+        attempts: tries of passwords, which whoever asks for one counts first.
     """
 
     def __init__(self, database: Database, audit: Audit) -> None:
         self._database = database
         self._audit = audit
+        self.attempts = Attempts(database)
 
     def add(self, name: str, password: str, role: str = "viewer", *, actor: str = "") -> Account:
         """Let somebody log in.

@@ -276,7 +276,7 @@ accounts = Table(
     _number("used", null=True),
 )
 
-# id is the hash of the token that the browser holds
+# id is the hash of the token that the browser holds; or a try of a password, with a digest of who tried as its user
 sessions = Table(
     "dashboard_sessions",
     metadata,

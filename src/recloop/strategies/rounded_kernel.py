@@ -26,7 +26,7 @@ def multiply(codes: NDArray[np.int8], levels: NDArray[np.int16], sums: Integers)
 
 
 @jit(boolean(given(int32), given(float32), given(float32), float32, float32, float32))
-def reached(sums: Integers, scales: Floats, margins: Floats, step: float, length: float, bound: float) -> bool:
+def reached(sums: Integers, scales: Floats, margins: Floats, step: float, length: float, bound: float) -> np.bool_:
     """Whether the most that any of these scores can be is not below the bound; counted, without a branch."""
     above = np.int32(0)
     for place in range(len(sums)):
@@ -41,7 +41,7 @@ def exact(vector: Floats, query: Floats) -> float:
     total = np.float32(0)
     for place in range(len(query)):
         total += vector[place] * query[place]
-    return total
+    return float(total)
 
 
 @jit(
