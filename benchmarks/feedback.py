@@ -52,6 +52,7 @@ def labels(what: str, data: Path, given: argparse.Namespace) -> None:
     plain = [plain_words(text) for text in texts]
     raw = load_encoder(max_length=128).encode(texts).astype(np.float64)  # as anybody would begin
     frozen = load_encoder(max_length=48)
+    vectors = None if given.fit else frozen.encode(plain)
     fold = folds(y, FOLDS, np.random.default_rng(0))
     scores: dict[str, list[float]] = {"floor": [], "recloop": []}
     for k in [given.fold] if given.fold is not None else range(FOLDS):
@@ -66,8 +67,10 @@ def labels(what: str, data: Path, given: argparse.Namespace) -> None:
         others = [texts[i] for i in np.setdiff1d(known, own)]
         with tempfile.TemporaryDirectory() as folder:
             encoder = fitted([plain[i] for i in own], y[own], len(names), Path(folder), given) if given.fit else frozen
-            labeller = Labeller.learn([texts[i] for i in own], [names[i] for i in y[own]], encoder, others=others)
-            told = labeller.probabilities([texts[i] for i in asked]).argmax(axis=1)
+            known_of, asked_of = (None, None) if vectors is None else (vectors[own], vectors[asked])
+            reasons = [names[i] for i in y[own]]
+            labeller = Labeller.learn([texts[i] for i in own], reasons, encoder, others=others, vectors=known_of)
+            told = labeller.probabilities([texts[i] for i in asked], vectors=asked_of).argmax(axis=1)
         scores["recloop"].append(f1(y[asked], told, len(names)))
         cpu = time.process_time() - start
         line = ", ".join(f"{name} {found[-1]:.4f}" for name, found in scores.items())
