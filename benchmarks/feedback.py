@@ -2,7 +2,7 @@
 
     python benchmarks/feedback.py few                 # 20 labels of each reason, five folds
     python benchmarks/feedback.py all --epochs 2      # all labels, five folds
-    python benchmarks/feedback.py themes reviews surveys
+    python benchmarks/feedback.py themes aspects reviews surveys
 
 ``few`` and ``all``: macro-F1 over the ten reasons of complaints about airlines, with the encoder fitted to the labels
 (``--no-fit`` leaves it frozen), beside a logistic regression on frozen vectors of all-MiniLM-L6-v2 on the same folds.
@@ -11,7 +11,9 @@ fold prints its line when it is done, and ``--fold`` runs one alone.
 
 ``reviews``: probability that a good review (4 or 5 stars) scores above a bad one (1 or 2), by five folds, beside the
 same regression. ``themes``: normalised mutual information of unsupervised themes with the ten reasons, beside k-means
-on TF-IDF. ``surveys``: a simulation: answers that are needed for the same interval with and without predictions, and
+on TF-IDF. ``aspects``: nobody labelled these texts with aspects; what can be held against labels of people is whether
+``service`` finds complaints about staff and customer service, and ``delivery`` those about what came late, was
+cancelled or lost. ``surveys``: a simulation: answers that are needed for the same interval with and without predictions, and
 how often the interval covers the truth, also when predictions are noise.
 
 Complaints and reviews are read from the folder that RECLOOP_TEST_DATA names. CPU seconds of one thread.
@@ -29,6 +31,7 @@ import polars as pl
 from recloop.experience.reading.clusters import clusters
 from recloop.experience.satisfaction import satisfaction
 from recloop.language import load_encoder
+from recloop.language.aspects import Aspects, clauses
 from recloop.language.labels import Labeller, class_f1, folds, mutual_information
 from recloop.language.labels.grams import plain_words
 from recloop.language.labels.softmax import SoftmaxHead
@@ -37,7 +40,11 @@ from recloop.stats.auc import auc
 
 SHOTS = 20
 FOLDS = 5
-WHAT = ("few", "all", "themes", "reviews", "surveys")
+WHAT = ("few", "all", "themes", "aspects", "reviews", "surveys")
+ASPECTS = {
+    "service": ("Customer Service Issue", "Flight Attendant Complaints"),
+    "delivery": ("Late Flight", "Cancelled Flight", "Lost Luggage"),
+}
 
 
 def complaints(data: Path) -> tuple[list[str], np.ndarray, list[str]]:
@@ -52,6 +59,7 @@ def labels(what: str, data: Path, given: argparse.Namespace) -> None:
     plain = [plain_words(text) for text in texts]
     raw = load_encoder(max_length=128).encode(texts).astype(np.float64)  # as anybody would begin
     frozen = load_encoder(max_length=48)
+    vectors = None if given.fit else frozen.encode(plain)
     fold = folds(y, FOLDS, np.random.default_rng(0))
     scores: dict[str, list[float]] = {"floor": [], "recloop": []}
     for k in [given.fold] if given.fold is not None else range(FOLDS):
@@ -66,8 +74,10 @@ def labels(what: str, data: Path, given: argparse.Namespace) -> None:
         others = [texts[i] for i in np.setdiff1d(known, own)]
         with tempfile.TemporaryDirectory() as folder:
             encoder = fitted([plain[i] for i in own], y[own], len(names), Path(folder), given) if given.fit else frozen
-            labeller = Labeller.learn([texts[i] for i in own], [names[i] for i in y[own]], encoder, others=others)
-            told = labeller.probabilities([texts[i] for i in asked]).argmax(axis=1)
+            known_of, asked_of = (None, None) if vectors is None else (vectors[own], vectors[asked])
+            reasons = [names[i] for i in y[own]]
+            labeller = Labeller.learn([texts[i] for i in own], reasons, encoder, others=others, vectors=known_of)
+            told = labeller.probabilities([texts[i] for i in asked], vectors=asked_of).argmax(axis=1)
         scores["recloop"].append(f1(y[asked], told, len(names)))
         cpu = time.process_time() - start
         line = ", ".join(f"{name} {found[-1]:.4f}" for name, found in scores.items())
@@ -133,6 +143,26 @@ def themes(data: Path) -> None:
         print(f"themes, {name}: NMI {information:.3f}, {left_out:.0%} unassigned, {cpu:.1f} CPU s", flush=True)
 
 
+def aspects(data: Path) -> None:
+    texts, y, names = complaints(data)
+    rows = np.random.default_rng(0).choice(len(texts), 2_000, replace=False)
+    start, encoder = time.process_time(), load_encoder(max_length=48)
+    known = Aspects(encoder)
+    parts = [clauses(plain_words(texts[i])) for i in rows]
+    owner = np.repeat(np.arange(len(rows)), [len(part) for part in parts])
+    about = known.of(encoder.encode([clause for part in parts for clause in part]))
+    print(f"aspects: {known.accuracy}")
+    for name, reasons in ASPECTS.items():
+        found = np.bincount(owner, about[:, known.names.index(name)], len(rows)) > 0
+        truth = np.isin(y[rows], [names.index(reason) for reason in reasons])
+        right = (found & truth).sum()
+        print(
+            f"aspects, {name}: of the complaints that it finds {right / found.sum():.2f} have such a reason (of all "
+            f"{truth.mean():.2f}); it finds {right / truth.sum():.2f} of those that have; {len(rows):,} complaints"
+        )
+    print(f"aspects: {time.process_time() - start:.0f} CPU s", flush=True)
+
+
 def surveys(worlds: int) -> None:
     n = 4_000
     rng = np.random.default_rng(1)
@@ -178,7 +208,7 @@ def main() -> None:
         if name in {"few", "all"}:
             labels(name, data, given)
         elif name != "surveys":
-            {"themes": themes, "reviews": reviews}[name](data)
+            {"themes": themes, "aspects": aspects, "reviews": reviews}[name](data)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_the_comments_of_a_store_by_arm_and_context(tmp_path, capsys):
             [Feedback(user, "comment", now + 9, text=text, decision=f"d-{user}") for user, text in said]
         )
     words = ("ux", "feedback", "--store", str(path), "--themes", "2")
-    told = document(capsys, *words, "--experiment", "front", "--slice", "context.device=tv")
+    told = document(capsys, *words, "--experiment", "front", "--slice", "device=tv")
     arms, slice_ = told["comparisons"]
     assert (arms["ours"], arms["theirs"], arms["users"]) == ("new", "old", [60, 60])
     more = max(arms["shifts"], key=lambda shift: shift["effect"]["estimate"])

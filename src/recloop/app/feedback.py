@@ -12,7 +12,7 @@ import polars as pl
 from recloop.app.comments import comment_mood
 from recloop.app.own_slates import decisions_of
 from recloop.errors import DataError, MissingError, SettingError
-from recloop.experience.reading import Read, Reading, Split, ThemeBook, read_comments
+from recloop.experience.reading import Comments, Read, Reading, Split, ThemeBook, read_comments
 from recloop.experience.reading.told import tell_themes
 from recloop.experiments.definition import Experiment
 from recloop.language.chat import Chat
@@ -170,7 +170,8 @@ def _worded(found: Read, chat: Chat) -> Read:
 
 
 def _labelled(reading: Reading, frame: pl.DataFrame, labeller: Labeller, progress: Progress) -> Reading:
-    texts = [text for text in frame["text"].cast(pl.String).fill_null("").to_list() if text.strip()]
+    """With the labels of the comments that have a word; those of emoji alone say nothing of a class."""
+    texts = Comments.of(frame).table.filter(~pl.col("wordless"))["text"].to_list()
     counted = pl.Series(labeller.label(texts, progress), dtype=pl.String).value_counts(sort=True)
     return replace(reading, labels=dict(counted.iter_rows()), labelled=str(labeller.agreement or "not measured"))
 
@@ -185,7 +186,7 @@ def _measured(frame: pl.DataFrame, mood: Sentiment) -> str:
         )
         labels = np.sign(known[column].to_numpy().astype(np.float64) - middle)
         if (labels > 0).any() and (labels < 0).any():
-            return f"Mood is measured {mood.measure(known['text'].cast(pl.String).to_list(), labels)} by '{column}'."
+            return f"Mood: {mood.measure(known['text'].cast(pl.String).to_list(), labels)}, by '{column}'."
     return ""
 
 
@@ -205,12 +206,13 @@ def _splits(frame: pl.DataFrame, wish: Wish, served: tuple[int, int] | None) -> 
         found.append(Split("after", "before", after, ~after))
     for line in wish.slices:
         match = CONDITION.fullmatch(line)
-        if match is None or match[1] not in frame.columns:
+        column = "" if match is None else match[1] if match[1] in frame.columns else f"context.{match[1]}"
+        if match is None or column not in frame.columns:
             raise SettingError(
                 f"the slice '{line}' is none", allowed=f"column=value; columns are {', '.join(frame.columns)}"
             )
-        inside = pl.col(match[1]).cast(pl.String) == match[2]
-        found.append(Split(line, "the rest", inside, ~inside))
+        inside = pl.col(column).cast(pl.String) == match[2]
+        found.append(Split(f"{column.removeprefix('context.')}={match[2]}", "the rest", inside, ~inside))
     return found
 
 

@@ -140,7 +140,7 @@ def label_texts(
 ) -> dict[str, int]:
     """Add the columns ``label`` and ``label_probability`` to a table, as Parquet; how many texts got each label.
 
-    A text that is blank gets no label.
+    A text without a letter, blank or of emoji, gets no label.
 
     Raises:
         MissingError: there is no such file.
@@ -154,7 +154,7 @@ def label_texts(
     texts = frame[text].cast(pl.String).fill_null("").to_list()
     found = known.probabilities(masked(texts), progress)
     names = np.array(known.names)[found.argmax(axis=1)]
-    blank = frame[text].cast(pl.String).fill_null("").str.strip_chars() == ""
+    blank = frame[text].cast(pl.String).fill_null("").str.count_matches(r"\p{L}") == 0
     told = frame.with_columns(
         label=pl.Series(names.tolist(), dtype=pl.String), label_probability=pl.Series(found.max(axis=1))
     )

@@ -1,5 +1,6 @@
 """The page of ``recloop ux feedback``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from recloop.experience.reading import Comparison, Reading, Shift, Theme
@@ -19,7 +20,9 @@ def feedback_page(reading: Reading, now: float) -> str:
         "tiles": _tiles(reading),
         "themes": [_theme(one) for one in reading.themes],
         "aspects": [_theme(one) for one in reading.aspects],
-        "comparisons": [_comparison(one) for one in reading.comparisons],
+        "comparisons": [
+            _comparison(one, {theme.name: _tone(theme) for theme in reading.themes}) for one in reading.comparisons
+        ],
     }
     return render("feedback.html", values, kind="feedback", now=now, simulation=reading.simulation)
 
@@ -33,34 +36,41 @@ def _tiles(reading: Reading) -> list[dict[str, str]]:
     return [{"value": value, "label": label} for value, label in told]
 
 
-def _theme(one: Theme) -> dict[str, Any]:
+def _tone(one: Theme) -> str:
+    """Whether its users are clearly glad or sad."""
     mood = one.mood
-    tone = "quiet" if mood is None else "bad" if mood.high < 0 else "good" if mood.low > 0 else "quiet"
+    return "quiet" if mood is None else "bad" if mood.high < 0 else "good" if mood.low > 0 else "quiet"
+
+
+def _theme(one: Theme) -> dict[str, Any]:
     by = {"people": "named by people", "model": "named by a language model"}.get(one.named_by, "")
     return {
         "name": one.name,
         "by": by,
         "users": f"{one.users:,}",
         "share": f"{one.share:.0%}",
-        "width": round(100 * one.share),
-        "mood": "–" if mood is None else f"{mood.mean:+.2f}",
-        "tone": tone,
+        "mood": "–" if one.mood is None else f"{one.mood.mean:+.2f}",
+        "tone": _tone(one),
         "keywords": ", ".join(one.keywords),
         "summary": " ".join(one.summary),
         "examples": one.examples,
     }
 
 
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _comparison(one: Comparison, tones: Mapping[str, str]) -> dict[str, Any]:
     return {
         "title": f"{one.ours} against {one.theirs}",
         "users": f"{one.users[0]:,} and {one.users[1]:,} {one.of}",
         "words": ", ".join(one.words),
         "less": ", ".join(one.less),
-        "shifts": [_shift(shift) for shift in one.shifts],
+        "shifts": [_shift(shift, tones.get(shift.theme, "quiet")) for shift in one.shifts],
     }
 
 
-def _shift(shift: Shift) -> dict[str, str]:
-    word = ("more" if shift.effect.estimate > 0 else "less") if shift.clear else "open"
-    return {"sentence": shift.sentence, "word": word, "tone": {"more": "warn", "less": "good", "open": "quiet"}[word]}
+def _shift(shift: Shift, tone: str) -> dict[str, str]:
+    """More of what users are sad about is worse, and so is less of what they are glad about."""
+    if not shift.clear:
+        return {"sentence": shift.sentence, "word": "no clear difference", "tone": "quiet"}
+    more = shift.effect.estimate > 0
+    turned = {"good": "bad", "bad": "good"}.get(tone, tone)
+    return {"sentence": shift.sentence, "word": "more" if more else "less", "tone": tone if more else turned}

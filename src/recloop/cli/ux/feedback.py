@@ -91,7 +91,7 @@ def show(reading: "Reading") -> None:
     if reading.labels:
         told = ", ".join(f"{escape(name)} {count:,}" for name, count in reading.labels.items())
         out.print(f"[bold]labels[/] {told} [dim]({escape(reading.labelled)})[/]")
-    for note in (reading.accuracy, *reading.notes):
+    for note in filter(None, (reading.accuracy, reading.placed, *reading.notes)):
         out.print(f"[dim]· {escape(note)}[/]")
 
 

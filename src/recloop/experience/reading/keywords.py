@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recloop.language.lexicon import term_table
+from recloop.language.lexicon import singular, term_table
 from recloop.stats.log_odds import log_odds
 
 TELLING = 2.0  # standard errors of the log-odds above which a term is told
@@ -29,9 +29,9 @@ def keywords(
 ) -> tuple[str, ...]:
     """The terms that the one group says more than the other, most telling first.
 
-    A term counts once per user and group, so that one angry user is not a theme. Of terms that share a word the more
-    telling one stays. The prior is the use of each term in both groups, brought to 200 (Monroe et al. 2008, section
-    3.5.1).
+    A term counts once per user and group, so that one angry user is not a theme. Of terms that share a word, as one or
+    as many, the more telling one stays. The prior is the use of each term in both groups, brought to 200 (Monroe et al.
+    2008, section 3.5.1).
 
     Args:
         terms: from ``term_counts``.
@@ -61,11 +61,12 @@ def keywords(
     # with few texts nothing is sure: then what is said most stands for itself
     telling = counted.with_columns(z=z).filter(pl.col("z") > min(TELLING, float(z.max()) / 2), pl.col("ours") >= FEWEST)
     ranked = telling.sort(["z", "term"], descending=[True, False])["term"].head(10 * most).to_list()
-    told: list[str] = []
+    told: dict[str, set[str]] = {}
     for term in ranked:  # some dozens
-        if not any(set(term.split()) & set(one.split()) for one in told):
-            told.append(term)
-    return tuple(told[:most])
+        parts = {singular(word) for word in term.split()}
+        if not any(parts & known for known in told.values()):
+            told[term] = parts
+    return tuple(told)[:most]
 
 
 SMALL = frozenset(

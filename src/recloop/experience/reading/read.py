@@ -78,7 +78,7 @@ def read_comments(
     if table.height > MOST:
         notes.append(f"Of {table.height:,} comments {MOST:,} were drawn at random and read.")
         table = table[np.sort(rng.choice(table.height, MOST, replace=False))]
-    told = accuracy or f"Mood is measured {mood.accuracy} of recloop's own, not of your users."
+    told = accuracy or f"Mood: {mood.accuracy}. These texts are recloop's own, not those of your users."
     if not table.height:
         empty = Reading(0, 0, None, told, 0.0, (), (), notes=tuple(notes), simulation=simulation)
         return Read(empty, {}, book or ThemeBook(mood.encoder.fingerprint), _placed(table, np.empty(0, int), []))
@@ -97,7 +97,7 @@ def read_comments(
         _theme(table, scores, terms, groups == place, found.nearness, name, "people" if by else "words")
         for place, (name, by) in enumerate(names)
     )
-    about = _aspects(table, mood, aspects, progress)
+    about, placed = _aspects(table, mood, aspects, progress)
     reading = Reading(
         texts=table.height,
         users=table["user"].n_unique(),
@@ -106,6 +106,7 @@ def read_comments(
         unassigned=float((groups < 0).mean()),
         themes=shown,
         aspects=about,
+        placed=placed,
         comparisons=tuple(compare(table, terms, groups, [name for name, _ in names], split) for split in splits),
         notes=tuple(notes),
         simulation=simulation,
@@ -147,12 +148,15 @@ def _theme(
     users, texts, feel = own["user"].n_unique(), int(inside.sum()), _mood(own["user"], scores[inside])
     near = rows[np.argsort(-nearness[rows], kind="stable")]
     words = keywords(terms, inside)
-    share = texts / table.height
-    summary = (
+    told = _sentences(users, texts, texts / table.height, feel)
+    return Theme(name, by, words, texts, users, texts / table.height, feel, _quotes(table, near), told)
+
+
+def _sentences(users: int, texts: int, share: float, feel: Mean | None) -> tuple[str, str]:
+    first = (
         f"{users:,} user{'s' * (users != 1)} wrote {texts:,} comment{'s' * (texts != 1)} about it, {share:.0%} of all."
     )
-    second = f"Mood {feel.mean:+.2f} (from -1 to 1)." if feel is not None else "Its mood is not known."
-    return Theme(name, by, words, texts, users, share, feel, _quotes(table, near), (summary, second))
+    return first, f"Mood {feel.mean:+.2f} (from -1 to 1)." if feel is not None else "Its mood is not known."
 
 
 def _quotes(table: pl.DataFrame, rows: NDArray[np.int64]) -> tuple[Quote, ...]:
@@ -181,10 +185,10 @@ def _signs(texts: pl.Series) -> NDArray[np.float64]:
 
 def _aspects(
     table: pl.DataFrame, mood: Sentiment, examples: Mapping[str, Sequence[str]] | None, progress: Progress
-) -> tuple[Theme, ...]:
-    """Each aspect with the mood of the clauses about it, the one with most users first."""
+) -> tuple[tuple[Theme, ...], str]:
+    """Each aspect with the mood of the clauses about it, the one with most users first; how right they are."""
     if examples is not None and not examples:
-        return ()
+        return (), ""
     aspects = Aspects(mood.encoder, examples)
     plain = table.with_row_index("row").filter(~pl.col("wordless") & ~pl.col("foreign"))
     split = [clauses(plain_words(text)) for text in plain["text"].to_list()]
@@ -192,7 +196,7 @@ def _aspects(
         plain.select("row", "user").with_columns(clause=pl.Series(split, dtype=pl.List(pl.String))).explode("clause")
     )
     if not parts.height:
-        return ()
+        return (), ""
     vectors = mood.encoder.encode(parts["clause"].to_list(), progress)
     about, scores = aspects.of(vectors), mood.of_vectors(vectors).astype(np.float64)
     rows = parts["row"].to_numpy()
@@ -205,8 +209,11 @@ def _aspects(
         texts, users = held["row"].n_unique(), held["user"].n_unique()
         quotes = _quotes(table, np.unique(rows[own]))
         feel = _mood(held["user"], scores[own])
-        found.append(Theme(name, "list", (), texts, users, texts / table.height, feel, quotes))
-    return tuple(sorted(found, key=lambda one: -one.users))
+        share = texts / table.height
+        told = _sentences(users, texts, share, feel)
+        found.append(Theme(name, "list", (), texts, users, share, feel, quotes, told))
+    told = "" if aspects.accuracy is None else f"Aspects: {aspects.accuracy}. That was measured on no user's text."
+    return tuple(sorted(found, key=lambda one: -one.users)), told
 
 
 def _placed(table: pl.DataFrame, groups: NDArray[np.int64], names: Sequence[str]) -> pl.DataFrame:

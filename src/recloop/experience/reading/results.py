@@ -98,6 +98,7 @@ class Reading:
         themes: largest first.
         aspects: what comments talk about, of a given list; a comment may be about several.
         comparisons: as asked for.
+        placed: how far aspects can be trusted; empty where there are none.
         labels: comments per label, where a labeller was given.
         notes: what was left out, and why.
         simulation: the comments are of a made-up world.
@@ -111,6 +112,7 @@ class Reading:
     themes: tuple[Theme, ...]
     aspects: tuple[Theme, ...]
     comparisons: tuple[Comparison, ...] = ()
+    placed: str = ""
     labels: Mapping[str, int] | None = None
     labelled: str = ""
     notes: tuple[str, ...] = ()
