@@ -1,13 +1,20 @@
 import json
 import tomllib
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from recloop.errors import SettingError
-from recloop.experiments import Allocation, Experiment, Guardrail, Variant, allocate, assign
+from recloop.experience.reasons import Trust
+from recloop.experience.together import POPULATION
+from recloop.experiments import Allocation, Experiment, Guardrail, Variant, allocate, assign, read_out
+from recloop.loop.gate import GateConfig
 from recloop.metrics.online import OUTCOMES
+from recloop.metrics.online.unknown import WITHOUT_USERS
 
 VARIANTS = {"popular": {"policy": "popular", "control": True}, "blend": {"policy": "blend", "weight": 3.0}}
 
@@ -160,3 +167,33 @@ def test_versions_have_ids() -> None:
     assert (first.id, second.id, second.offset) == ("home", "home.2", None)
     with pytest.raises(SettingError, match="the revision is named 'away'; it keeps the name 'home'"):
         first.revised(name="away")
+
+
+def test_a_guardrail_may_be_any_metric_of_live_users_and_is_read() -> None:
+    rng = np.random.default_rng(2)
+    columns = sorted({column for metric in OUTCOMES.values() for column in metric.columns})
+    table = pl.DataFrame(
+        {"variant": ["popular", "blend"] * 200, "user": [f"u{n}" for n in range(400)],
+         **{column: rng.integers(1, 9, 400) for column in columns}}
+    )  # fmt: skip
+    rails = [{"metric": metric} for metric in OUTCOMES]
+    alike = {**VARIANTS, "blend": {"policy": "blend"}}
+    table_of_rails = {"name": "home", "variants": alike, "guardrails": rails, "rule": "fixed", "planned_users": 400}
+    found = read_out(Experiment.parse(table_of_rails), table, 0.0).guardrails
+    assert [one.metric for one in found] == list(OUTCOMES)
+    assert all(one.effect is not None and one.status in {"held", "breached", "unclear"} for one in found)
+
+
+def test_what_belongs_to_no_user_says_why_it_is_no_guardrail_and_what_can_be_one() -> None:
+    assert set(POPULATION) <= set(WITHOUT_USERS)
+    of_reasons = {field.name for field in fields(Trust)} & {"fidelity", "minimality", "stability"}
+    assert of_reasons | {"reason_coverage"} | set(POPULATION) == set(WITHOUT_USERS)
+    for name, (_, instead) in WITHOUT_USERS.items():
+        assert set(instead) <= set(OUTCOMES)
+        said = (
+            rf"an experiment cannot be held to '{name}'; it is of .*; read it on the scorecard, and name {instead[0]}"
+        )
+        with pytest.raises(SettingError, match=said):
+            Experiment.parse({"name": "home", "variants": VARIANTS, "guardrails": [{"metric": name}]})
+        with pytest.raises(SettingError, match=said):
+            GateConfig(metrics=[name])

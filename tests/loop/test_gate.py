@@ -52,7 +52,7 @@ def test_the_settings_of_the_gate_are_checked() -> None:
     plan = Plan.of({**data, "gate": {"worst_group": 0.02, "unclear": "allow"}})
     assert plan.gate.worst_group == 0.02
     assert Plan.of(plan.to_dict()).gate == plan.gate
-    assert plan.hash != Plan.of(data).hash  # the release of the run keeps it
+    assert plan.hash != Plan.of(data).hash  # the release of a run carries it
     with pytest.raises(SettingError, match="no setting 'worst_goup'"):
         Plan.of({**data, "gate": {"worst_goup": 0.02}})
     with pytest.raises(SettingError, match="names 'slate_crt'"):

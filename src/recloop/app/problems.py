@@ -8,7 +8,8 @@ import msgspec
 import polars as pl
 from msgspec.structs import replace
 
-from recloop.app.own_slates import decisions_of
+from recloop.app.own_slates import decisions_of, with_guests
+from recloop.app.read_once import Readable, ReadOnce, read_once
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems
 from recloop.experiments import Experiment
@@ -17,6 +18,8 @@ from recloop.progress import SILENT, Progress
 from recloop.store import Store
 
 DAYS = 28.0  # that are looked at: four of each weekday
+BEFORE = 28.0  # days before an experiment whose slates tell what its users did earlier
+BOUGHT = 180.0  # days before the first slate in which a purchase counts as already had
 PREFIXES = ("profile.", "context.")
 
 
@@ -40,7 +43,7 @@ class Wish:
 
 
 def problems_in_store(
-    store: Store,
+    store: Store | ReadOnce,
     wish: Wish,
     now: float,
     *,
@@ -66,18 +69,19 @@ def problems_in_store(
     if wish.experiment:
         experiment = Experiment.parse(store.experiments.get(wish.experiment).definition)
         settings, window = _arms(experiment, wish), experiment.window
-        first = store.decisions(experiment=wish.experiment)["time"].min()
-        since = float(first) if isinstance(first, int | float) else now
-        decisions = decisions_of(store, wish.experiment, since).filter(pl.col("variant") != "", ~pl.col("forced"))
+        first = store.first_decision(wish.experiment)
+        since = now if first is None else first
+        log = read_once(store, since - BEFORE * DAY, since - BOUGHT * DAY)
+        decisions = decisions_of(log, wish.experiment, since).filter(pl.col("variant") != "", ~pl.col("forced"))
     else:
         since = now - wish.days * DAY
+        log = read_once(store, since, since - BOUGHT * DAY)
         everyone = pl.when(pl.col("variant") == "").then(pl.lit("(none)")).otherwise(pl.col("variant"))
-        decisions = decisions_of(store, "", since).drop("variant")
-        decisions = decisions.join(store.decisions(since=since).select("id", variant=everyone), on="id")
+        decisions = with_guests(log.decisions(since=since)).with_columns(variant=everyone)
     if not decisions.height:
         raise MissingError("the store holds no slates of that time", advice="name more days, or another experiment")
-    events, feedback = store.events(since=since), store.feedback(since=since)
-    history = store.events()  # what was bought before counts, however long ago
+    history, feedback = log.events(since=since - BOUGHT * DAY), log.feedback(since=since)
+    events = history.filter(pl.col("time") >= since)
     counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
     table = _slates(decisions, counted, feedback, window, users)
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
@@ -88,7 +92,7 @@ def problems_in_store(
         comments=comments,
         events=events.filter(pl.col("item") != ""),
         shown=_shown(decisions, items),
-        earlier=_earlier(store, decisions, since, window) if wish.experiment else None,
+        earlier=_earlier(log, decisions, since, window) if wish.experiment else None,
         joins=joins,
         now=now,
         progress=progress,
@@ -164,16 +168,14 @@ def _slates(
     return table if users is None else with_users(table, users)
 
 
-def _earlier(store: Store, decisions: pl.DataFrame, since: float, window: float) -> pl.DataFrame | None:
+def _earlier(log: Readable, decisions: pl.DataFrame, since: float, window: float) -> pl.DataFrame | None:
     """The slates that an experiment's users had in the weeks before it; None where there were none."""
-    start = since - DAYS * DAY
-    before = decisions_of(store, "", start).filter(pl.col("time") < since)
+    start = since - BEFORE * DAY
+    before = with_guests(log.decisions(since=start, until=since))
     before = before.join(decisions.select("user").unique(), on="user", how="semi")
     if not before.height:
         return None
-    events, feedback = (
-        one.filter(pl.col("time") < since) for one in (store.events(since=start), store.feedback(since=start))
-    )
+    events, feedback = log.events(since=start, until=since), log.feedback(since=start, until=since)
     return slate_table(before.with_columns(variant=pl.lit("before")), events, window, feedback=feedback)
 
 

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 
 from recloop.app.item_facts import Shown, release_facts
 from recloop.app.own_slates import decisions_of
+from recloop.app.problems import BEFORE
+from recloop.app.read_once import Readable, ReadOnce
 from recloop.app.trial_experience import experience_of, findings_of
 from recloop.experience.scorecard import scorecard
 from recloop.experience.surveys.weights import weighted_answers
@@ -27,7 +29,7 @@ PAST = 180 * DAY
 
 
 def daily_table(
-    store: Store,
+    store: Readable,
     name: str,
     *,
     shown: Shown | None,
@@ -48,8 +50,8 @@ def daily_table(
     """
     record = store.experiments.get(name)
     # by the clock of the requests, which a client may set, not by that of the store
-    first = store.decisions(experiment=name)["time"].min()
-    since = float(first) if isinstance(first, int | float) else float("inf")
+    first = store.first_decision(name)
+    since = math.inf if first is None else first
     decisions = decisions_of(store, name, since).filter(pl.col("time") <= until)
     if shown is not None and shown.vectors is not None:
         decisions = with_diversity(decisions, shown.items, shown.vectors)
@@ -66,7 +68,7 @@ def daily_table(
     return weighted_answers(table, decisions)
 
 
-def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame | None:
+def history_table(store: Readable, experiment: Experiment, table: pl.DataFrame) -> pl.DataFrame | None:
     """What the users of a user table did before their first slate, from the store; None where nobody asks for it."""
     if not experiment.covariate_days or not table.height:
         return None
@@ -79,12 +81,14 @@ def history_table(store: Store, experiment: Experiment, table: pl.DataFrame) -> 
     )
 
 
-def arms_table(store: Store, name: str, experiment: Experiment) -> pl.DataFrame | None:
+def arms_table(store: Readable, name: str, experiment: Experiment) -> pl.DataFrame | None:
     """The slates of an experiment with what followed, the arm and the chance of each arm; None where none has any."""
-    mine = store.decisions(experiment=name)
+    since = store.first_decision(name)
+    if since is None:
+        return None
+    mine = store.decisions(since=since).filter(pl.col("experiment") == name)
     if not (mine["allocation"] != "").any():
         return None
-    since = float(mine["time"].min())  # type: ignore[arg-type]
     counts = pl.when(pl.col("forced")).then(pl.lit("")).otherwise(pl.col("variant"))
     decisions = decisions_of(store, name, since).with_columns(variant=counts)
     facts = decisions.select("time", "arm", "allocation", decision="id")
@@ -125,14 +129,15 @@ def read_trial(
     """
     record = store.experiments.get(name)
     experiment = Experiment.parse(record.definition)
-    daily = daily_table(store, name, shown=shown, sentiment=sentiment)
+    log = _log(store, name, experiment)
+    daily = daily_table(log, name, shown=shown, sentiment=sentiment)
     table, numeric = by_user(daily), dict[str, bool]()
     if users is not None:
         table = with_users(table, users)
         numeric = {column: kind.is_numeric() for column, kind in users.schema.items() if column != "user"}
     at_look = None
     if experiment.rule == "group-sequential" and (look := reached(experiment, counted(experiment, table).kept, now)):
-        at_look = by_user(daily_table(store, name, shown=shown, sentiment=sentiment, until=look.until))
+        at_look = by_user(daily_table(log, name, shown=shown, sentiment=sentiment, until=look.until))
     readout = read_out(
         experiment,
         table,
@@ -141,9 +146,9 @@ def read_trial(
         covariates=[column for column, number in numeric.items() if number],
         daily=daily,
         aa_p_values=aa_p_values(store, name),
-        before=history_table(store, experiment, table),
+        before=history_table(log, experiment, table),
         at_look=at_look,
-        slates=arms_table(store, name, experiment),
+        slates=arms_table(log, name, experiment),
     )
     verdict = decide(experiment, readout, stopped=record.state == STOPPED)
     treatment = treatment or verdict.treatment or experiment.treatments[0]
@@ -162,10 +167,17 @@ def read_trial(
         if whole:
             kept = without_forced(table)[0]
             experience = experience_of(
-                store, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
+                log, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
             )
-            found = findings_of(store, experiment, name, treatment, now) if find else None
+            found = findings_of(log, experiment, name, treatment, now) if find else None
     return Trial(experiment, readout, verdict, card, experience, found)
+
+
+def _log(store: Store, name: str, experiment: Experiment) -> ReadOnce:
+    """What a readout reads: of decisions the experiment and some weeks before it, of events half a year before it."""
+    first = store.first_decision(name)
+    since = math.inf if first is None else first
+    return ReadOnce(store, since - max(BEFORE, experiment.covariate_days) * DAY, since - PAST)
 
 
 def aa_p_values(store: Store, name: str) -> list[float] | None:

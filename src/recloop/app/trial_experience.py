@@ -5,6 +5,7 @@ import polars as pl
 from recloop.app.item_facts import Shown, release_facts
 from recloop.app.own_slates import decisions_of
 from recloop.app.problems import Wish, problems_in_store
+from recloop.app.read_once import ReadOnce
 from recloop.errors import RecloopError
 from recloop.experience.fair import told
 from recloop.experience.measure import PARITY, user_experience
@@ -13,11 +14,10 @@ from recloop.experience.result import UserExperience
 from recloop.experiments import Experiment
 from recloop.loop.gate import GateConfig
 from recloop.metrics.outcomes import DAY
-from recloop.store import Store
 
 
 def experience_of(
-    store: Store,
+    store: ReadOnce,
     experiment: Experiment,
     name: str,
     table: pl.DataFrame,
@@ -66,7 +66,7 @@ def experience_of(
     )
 
 
-def findings_of(store: Store, experiment: Experiment, name: str, treatment: str, now: float) -> Problems | None:
+def findings_of(store: ReadOnce, experiment: Experiment, name: str, treatment: str, now: float) -> Problems | None:
     """Where the treatment hurts against the first control; None where it cannot be told.
 
     Args:

@@ -43,10 +43,9 @@ class Shown:
         """
         rows = decisions.select("user", item="items").explode("item").drop_nulls("item")
         pairs = rows.group_by("user", "item").len().sort("user", "item")
-        _, user = np.unique(pairs["user"].to_numpy(), return_inverse=True)
-        different, item = np.unique(pairs["item"].to_numpy(), return_inverse=True)
-        users = int(user.max()) + 1 if user.size else 0
-        return cls(user, item, pairs["len"].to_numpy().astype(np.float64), users, max(items, different.size))
+        user, item = (pairs[name].rank("dense").to_numpy().astype(np.int64) - 1 for name in ("user", "item"))
+        users, different = (int(one.max()) + 1 if one.size else 0 for one in (user, item))
+        return cls(user, item, pairs["len"].to_numpy().astype(np.float64), users, max(items, different))
 
 
 def coverage(shown: Shown, users: int) -> Estimate:

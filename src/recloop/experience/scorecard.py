@@ -11,7 +11,7 @@ from recloop.experiments.arms import Arms
 from recloop.experiments.checks import require_users, without_crossovers
 from recloop.experiments.json_values import to_json
 from recloop.experiments.words import lift
-from recloop.metrics.online import FAMILIES, OUTCOMES, OutcomeMetric
+from recloop.metrics.online import FAMILIES, OUTCOMES, OutcomeMetric, unknown_metric
 from recloop.stats import Effect, benjamini_hochberg
 
 Light = Literal["better", "worse", "open", "missing"]
@@ -133,7 +133,7 @@ def scorecard(
         raise SettingError("no control is named", advice="hold it against 'random' and 'popular'")
     for metric in metrics:
         if metric not in catalogue:
-            raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
+            raise unknown_metric(metric, catalogue)
     shown = table.filter(pl.col("variant").is_in([treatment, *controls]))
     kept, crossovers = (shown, 0) if crossed else without_crossovers(shown)
     users = dict(kept["variant"].value_counts().iter_rows())

@@ -16,7 +16,7 @@ from recloop.errors import SettingError, nearest
 from recloop.experiments.planned_looks import check_looks, spending_named
 from recloop.experiments.ramp import Step, check_ramp
 from recloop.experiments.targeting import Condition
-from recloop.metrics.online import OUTCOMES, OutcomeMetric
+from recloop.metrics.online import OUTCOMES, OutcomeMetric, unknown_metric
 from recloop.metrics.online import Scale as MarginScale
 
 NONE = "none"
@@ -271,7 +271,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Raises SettingError where a metric is unknown, or the primary one says nothing of a variant that is empty."""
         for metric in (*self.metrics, *self.winsorise):
             if metric not in catalogue:
-                raise SettingError(f"there is no metric '{metric}'", advice=nearest(metric, catalogue))
+                raise unknown_metric(metric, catalogue)
         empty = [name for name, variant in self.variants.items() if variant.policy == NONE]
         if empty and catalogue[self.primary].of_items:
             raise SettingError(

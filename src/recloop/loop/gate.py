@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from recloop.errors import SettingError, nearest
+from recloop.errors import SettingError
 from recloop.experience.fair import Fairness
 from recloop.experiments.words import listed
-from recloop.metrics.online import OUTCOMES
+from recloop.metrics.online import OUTCOMES, unknown_metric
 
 
 class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for metric in self.metrics:
             if metric not in OUTCOMES:
-                raise SettingError(f"[gate] metrics names '{metric}'", advice=nearest(metric, OUTCOMES))
+                raise unknown_metric(metric, OUTCOMES, "[gate] metrics")
 
     @property
     def loss(self) -> float:

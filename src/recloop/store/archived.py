@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +67,7 @@ class Archived:
         self,
         log: str,
         hot: Callable[[], pl.DataFrame],
+        columns: Sequence[str] = (),
         *,
         since: float | None = None,
         until: float | None = None,
@@ -83,7 +84,7 @@ class Archived:
         while True:
             present, found = hot(), None
             try:
-                found = self._archived(named, log, since, until, equal)
+                found = self._archived(named, log, columns, since, until, equal)
             except (ArtifactError, FileNotFoundError):
                 if self.parts() == named:
                     raise
@@ -120,7 +121,13 @@ class Archived:
         return [] if self._folder is None else stray_files(self._folder, self.parts())
 
     def _archived(
-        self, named: list[Part], log: str, since: float | None, until: float | None, equal: dict[str, str | None]
+        self,
+        named: list[Part],
+        log: str,
+        columns: Sequence[str],
+        since: float | None,
+        until: float | None,
+        equal: dict[str, str | None],
     ) -> list[pl.DataFrame]:
         first = "" if since is None else date_of(since)
         last = "~" if until is None else date_of(until)
@@ -128,8 +135,11 @@ class Archived:
         wanted += [] if since is None else [pl.col("time") >= since]
         wanted += [] if until is None else [pl.col("time") < until]
         mine = [part for part in named if part.log == log and first <= part.date <= last]
+        kept: Any = ["seq", *columns] if columns else pl.all()
         scans = [read_part(self.folder, part) for part in mine]
-        return [found for found in pl.collect_all([scan.filter(*wanted) for scan in scans]) if found.height]
+        return [
+            found for found in pl.collect_all([scan.filter(*wanted).select(kept) for scan in scans]) if found.height
+        ]
 
 
 def named_parts(connection: Connection) -> list[Part]:

@@ -140,11 +140,19 @@ class Store:
         user: str | None = None,
         since: float | None = None,
         until: float | None = None,
+        columns: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Decisions in order of arrival; ``items, sources, scores`` are lists of one length, best first,
         ``allocation`` (arm → probability), ``context`` and ``details`` JSON texts, empty where there is nothing.
+
+        Args:
+            experiment: only of this one.
+            user: only this user's.
+            since: only from this time on, seconds.
+            until: only before this time.
+            columns: those that are read; all of them where empty.
         """
-        return self._read(tables.decisions, experiment=experiment, user=user, since=since, until=until)
+        return self._read(tables.decisions, columns, experiment=experiment, user=user, since=since, until=until)
 
     def feedback(
         self, *, user: str | None = None, since: float | None = None, until: float | None = None
@@ -172,6 +180,11 @@ class Store:
         """The number of the event that came last, 0 where there is none. Numbers ascend in order of arrival."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.max(tables.events.c.seq))).scalar_one() or 0)
+
+    def first_decision(self, experiment: str) -> float | None:
+        """When the first decision of an experiment was made, by the clock of its request; None where there is none."""
+        found = self.decisions(experiment=experiment, columns=("time",))["time"].min()
+        return float(found) if isinstance(found, int | float) else None
 
     def last_decision(self) -> float | None:
         """When the decision was made that came last, seconds since 1970; None where none is left in the database."""
@@ -233,8 +246,17 @@ class Store:
 
     # ---- below
 
-    def _read(self, table: Table, *, since: float | None, until: float | None, **equal: str | None) -> pl.DataFrame:
-        query: Select[Any] = select(*table.c).order_by(table.c.seq)
+    def _read(
+        self,
+        table: Table,
+        columns: Sequence[str] = (),
+        *,
+        since: float | None,
+        until: float | None,
+        **equal: str | None,
+    ) -> pl.DataFrame:
+        chosen = [table.c[name] for name in ("seq", *columns)] if columns else [*table.c]
+        query: Select[Any] = select(*chosen).order_by(table.c.seq)
         for name, wanted in equal.items():
             query = query if wanted is None else query.where(table.c[name] == wanted)
         query = query if since is None else query.where(table.c.time >= since)
@@ -244,4 +266,4 @@ class Store:
             with self._database.reading() as connection:
                 return frame(connection, query)
 
-        return self.archive.joined(table.name, hot, since=since, until=until, **equal)
+        return self.archive.joined(table.name, hot, columns, since=since, until=until, **equal)

@@ -166,13 +166,13 @@ def _over(share: float, merit: float) -> float:
 
 def _shares(places: pl.DataFrame, weight: str, names: Sequence[str], alpha: float) -> dict[str, OneSample]:
     """Each kind's share of the weight, as a ratio of sums over users."""
-    users, who = np.unique(places["user"].to_numpy(), return_inverse=True)
+    who = _codes(places["user"])
     heavy = places[weight].to_numpy()
     kind = places["kind_of"].to_numpy()
-    all_ = np.bincount(who, heavy, users.size)
+    users = int(who.max(initial=-1)) + 1
+    all_ = np.bincount(who, heavy, users)
     return {
-        name: one_sample(Moments.of(np.bincount(who, heavy * (kind == name), users.size), all_), alpha)
-        for name in names
+        name: one_sample(Moments.of(np.bincount(who, heavy * (kind == name), users), all_), alpha) for name in names
     }
 
 
@@ -206,8 +206,8 @@ def _ndkl_by_user(
     padded = lists["code"].list.eval(pl.element()).list.to_struct(fields=[str(n) for n in range(length)])
     table = padded.struct.unnest().fill_null(-1).to_numpy()
     values = np.concatenate([ndkl(table[at : at + BLOCK], merit) for at in range(0, len(table), BLOCK)])
-    users, who = np.unique(lists["user"].to_numpy(), return_inverse=True)
-    return np.bincount(who, values, users.size).astype(np.float64), np.bincount(who).astype(np.float64)
+    who = _codes(lists["user"])
+    return np.bincount(who, values).astype(np.float64), np.bincount(who).astype(np.float64)
 
 
 def _sentence(found: Sequence[Provider], column: str, starved: int, with_merit: int) -> str:
@@ -221,3 +221,8 @@ def _sentence(found: Sequence[Provider], column: str, starved: int, with_merit: 
         for one in dict.fromkeys((least, most))
     ]
     return f"By {column}, {'; '.join(parts)}.{tail}"
+
+
+def _codes(names: pl.Series) -> NDArray[np.int64]:
+    """(n,) each name's place in the alphabet of all."""
+    return names.rank("dense").to_numpy().astype(np.int64) - 1

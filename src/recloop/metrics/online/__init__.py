@@ -10,8 +10,9 @@ from recloop.metrics.online.outcome_metric import Form, OutcomeMetric, Scale
 from recloop.metrics.online.quality import QUALITY
 from recloop.metrics.online.retention import RETENTION
 from recloop.metrics.online.satisfaction import SATISFACTION
+from recloop.metrics.online.unknown import unknown_metric
 
-__all__ = ["FAMILIES", "OUTCOMES", "Form", "OutcomeMetric", "Scale"]
+__all__ = ["FAMILIES", "OUTCOMES", "Form", "OutcomeMetric", "Scale", "unknown_metric"]
 
 FAMILIES: Mapping[str, tuple[OutcomeMetric, ...]] = MappingProxyType(
     {
