@@ -34,7 +34,9 @@ from recloop.evaluate.off_policy import (
 )
 from recloop.evaluate.off_policy.choice import slope
 from recloop.evaluate.off_policy.gate import objections
+from recloop.evaluate.off_policy.judge import interval_of
 from recloop.evaluate.off_policy.reading import as_shown, open_bandit_log
+from recloop.evaluate.off_policy.score_interval import weights_to_come
 
 Array = NDArray[np.float64]
 SETTINGS = ((10, 2000, 0.0, 1.0), (20, 2000, -0.5, 1.0), (20, 10_000, 0.0, 2.0), (100, 5000, -0.5, 1.0))
@@ -61,10 +63,11 @@ def simulate(worlds: int) -> None:
             log, target = _draw(rng, taste, level, rounds, logging, wanted)
             model = cross_fitted(log.actions, log.rewards, actions, rng, features=log.features)
             made = estimates(log, target, Knowledge(model, taste.T))
+            factor = weights_to_come(log, target, target.chances / log.propensities)
             for name, terms in made.items():
-                found.setdefault(name, []).append((terms.value, *terms.interval()[:2]))
-            ends = made["sndr"].bootstrap(rng)
-            found.setdefault("sndr, bootstrap", []).append((made["sndr"].value, ends.low, ends.high))
+                found.setdefault(name, []).append((terms.value, *interval_of(terms, name, log, factor)[:2]))
+            for how, ends in (("bootstrap", made["sndr"].bootstrap(rng)), ("t", made["sndr"].interval())):
+                found.setdefault(f"sndr, {how}", []).append((made["sndr"].value, ends.low, ends.high))
             passes.append(not any(entry.refuses for entry in _against(log, target)))
             if seed < worlds // 5:
                 largest = float((target.distribution / log.behaviour).max())  # type: ignore[operator]

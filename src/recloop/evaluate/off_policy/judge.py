@@ -17,7 +17,8 @@ from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards,
 from recloop.evaluate.off_policy.judgement import Estimated, Judged, Judgement
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.reward_model import cross_fitted
-from recloop.evaluate.off_policy.terms import Terms, count_users
+from recloop.evaluate.off_policy.score_interval import score_interval, weights_to_come
+from recloop.evaluate.off_policy.terms import Interval, Terms, count_users
 from recloop.evaluate.off_policy.weights import WeightDiagnostics, diagnose, importance_weights
 from recloop.progress import SILENT, Progress
 from recloop.stats.effect import check_alpha
@@ -112,32 +113,62 @@ def _judge(
     if estimator == "auto":
         bounds = error_bounds(list(made.values()), made["dr" if "dr" in made else "ips"], log.users)
         name = list(made)[bounds.index(min(bounds))]
-    terms = made[name]
-    low, high, _ = terms.interval(alpha, log.users)
+    terms, factor = made[name], weights_to_come(log, target, weights)
+    low, high, method = interval_of(terms, name, log, factor, alpha)
     ends = terms.bootstrap(rng, alpha, log.users)
     lift = terms.minus(Terms.of(log.rewards))
-    lift_low, lift_high, _ = lift.interval(alpha, log.users)
+    lift_low, lift_high, p_value = _lift(lift, terms.value, log, factor if name not in BIASED else 1.0, alpha)
     judged = Judged(
         policy=target.name,
         estimator=name,
         value=terms.value,
         low=low,
         high=high,
+        method=method,
         bootstrap=(ends.low, ends.high),
         anytime=_anytime(weights, log, target, alpha),
         lift=(lift.value, lift_low, lift_high),
-        p_value=_p_value(lift, log),
+        p_value=p_value,
         p_best=math.nan,
         weights=diagnostics,
         rewards=effective_rewards(weights, log.rewards),
         missing=missing_support(log, target),
         all=tuple(
-            Estimated(key, one.value, *one.interval(alpha, log.users)[:2], one.error(log.users), key in BIASED)
+            Estimated(key, one.value, *interval_of(one, key, log, factor, alpha)[:2], one.error(log.users), key in BIASED)
             for key, one in made.items()
         ),
         objections=objections(log, target, weights, diagnostics, calibration, gate, name if name in BIASED else ""),
     )
     return judged, terms
+
+
+def interval_of(terms: Terms, name: str, log: Logged, factor: float, alpha: float = 0.05) -> Interval:
+    """The interval of an estimate: by score where rewards cannot be negative and weights are not tuned, else by t.
+
+    Args:
+        terms: the estimate.
+        name: of its estimator.
+        log: its rounds.
+        factor: from ``weights_to_come``.
+        alpha: error rate.
+    """
+    if name in BIASED or log.rewards.min() < 0 or terms.value <= 0:
+        return terms.interval(alpha, log.users)
+    error = terms.error(log.users) * math.sqrt(factor)
+    return score_interval(terms.value, error, count_users(log.users, log.n), alpha)
+
+
+def _lift(lift: Terms, value: float, log: Logged, factor: float, alpha: float) -> tuple[float, float, float]:
+    """Both ends of what a policy adds to the logged mean, and the p-value of its being nothing, by the same test."""
+    mean, groups = log.value, count_users(log.users, log.n)
+    if log.rewards.min() < 0 or value <= 0 or mean <= 0:
+        low, high, _ = lift.interval(alpha, log.users)
+        return low, high, _p_value(lift, log)
+    error = lift.error(log.users) * math.sqrt(factor)
+    low, high, _ = score_interval(value, error, groups, alpha)
+    if error == 0:
+        return low - mean, high - mean, float(lift.value == 0)
+    return low - mean, high - mean, 2 * float(stdtr(groups - 1, -abs(lift.value) / error / math.sqrt(mean / value)))
 
 
 def _silent(target: Target, diagnostics: WeightDiagnostics, missing: float, against: tuple[Objection, ...]) -> Judged:
@@ -149,6 +180,7 @@ def _silent(target: Target, diagnostics: WeightDiagnostics, missing: float, agai
         value=nothing,
         low=nothing,
         high=nothing,
+        method="",
         bootstrap=(nothing, nothing),
         anytime=None,
         lift=(nothing, nothing, nothing),

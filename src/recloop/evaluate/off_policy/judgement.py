@@ -14,7 +14,7 @@ class Estimated:
     Attributes:
         estimator: its name.
         value: of the policy.
-        low, high: by Student's t over users.
+        low, high: its interval, as that of ``Judged``.
         error: standard error.
         biased: whether it may be off by more than its interval tells: what clips, shrinks or models.
     """
@@ -35,7 +35,8 @@ class Judged:
         policy: its name.
         estimator: the one that was taken.
         value: the mean reward of a round under the policy.
-        low, high: its interval, by Student's t over users.
+        low, high: its interval.
+        method: how that was made: by score (``score_interval``) where rewards cannot be negative, else by Student's t.
         bootstrap: both ends by drawing users with replacement.
         anytime: both ends that hold at every look and for any number of rounds; None where rewards leave [0, 1], or
             users return.
@@ -55,6 +56,7 @@ class Judged:
     value: float
     low: float
     high: float
+    method: str
     bootstrap: tuple[float, float]
     anytime: tuple[float, float] | None
     lift: tuple[float, float, float]

@@ -15,7 +15,7 @@ def sentences(found: Judgement) -> list[str]:
     >>> done = rng.integers(0, 2, 4000)
     >>> log = Logged.of(np.array(["a", "b"])[done], (rng.random(4000) < 0.1 + 0.2 * done) * 1.0, np.full(4000, 0.5))
     >>> sentences(judge_policies(log, [Target.of("mostly b", log, [0.1, 0.9])], rng=rng))[0]
-    'mostly b would have earned 0.2842 a round, between 0.266 and 0.3024: more than what was logged, 0.203 (p = 4e-54).'
+    'mostly b would have earned 0.2842 a round, between 0.2666 and 0.303: more than what was logged, 0.203 (p = 3e-74).'
     """
     sure = [one for one in found.policies if one.concludes]
     said = []
