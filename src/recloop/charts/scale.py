@@ -74,4 +74,13 @@ def percent(value: float) -> str:
     return "0%" if said in {"+0%", "-0%"} else said.replace("-", "−")
 
 
+def as_share(value: float) -> str:
+    """A fraction as a percentage without a sign, three figures that matter.
+
+    >>> as_share(0.125), as_share(1 / 3), as_share(1.0), as_share(0.0)
+    ('12.5%', '33.3%', '100%', '0%')
+    """
+    return f"{100 * value:.3g}%" if math.isfinite(value) else "–"
+
+
 Format = Callable[[float], str]

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from recloop.app.experiments import running
 from recloop.charts import Series, lines
+from recloop.charts.scale import as_share
 from recloop.dashboard.memory import Memory
 from recloop.dashboard.page import day
 from recloop.dashboard.reviews import told
@@ -103,7 +104,7 @@ def _traffic(store: Store) -> dict[str, Any] | None:
         if sent:
             share = (whole["clicked"] / whole["slates"]).to_list()
             plots.append(lines([Series("slates with a click", days, share)], "Share of slates with a click, by day",
-                               x_ticks=ticks, form=_share, reference=0.0))  # fmt: skip
+                               x_ticks=ticks, form=as_share, reference=0.0))  # fmt: skip
     surfaces = listed(decisions["surface"].unique().sort().to_list()[:5])
     return {
         "tiles": tiles,
@@ -114,7 +115,3 @@ def _traffic(store: Store) -> dict[str, Any] | None:
 
 def _day(seconds: float) -> str:
     return day(seconds).rsplit(" ", 1)[0]
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}"

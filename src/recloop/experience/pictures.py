@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from recloop.charts import Cell, Interval, intervals, matrix_chart, pairs
+from recloop.charts.scale import as_share
 from recloop.errors import MissingError, nearest
 from recloop.experiments.analysis.pictures import Picture
 from recloop.experiments.words import percent
@@ -65,9 +66,5 @@ def exposure(found: "UserExperience", column: str = "") -> Picture:
         for one in kinds.providers[:12]
     ]  # fmt: skip
     return Picture(
-        pairs(rows, f"Exposure against merit by {kinds.column}", first="merit", second="exposure", form=_share)
+        pairs(rows, f"Exposure against merit by {kinds.column}", first="merit", second="exposure", form=as_share)
     )
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}"

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from recloop.charts.scale import as_share
 from recloop.experiments.definition import Experiment
 from recloop.experiments.ramp import steps
 from recloop.experiments.readout import Readout
@@ -67,7 +68,7 @@ def next_step(experiment: Experiment, readout: Readout, now: float, ramping: Ram
     Harm to one treatment stops all: a version without it is a new split.
     """
     share = share_now(experiment, ramping.step)
-    part, end = f"{_percent(share)} of the traffic", due(experiment, ramping)
+    part, end = f"{as_share(share)} of the traffic", due(experiment, ramping)
     if now < end:
         over = "the last step" if math.isinf(end) else f"step {ramping.step + 1}, which is not over"
         return NextStep("stay", share, f"{part}: {over}.", end)
@@ -90,7 +91,7 @@ def next_step(experiment: Experiment, readout: Readout, now: float, ramping: Ram
         return NextStep("stay", share, f"{part}: {title} is {missing.pop()}.", end)
     wider = share_now(experiment, ramping.step + 1)
     return NextStep(
-        "widen", wider, f"From {_percent(share)} to {_percent(wider)} of the traffic: no harm is seen.", end
+        "widen", wider, f"From {as_share(share)} to {as_share(wider)} of the traffic: no harm is seen.", end
     )
 
 
@@ -115,7 +116,3 @@ def harms(experiment: Experiment, readout: Readout) -> tuple[str, ...]:
         )
         found.append(f"Guardrail breached: {named}.")
     return tuple(found)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g}%"

@@ -70,13 +70,6 @@ class Pick:
         aims = dict.fromkeys(one.aim for one in self.against)
         return tuple(aim for aim in aims if all(one.low > 0 for one in self.against if one.aim == aim))
 
-    def dominates(self, strategy: str, first: str) -> tuple[str, ...]:
-        """The aims on which it beats one strategy beyond chance, () where it loses on the first beyond chance."""
-        mine = [one for one in self.against if one.strategy == strategy]
-        if any(one.aim == first and one.high < 0 for one in mine):
-            return ()
-        return tuple(one.aim for one in mine if one.low > 0)
-
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from recloop.charts import Interval, Series, dots, intervals, lines
+from recloop.charts.scale import as_share
 from recloop.report.page import render
 from recloop.simulate.fitted import Comparison, Fidelity, FittedWorld
 from recloop.simulate.fitted.compare import METRICS, Line, totals
@@ -105,7 +106,7 @@ def _staying(found: Comparison) -> Markup:
         Series(name, days, (ran.by_day[:, 2] / found.users).tolist(), tone=TONES[place % len(TONES)])
         for place, (name, ran) in enumerate(found.runs.items())
     ]
-    return _svg(lines(series, "Users who are there", x_label="simulated day", form=_percent))
+    return _svg(lines(series, "Users who are there", x_label="simulated day", form=as_share))
 
 
 def _near(near: Fidelity) -> list[tuple[Markup, str]]:
@@ -123,7 +124,7 @@ def _near(near: Fidelity) -> list[tuple[Markup, str]]:
                 ],
                 "Share of events by rank of the item",
                 x_label="the most popular so many items",
-                form=_percent,
+                form=as_share,
                 x_ticks=[(float(power), f"{10**power:,}") for power in whole],
             ),
             "Share of all events that falls on the most popular items.",
@@ -143,7 +144,7 @@ def _near(near: Fidelity) -> list[tuple[Markup, str]]:
                     ],
                     "Click rate by place",
                     x_label="place",
-                    form=_percent,
+                    form=as_share,
                 ),
                 "Clicks on what was shown, by place.",
             )
@@ -159,17 +160,13 @@ def _lengths(lengths: tuple[NDArray[np.int64], NDArray[np.int64]]) -> str:
                tone=tone)
         for label, one, tone in zip(("the log", "simulated"), lengths, ("first", "second"), strict=True)
     ]  # fmt: skip
-    return lines(series, "Length of histories", x_label="events of a history", form=_percent)
+    return lines(series, "Length of histories", x_label="events of a history", form=as_share)
 
 
 def _pairs(pairs: NDArray[np.float64]) -> str:
     step = max(1, len(pairs) // MOST_DOTS)
     points: list[tuple[float, float]] = [(float(a), float(b)) for a, b in pairs[::step]]
     return dots(points, "Log lifts of pairs", x_label="the log", y_label="simulated") if points else ""
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.3g}%"
 
 
 def _svg(text: str) -> Markup:

@@ -15,7 +15,6 @@ from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.errors import ArtifactError, DataError, ExtraError
 
-FITTED = 200  # candidates of each request that it learns from
 SETTINGS = {
     "objective": "lambdarank",
     "learning_rate": 0.06,

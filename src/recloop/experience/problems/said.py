@@ -13,7 +13,6 @@ SHOWN = 200
 FEWEST = 3  # users who say a word before it is a theme
 TELLING = 2.5  # standard errors of the log-odds
 PRIOR = 50.0  # words that the prior weighs
-PAIR = 1.3
 TERM = r"[\p{L}\p{M}\p{N}']+"
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -216,8 +215,3 @@ def _attraction(
     start = [float(logit(np.clip(clicked.mean() / max(look.mean(), 1e-6), 1e-4, 0.99))), 0.1, 1.0]
     a, b, c = scipy.optimize.minimize(loss, start, method="L-BFGS-B", bounds=[(-30, 30), (0, 3), (0, 3)]).x
     return float(a - b * centre), float(b), float(c)
-
-
-def share_fitted(known: Sequence[Known]) -> float:
-    """The share of numbers that the log told."""
-    return sum(entry.fitted for entry in known) / max(1, len(known))
