@@ -11,6 +11,7 @@ from recloop.data.rankings import Rankings
 
 TINY = np.float32(1e-30)
 SMOOTHED = 0.01  # of the taste that is mixed into a slate's distribution, so that its divergence is finite
+Pick = Callable[[Rankings, Floats, Floats, int, float], NDArray[np.int64]]
 
 
 def explicit_aspects(
@@ -41,13 +42,7 @@ def explicit_aspects(
     >>> explicit_aspects(r, shares, np.array([[0.5, 0.5]], np.float32), 3, diversity=0.7).tolist()
     [[0, 2, 1]]
     """
-    share(diversity, "diversity")
-    wanted = checked(wanted, rankings, shares)
-    return in_blocks(
-        rankings,
-        4 * rankings.k * shares.shape[1],
-        lambda part, rows: _xquad(part, shares, wanted[rows], k, diversity),
-    )
+    return _chosen(_xquad, 4, rankings, shares, wanted, k, diversity)
 
 
 def _xquad(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity: float) -> NDArray[np.int64]:
@@ -93,13 +88,7 @@ def proportional(rankings: Rankings, shares: Floats, wanted: Floats, k: int, *, 
     >>> proportional(r, shares, np.array([[0.5, 0.5]], np.float32), 3, diversity=1.0).tolist()
     [[0, 2, 1]]
     """
-    share(diversity, "diversity")
-    wanted = checked(wanted, rankings, shares)
-    return in_blocks(
-        rankings,
-        4 * rankings.k * shares.shape[1],
-        lambda part, rows: _pm2(part, shares, wanted[rows], k, diversity),
-    )
+    return _chosen(_pm2, 4, rankings, shares, wanted, k, diversity)
 
 
 def _pm2(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity: float) -> NDArray[np.int64]:
@@ -162,13 +151,7 @@ def calibrated(rankings: Rankings, shares: Floats, wanted: Floats, k: int, *, di
     >>> calibrated(r, shares, np.array([[0.7, 0.3]], np.float32), 3, diversity=0.9).tolist()
     [[0, 3, 1]]
     """
-    share(diversity, "diversity")
-    wanted = checked(wanted, rankings, shares)
-    return in_blocks(
-        rankings,
-        8 * rankings.k * shares.shape[1],
-        lambda part, rows: _steck(part, shares, wanted[rows], k, diversity),
-    )
+    return _chosen(_steck, 8, rankings, shares, wanted, k, diversity)
 
 
 def _steck(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity: float) -> NDArray[np.int64]:
@@ -199,6 +182,19 @@ def _steck(rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity
     first = np.empty_like(base)
     weigh(first)
     return walk(base, k, step, first)
+
+
+def _chosen(
+    pick: Pick, size: int, rankings: Rankings, shares: Floats, wanted: Floats, k: int, diversity: float
+) -> NDArray[np.int64]:
+    """What ``pick`` chooses, in blocks: it reads ``size`` bytes of each category of each candidate."""
+    share(diversity, "diversity")
+    wanted = checked(wanted, rankings, shares)
+    return in_blocks(
+        rankings,
+        size * rankings.k * shares.shape[1],
+        lambda part, rows: pick(part, shares, wanted[rows], k, diversity),
+    )
 
 
 def _weighing(covers: Floats) -> Callable[[Floats, Floats], object]:
