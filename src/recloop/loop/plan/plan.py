@@ -1,104 +1,32 @@
-"""A run as typed settings: the whole of ``recloop.toml``."""
-
 import json
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from recloop.compose.config import PolicyConfig, policy_config, slates_of
 from recloop.compose.typed import typed
 from recloop.data.source import Source
 from recloop.data.split import SPLITTERS, Splitter, splitter
-from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.errors import MissingError, SettingError, nearest
 from recloop.language.finetune.settings import Finetune
 from recloop.loop.gate import NO_GATE, GateConfig
+from recloop.loop.plan.judging import MetricsConfig
+from recloop.loop.plan.named import StrategyConfig, named_strategies
+from recloop.loop.plan.seeds import child_seed
+from recloop.loop.plan.table import in_table
 from recloop.loop.space import Space, given_space
-from recloop.metrics import Metric, parse_metrics
-from recloop.metrics.catalogue import METRICS
-from recloop.metrics.metric import AtK
 from recloop.simulate.fitted.settings import Simulate
-from recloop.strategies import Strategy, available, make
+from recloop.strategies import available
 
 TABLES = ("data", "split", "strategies", "metrics", "policy", "run", "tune", "finetune", "compress", "simulate", "gate")
 ASIDE = ("tune", "finetune", "compress", "simulate")
 """Tables of other commands: a run does not hang on them."""
-CONTROLS = ("random", "popular")
-"""Always trained: what every policy must beat, and what stands in for a strategy that fails."""
-COMPOSED = "composed"
-"""The name of the plan's policy on the leaderboard and in the release."""
-LAST_WEEK = {"popular-7d": {"strategy": "popular", "window": 7.0}}
-"""Always on the leaderboard where there are times: under a split by time it beats many a published model."""
-
-
-class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What strategies are judged by.
-
-    Attributes:
-        k: cutoffs for every metric that needs one.
-        names: metrics, with a cutoff of their own (``ndcg@5``) or without (then one for each of ``k``). The first is
-            what strategies are ranked by.
-    """
-
-    k: list[Annotated[int, Meta(ge=1)]] = msgspec.field(default_factory=lambda: [10])
-    names: list[str] = msgspec.field(
-        default_factory=lambda: [
-            "ndcg",
-            "recall",
-            "precision",
-            "hit-rate",
-            "mrr",
-            "map",
-            "coverage",
-            "novelty",
-            "diversity",
-            "popularity-lift",
-            "gini",
-        ]
-    )
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The metrics as values, each once.
-
-        Raises:
-            SettingError: there is none, or one has a wrong name or cutoff.
-
-        >>> [metric.name for metric in MetricsConfig(k=[5, 10], names=["ndcg", "rmse", "mrr@3"]).metrics]
-        ['ndcg@5', 'ndcg@10', 'rmse', 'mrr@3']
-        """
-        whole = [
-            f"{name}@{k}" if needs_k else name
-            for name in self.names
-            for needs_k in [name in METRICS and issubclass(METRICS[name], AtK)]
-            for k in (self.k if needs_k else [0])
-        ]
-        if not whole:
-            raise SettingError("there is nothing to judge by", advice='metrics.names = ["ndcg"], metrics.k = [10]')
-        return parse_metrics(whole)
-
-    def within(self, items: int) -> tuple["MetricsConfig", str]:
-        """The same with no cutoff above the size of the catalogue, and what was lowered, as a sentence or "".
-
-        >>> config, said = MetricsConfig(k=[5, 100], names=["ndcg"]).within(80)
-        >>> [metric.name for metric in config.metrics], said
-        (['ndcg@5', 'ndcg@80'], 'The catalogue has 80 items: ndcg@100 is judged as ndcg@80.')
-        """
-        high = [metric for metric in self.metrics if isinstance(metric, AtK) and metric.k > items]
-        if not high:
-            return self, ""
-        lowered = {metric: replace(metric, k=items) for metric in high}
-        words = ", ".join(f"{metric.name} is judged as {low.name}" for metric, low in lowered.items())
-        names = dict.fromkeys(lowered.get(metric, metric).name for metric in self.metrics)  # type: ignore[call-overload]
-        config = MetricsConfig(k=list(dict.fromkeys(min(k, items) for k in self.k)), names=list(names))
-        return config, f"The catalogue has {items:,} item{'s' * (items != 1)}: {words}."
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,17 +53,6 @@ class CompressConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     max_loss: Annotated[float, Meta(ge=0, lt=1)] = 0.01
     requests: Annotated[int, Meta(ge=1)] = 200
-
-
-class StrategyConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the leaderboard: which strategy under this name, with which settings."""
-
-    strategy: str
-    settings: dict[str, Any]
-
-    def make(self) -> Strategy:
-        """The strategy, not yet fitted."""
-        return make(self.strategy, **self.settings)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +107,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if "data" not in table:
             raise SettingError("the plan has no table [data]", advice='it needs at least [data] events = "events.csv"')
         run = typed(RunConfig, table.get("run", {}), "run")
-        strategies = _strategies(table.get("strategies", {}), run.seed)
+        strategies = named_strategies(table.get("strategies", {}), run.seed)
         metrics = typed(MetricsConfig, table.get("metrics", {}), "metrics")
-        _at("metrics", lambda: metrics.metrics)
+        in_table("metrics", lambda: metrics.metrics)
         policy = policy_config(table.get("policy", {}))
         _check_policy(policy, strategies)
         return cls(
@@ -204,7 +121,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             policy=policy,
             run=run,
             tune=_tune(table.get("tune", {}), strategies),
-            finetune=_at("finetune", lambda: Finetune.of(table.get("finetune", {}))),
+            finetune=in_table("finetune", lambda: Finetune.of(table.get("finetune", {}))),
             compress=typed(CompressConfig, table.get("compress", {}), "compress"),
             gate=typed(GateConfig, table.get("gate", {}), "gate"),
             simulate=typed(Simulate, table.get("simulate", {}), "simulate"),
@@ -290,54 +207,6 @@ def read_plan(path: Path) -> Plan:
     return Plan.of(table, path.parent)
 
 
-def _strategies(table: Mapping[str, Any], seed: int) -> dict[str, StrategyConfig]:
-    use = table.get("use")
-    given = {name: content for name, content in table.items() if name != "use"}
-    given = LAST_WEEK | given
-    if use is not None and not (isinstance(use, list) and all(isinstance(name, str) for name in use)):
-        raise SettingError(f"[strategies] use is {use!r}", allowed='it must be a list of names: use = ["ease", "ials"]')
-    for name, content in given.items():
-        if not isinstance(content, Mapping):
-            raise SettingError(
-                f"[strategies] has no setting '{name}'",
-                advice=f"{nearest(name, ['use'])}. Settings of a strategy stand in a table: [strategies.{name}]",
-            )
-    names = list(dict.fromkeys([*CONTROLS, *LAST_WEEK, *(_usual() if use is None else use)]))
-    for name in given:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise SettingError(
-                f"a strategy is named {name!r}", allowed="names are letters, digits, '.', '_' and '-', at most 64"
-            )
-        if name == COMPOSED:
-            raise SettingError(f"a strategy is named '{name}'", allowed="that is the name of the policy")
-        if name not in names and use is not None:
-            raise SettingError(
-                f"[strategies.{name}] has settings, but '{name}' is not in use", advice=nearest(name, names)
-            )
-        if name not in names:
-            names.append(name)
-    made = {}
-    for name in names:
-        settings = dict(given.get(name, {}))
-        kind = settings.pop("strategy", name)
-        where = f"strategies.{name}"
-        made[name] = _at(where, lambda k=kind, s=settings, n=name: _strategy(k, s, n, seed))
-    return made
-
-
-def _usual() -> list[str]:
-    return [name for name, strategy in available().items() if strategy.by_default]
-
-
-def _strategy(kind: Any, settings: dict[str, Any], name: str, seed: int) -> StrategyConfig:
-    if kind not in available():
-        raise SettingError(f"there is no strategy {kind!r}", advice=nearest(str(kind), available()))
-    if any(entry.name == "seed" for entry in available()[kind].settings()):
-        settings.setdefault("seed", child_seed(seed, name))
-    make(kind, **settings)
-    return StrategyConfig(strategy=kind, settings=settings)
-
-
 def _split(table: Mapping[str, Any], seed: int) -> dict[str, Any]:
     settings = {"name": "temporal", **table}
     if settings["name"] not in SPLITTERS:
@@ -347,7 +216,7 @@ def _split(table: Mapping[str, Any], seed: int) -> dict[str, Any]:
         raise SettingError(f"[split] has no setting '{unknown}'", advice=nearest(unknown, {*known, "name"}))
     if "seed" in known:
         settings.setdefault("seed", child_seed(seed, "split"))
-    _at("split", lambda: splitter(**settings))
+    in_table("split", lambda: splitter(**settings))
     return settings
 
 
@@ -357,7 +226,7 @@ def _check_policy(policy: PolicyConfig, strategies: Mapping[str, StrategyConfig]
         raise SettingError("[policy.arms] is empty", advice="name at least one arm: [policy.arms.a] sources = [...]")
     for where, slate in slates.items():
         if slate.sources or where != "policy":
-            for source in _at(where, lambda s=slate: s.weights):
+            for source in in_table(where, lambda s=slate: s.weights):
                 if source not in strategies:
                     raise SettingError(f"[{where}] sources names '{source}'", advice=nearest(source, strategies))
         for role, name in (("fallback", slate.fallback), ("ranker", slate.ranker)):
@@ -376,19 +245,6 @@ def _tune(table: Mapping[str, Any], strategies: Mapping[str, StrategyConfig]) ->
             raise SettingError(f"[tune] {name} is {content!r}", allowed=f"it must be a table: [tune.{name}]")
         spaces[name] = given_space(content, available()[strategies[name].strategy], f"tune.{name}")
     return spaces
-
-
-def _at(where: str, work: Any) -> Any:
-    """The result of ``work``; its error says in which table it arose."""
-    try:
-        return work()
-    except RecloopError as error:
-        raise SettingError(f"[{where}] {error.given}", allowed=error.allowed, advice=error.advice) from None
-
-
-def child_seed(seed: int, name: str) -> int:
-    """The seed of one part of a run: the same whatever other parts there are."""
-    return int(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())).generate_state(1)[0] >> 1)
 
 
 def _fields(value: Splitter) -> dict[str, Any]:
