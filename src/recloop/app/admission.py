@@ -61,6 +61,8 @@ def times(events: Sequence[Event], now: float) -> Times:
     Times(late=1, out_of_order=0, ahead=1, future=1)
     """
     lags = [now - event.time for event in events if event.time is not None]
+    if not lags or (max(lags) <= LATE and min(lags) >= -SKEW):
+        return Times()
     return Times(
         late=sum(lag > LATE for lag in lags),
         ahead=sum(-AHEAD <= lag < -SKEW for lag in lags),

@@ -11,6 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from recloop.app.admission import Times
 from recloop.app.watch import STAGES
 from recloop.service.samples import Filed, Samples
 from recloop.service.tracing import Traces
@@ -59,6 +60,8 @@ class Observed:
         self.times = Counter(
             "recloop_event_times", "Events sent whose times are unusual, by what is.", ["what"], registry=registry
         )
+        self._outcomes = {name: self.events.labels(name) for name in ("accepted", "duplicate", "rejected")}
+        self._unusual = {name: self.times.labels(name) for name in Times._fields}
         self.feedback = Counter(
             "recloop_feedback", "Ratings, survey answers and comments kept.", ["kind"], registry=registry
         )
@@ -136,6 +139,15 @@ class Observed:
     def came(self, lag: float) -> None:
         """Count a batch of events."""
         self._lag(max(lag, 0.0))
+
+    def took(self, accepted: int, duplicate: int, rejected: int, times: Times) -> None:
+        """Count a batch of events by what became of them; most numbers are 0, and those are not counted."""
+        for outcome, number in (("accepted", accepted), ("duplicate", duplicate), ("rejected", rejected)):
+            if number:
+                self._outcomes[outcome].inc(number)
+        if any(times):
+            for what, number in times._asdict().items():
+                self._unusual[what].inc(number)
 
     def chose(self, policy: str, propensity: float) -> None:
         """Count a choice."""

@@ -157,11 +157,7 @@ async def add_events(call: Call) -> EventsAnswer:
     appended, faults, times = await call.serving.add_events(batch.events)
     rejected = batch.rejected + [Rejected(batch.places[place], sentence) for place, sentence in faults]
     rejected.sort(key=lambda entry: entry.index)
-    outcomes = {"accepted": appended.accepted, "duplicate": appended.duplicates, "rejected": len(rejected)}
-    for outcome, number in outcomes.items():
-        call.observed.events.labels(outcome).inc(number)
-    for what, number in times._asdict().items():
-        call.observed.times.labels(what).inc(number)
+    call.observed.took(appended.accepted, appended.duplicates, len(rejected), times)
     if len(rejected) == len(batch.events) + len(batch.rejected):
         raise RejectedError(tuple(rejected))
     unusual = UnusualTimes(*times) if any(times) else UNSET
