@@ -124,7 +124,8 @@ def ours(frame, names: list[str], repeat: int) -> dict[str, float]:
             parts = ("rows to a split", "ials, fit", "ials, top-10 of everyone", "ials, five metrics")
             seconds["rows to five metrics"] = sum(seconds[part] for part in parts)
             for verb in ("fold_in", "score"):
-                step(f"ials, {verb} of each", lambda f=getattr(strategy, verb), one=one: [f(h) for h in one])
+                task = getattr(strategy, verb)
+                step(f"ials, {verb} of each", lambda task=task, one=one: [task(history) for history in one])
                 seconds[f"ials, {verb} of one history"] = seconds.pop(f"ials, {verb} of each") / len(one)
     told = "; ".join(
         f"{name} " + ", ".join(f"{metric} {np.nanmean(of):.4f}" for metric, of in row.items())

@@ -6,7 +6,7 @@
 the texts of a history and of a candidate together on MovieLens-100K, over the candidates of `--base`. The last event of
 each user is held out; everything is ranked. `torch f32` is the network as it was trained; `served f32` is the same as an
 ONNX graph. The rows below are what `Strategy.compressed` offers, boldest first: students that learned from it, with
-matrices of four bits, then of eight; then itself. It ends with the first that loses at most 1% of NDCG@10 on one half of
+matrices of six bits, then of eight; then itself. It ends with the first that loses at most 1% of NDCG@10 on one half of
 the users; the other half is reported. The time of a request is the median over requests that are asked of all in turn.
 The floor is `transitions`, or the base without the ranker.
 """
@@ -110,7 +110,7 @@ def sequence(arguments) -> Case:
     size = 4 * sum(value.numel() for value in network.state_dict().values())
     size += saved(strategy) - len(strategy._graph)
     students = [f"{blocks} of {strategy.blocks} blocks" for blocks in (1,) if blocks < strategy.blocks]
-    names = [f"{network}, {form}" for network in [*students, "all blocks"] for form in ("4 bits", "8 bits")]
+    names = [f"{network}, {form}" for network in [*students, "all blocks"] for form in ("6 bits", "8 bits")]
     title = f"sequence, Games, first {len(made):,} users, {made.train.n_items:,} items"
     return Case(title, made, "transitions", strategy, trained, size, names, training)
 
@@ -133,7 +133,7 @@ def ranker(arguments) -> Case:
     assert np.allclose(told, served, atol=1e-3), "the served network is not the trained one"
     size = 4 * sum(value.numel() for value in network.state_dict().values())
     size += saved(strategy) - len(strategy._graph.data)
-    names = [f"{depth}, {form}" for depth in DEPTHS for form in ("4 bits", "8 bits")]
+    names = [f"{depth}, {form}" for depth in DEPTHS for form in ("6 bits", "8 bits")]
     return Case("ranker of texts, ML-100K", made, arguments.base, strategy, trained, size, names, training)
 
 

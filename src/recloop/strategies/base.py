@@ -255,8 +255,8 @@ class Strategy(ABC):
         """Strategies that answer nearly alike from fewer bytes, or sooner; the boldest first, each made when asked for.
 
         First what the strategy can do of its own (distilled, pruned, quantised networks; sparse instead of dense
-        weights), each with matrices of half a byte per number, then of one byte; then itself with such matrices, then
-        with two bytes. One that was compressed before is not taught again: it has only its matrices to give.
+        weights), each with matrices of six bits per number, then of eight; then itself with such matrices, then with
+        sixteen. One that was compressed before is not taught again: it has only its matrices to give.
 
         Args:
             dataset: what it was trained on, for what is trained again.
@@ -267,8 +267,8 @@ class Strategy(ABC):
         """
         self._fitted()
         for smaller in () if self.form else self._compressed(dataset, progress):
-            yield from smaller._in_forms("int4", "int8")
-        yield from self._in_forms("int4", "int8", "f16")
+            yield from smaller._in_forms("int6", "int8")
+        yield from self._in_forms("int6", "int8", "f16")
 
     def _with(self, arrays: Mapping[str, NDArray[Any]], form: str | None = None) -> Self:
         """A strategy of the same settings, items and kinds with other weights."""

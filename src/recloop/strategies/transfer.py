@@ -33,8 +33,7 @@ class Transfer(Strategy):
     it goes on learning from this log (few-shot where the log is small).
 
     Its weight is the one with the best NDCG@10 on held-out last events, where that is better than without the network
-    by two standard errors, else 0: a network that knows nothing of this catalogue is not listened to, and a shop
-    without a log is ranked by text alone.
+    by two standard errors, else 0: a network that knows nothing of this catalogue is not listened to.
 
     >>> from recloop.strategies.transfer import Transfer
     >>> Transfer(source="books/strategies/sequence", epochs=3).epochs

@@ -89,7 +89,7 @@ def test_students_are_smaller_and_answer_like_their_teacher(
         if name.endswith("weight"):
             np.testing.assert_allclose(again.weights()[name], value, atol=1e-6, err_msg=name)
     tried = list(strategy.compressed(data))
-    assert [smaller.form for smaller in tried] == ["int4", "int8"] * 4 + ["f16"]  # two students, the teacher, itself
+    assert [smaller.form for smaller in tried] == ["int6", "int8"] * 4 + ["f16"]  # two students, the teacher, itself
     sizes = []
     for place, smaller in enumerate(tried[1:6:2]):
         smaller.save(tmp_path / f"{place}")
