@@ -70,7 +70,7 @@ def _comparison(one: Comparison, tones: Mapping[str, str]) -> dict[str, Any]:
 def _shift(shift: Shift, tone: str) -> dict[str, str]:
     """More of what users are sad about is worse, and so is less of what they are glad about."""
     if not shift.clear:
-        return {"sentence": shift.sentence, "word": "no clear difference", "tone": "quiet"}
+        return {"sentence": shift.sentence, "word": "", "tone": "quiet"}
     more = shift.effect.estimate > 0
     turned = {"good": "bad", "bad": "good"}.get(tone, tone)
     return {"sentence": shift.sentence, "word": "more" if more else "less", "tone": tone if more else turned}

@@ -34,7 +34,7 @@ def test_less_of_what_users_are_glad_about_is_not_green(theme, effect, clear, to
     one = Comparison("new", "old", (100, 100), "users who wrote", (), (), (shift,))
     reading = Reading(30, 30, None, "Mood: measured", 0.1, (theme,), (), (one,), placed="Aspects: measured")
     page = feedback_page(reading, 0.0)
-    assert f'<span class="badge {tone}">' in page
+    assert (f'<span class="badge {tone}">' in page) == clear
     assert "&lt;b&gt;lost&lt;/b&gt;" in page
     assert "Mood: measured" in page
     assert "Aspects: measured" in page
