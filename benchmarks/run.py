@@ -44,6 +44,7 @@ SHORT = {
     "off_policy": ("--worlds", "20", "--sets", "3", "--actions", "10", "200"),
     "overrides": ("--requests", "200"),
     "problems": ("--seeds", "1", "--sizes", "1", "--slates", "40000"),
+    "readout": ("--slates", "20000"),
     "ratings": ("--data", "ml-100k"),
     "retrieval": ("--items", "100000"),
     "serving": ("--seconds", "2"),

@@ -98,6 +98,8 @@ def test_what_was_not_sent_is_said_and_is_not_zero(found: UserExperience) -> Non
     assert np.isnan(by["survey"].value)
     assert by["slate_ctr"].low < by["slate_ctr"].value < by["slate_ctr"].high
     assert "survey answers" in str(found)
+    # the file knows of no decisions; that is no broken client
+    assert {row.id: row.light for row in found.health.rows}["unjoined"] == "missing"
     assert found.scorecard is not None
     assert list(found.scorecard.by_family())[:2] == ["engagement", "satisfaction"]
 

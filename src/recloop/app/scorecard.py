@@ -179,9 +179,12 @@ def _decisions(table: pl.DataFrame) -> pl.DataFrame:
 
 def _events(table: pl.DataFrame) -> pl.DataFrame:
     require(table, "events", ("user", "item", "kind", "time"))
-    lacking = {"value": pl.lit(None, pl.Float64), "decision": pl.lit("")}
+    lacking = {"value": pl.lit(None, pl.Float64), "decision": pl.lit(None, pl.String)}
     table = table.with_columns(**{name: value for name, value in lacking.items() if name not in table.columns})
-    table = table.with_columns(pl.col("user", "item", "kind", "decision").cast(pl.String).fill_null(""))
+    table = table.with_columns(pl.col("decision").cast(pl.String))
+    if table["decision"].count():  # a log that knows of decisions, and of none for these events
+        table = table.with_columns(pl.col("decision").fill_null(""))
+    table = table.with_columns(pl.col("user", "item", "kind").cast(pl.String).fill_null(""))
     return _numbers(table, "events", ("time", "value"))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
@@ -26,6 +27,14 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
     return Console(stderr=stderr, highlight=False, width=WHOLE if piped else None)
+
+
+def framed(text: str, title: str, colour: str) -> None:
+    """Print a text in a frame; where the output is piped, as one line that begins with the title."""
+    if out.width == WHOLE:
+        out.print(f"{title}: {text}")
+    else:
+        out.print(Panel(text, title=title, border_style=colour, title_align="left"))
 
 
 out = _console(stderr=False)

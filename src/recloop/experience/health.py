@@ -114,8 +114,7 @@ def log_health(
         _share(there, pl.col("time") < pl.col("served"), "backwards", "events before their slate", (0.001, 0.01),
                alpha),
         _share(mine, echo, "duplicates", "events that come twice", (0.01, 0.05), alpha),
-        _share(clicks, pl.col("decision").fill_null("") == "", "unjoined", "clicks without a decision", (0.2, 0.8),
-               alpha),
+        _unjoined(clicks, alpha),
         _silent(decisions, mine),
     ]  # fmt: skip
     if now is not None:
@@ -123,6 +122,14 @@ def log_health(
     timed = decisions.drop_nulls("latency")
     rows += [_latency(timed, q, alpha) for q in (0.5, 0.95, 0.99)]
     return LogHealth(tuple(rows))
+
+
+def _unjoined(clicks: pl.DataFrame, alpha: float) -> HealthRow:
+    """Null everywhere is a log from elsewhere, which knows of no decisions: nothing is lost there, nor broken."""
+    id_, title = "unjoined", "clicks without a decision"
+    if clicks.height and clicks["decision"].null_count() == clicks.height:
+        return _nothing(id_, title, "share", "the log names none; all are joined by user and item")
+    return _share(clicks, pl.col("decision").fill_null("") == "", id_, title, (0.2, 0.8), alpha)
 
 
 def _lit(value: float, bounds: tuple[float, float]) -> Light:

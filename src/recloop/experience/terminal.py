@@ -102,7 +102,10 @@ def _groups(found: "UserExperience") -> "Iterator[RenderableType]":
             yield Text(row.lift_sentence, style="bold red" if breached else "yellow")
         if "×" not in row.attribute:
             yield _by_group(found, row)
-    yield Text(f"{quiet} rows of metric and attribute show no gap and no uneven change beyond doubt.", style="dim")
+    if not any(row.groups for row in found.fairness.rows):
+        yield Text("No group is large enough to be told from the others.", style="dim")
+    elif quiet:
+        yield Text(f"{quiet} rows of metric and attribute show no gap and no uneven change beyond doubt.", style="dim")
 
 
 def _by_group(found: "UserExperience", row: "FairnessRow") -> Table:

@@ -40,8 +40,9 @@ def test_many_values_and_missing_ones_are_said() -> None:
 
 def test_what_is_never_sent_is_said_and_not_zero() -> None:
     report = find_problems(slates().with_columns(clicked_slates=pl.lit(0), purchases=pl.lit(None, pl.Int64)), FLAT)
-    assert "click rate: always zero: nothing to compare, or it is not sent." in report.notes
-    assert "purchases per slate: not measured: it needs purchase events, and there are none." in report.notes
+    assert "Always zero, so there is nothing to compare, or it is not sent: click rate." in report.notes
+    (lacking,) = [one for one in report.notes if one.startswith("Not measured without ")]
+    assert "without purchase events: items bought before, purchases per slate;" in lacking
     assert report.findings == ()
 
 
@@ -59,7 +60,7 @@ def test_events_that_stop_are_a_broken_client() -> None:
 @pytest.mark.parametrize(
     ("frame", "sentence"),
     [
-        (slates(n=500, users=1), "Too early: 1 users are too few to tell anything; 10 are the least."),
+        (slates(n=500, users=1), "Too early: 1 user is too few to tell anything; 10 are the least."),
         (slates(n=500, days=3), "Too early: the log spans 3 days, and a change needs 5 before it and 2 after."),
     ],
 )
@@ -237,3 +238,27 @@ def test_the_page_of_the_reference_runs(capsys: pytest.CaptureFixture[str]) -> N
         assert f"`{name}`" in page.read_text(), f"setting {name} has no paragraph"
     for name in (*Problems.__struct_fields__, *Finding.__struct_fields__):
         assert f"`{name}`" in page.read_text(), f"field {name} has no paragraph"
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S"])
+def test_times_of_a_csv_file_are_read_as_they_are_written(form: str) -> None:
+    frame = slates().with_columns(pl.col("time").floor())
+    texts = frame.with_columns(pl.from_epoch(pl.col("time").cast(pl.Int64)).dt.strftime(form))
+    assert find_problems(texts, FLAT).days == find_problems(frame, FLAT).days == ("2025-11-01", "2025-11-28")
+    numbers = frame.with_columns(pl.col("time").cast(pl.String))
+    assert find_problems(numbers, FLAT).days == ("2025-11-01", "2025-11-28")
+    with pytest.raises(
+        DataError, match=r"the times of the slates are texts such as 'soon'; seconds since 1970, or dates"
+    ):
+        find_problems(frame.with_columns(time=pl.lit("soon")), FLAT)
+
+
+def test_slates_of_nobody_known_are_not_one_user() -> None:
+    frame = slates().with_columns(user=pl.when(pl.int_range(pl.len()) % 4 == 0).then(None).otherwise("user"))
+    report = find_problems(frame, FLAT)
+    assert report.users == frame["user"].drop_nulls().n_unique() + frame["user"].null_count()
+    assert find_problems(frame.with_columns(pl.col("user").fill_null("")), FLAT).users == report.users
+
+
+def test_one_user_is_too_few() -> None:
+    assert find_problems(slates(users=1), FLAT).sentence.startswith("Too early: 1 user is too few to tell anything; 10")

@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
-from recloop.cli.console import answer, existing_store, json_option, out, progress_for, store_option
+from recloop.cli.console import answer, existing_store, framed, json_option, out, progress_for, store_option
 from recloop.cli.ux.group import ux
 
 if TYPE_CHECKING:
     from recloop.experience.problems import Problems
 
 COLOURS = {"ship": "green", "no_problem": "green", "keep_running": "yellow", "do_not_ship": "red", "invalid": "red"}
+TIMES = 3.0  # relative change from which it is told as a multiple
 LIGHTS = {"green": "green", "yellow": "yellow", "red": "bold red"}
 
 
@@ -32,7 +32,7 @@ LIGHTS = {"green": "green", "yellow": "yellow", "red": "bold red"}
 @click.option("--items", type=click.Path(path_type=Path), help="With a store: item and its provider.")
 @click.option("--dimension", "dimensions", multiple=True, help="A column that makes slices; all text columns without.")
 @click.option("--metric", "metrics", multiple=True, help="A metric to watch; all that are measured without.")
-@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.01, show_default=True,
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.02, show_default=True,
               help="Accepted share of false findings.")  # fmt: skip
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write an HTML report here.")
 @click.option("--simulation", is_flag=True, help="The data are made up, and the report says so.")
@@ -69,10 +69,14 @@ def problems(store: str, page: Path | None, as_json: bool, **given: Any) -> None
         out.print(f"page: {page}")
 
 
+def _change(relative: float) -> str:
+    return f"{relative:+.0%}" if relative < TIMES else f"× {1 + relative:.0f}"
+
+
 def _show(found: "Problems") -> None:
     colour = COLOURS[found.verdict]
     said = found.verdict.replace("_", " ") + (" · simulation" if found.simulation else "")
-    out.print(Panel(escape(found.sentence), title=said, border_style=colour, title_align="left"))
+    framed(escape(found.sentence), said, colour)
     if found.findings:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("", "metric", "where", "since", "change", "of all", "cause"):
@@ -80,7 +84,7 @@ def _show(found: "Problems") -> None:
         for one in found.findings:
             primary = one.kind == "primary"
             where = " × ".join(f"{key} {value}" for key, value in one.slice.items()) or "everywhere"
-            row = ("●" if primary else "  ↳", one.title, where, one.change_day or "", f"{one.effect.relative:+.0%}",
+            row = ("●" if primary else "  ↳", one.title, where, one.change_day or "", _change(one.effect.relative),
                    f"{one.share:.1%}", one.cause.what if primary else "follows")  # fmt: skip
             table.add_row(*(escape(cell) for cell in row), style="bold" if primary else "dim")
         out.print(table)

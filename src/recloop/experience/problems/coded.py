@@ -81,7 +81,7 @@ def with_columns(slates: pl.DataFrame) -> pl.DataFrame:
     """The slates with the columns that follow from others: ``time``, ``slates`` (1 each), ``empty_slates``.
 
     Raises:
-        DataError: there is no user, or no time.
+        DataError: there is no user, or no time, or a time cannot be read.
     """
     if "time" not in slates.columns and "first" in slates.columns:
         slates = slates.rename({"first": "time"})
@@ -90,6 +90,8 @@ def with_columns(slates: pl.DataFrame) -> pl.DataFrame:
         raise DataError(
             f"the slates have no column {', '.join(lacking)}", allowed="needed: user and time (seconds since 1970)"
         )
+    if slates["time"].dtype == pl.String:
+        slates = slates.with_columns(_moment(slates["time"]))
     if slates["time"].dtype.is_temporal():
         slates = slates.with_columns(pl.col("time").dt.epoch("ms") / 1000)
     more = {}
@@ -97,7 +99,28 @@ def with_columns(slates: pl.DataFrame) -> pl.DataFrame:
         more["slates"] = pl.lit(1, pl.Int64)
     if "shown" in slates.columns and "empty_slates" not in slates.columns:
         more["empty_slates"] = (pl.col("shown") == 0).cast(pl.Int64)
-    return slates.with_columns(pl.col("user").cast(pl.String), pl.col("time").cast(pl.Float64), **more)
+    # nobody knows whether two slates of somebody unknown are of one user: each is of a user of its own
+    row = pl.format("slate {}", pl.int_range(pl.len()))
+    user = pl.col("user").cast(pl.String)
+    known = pl.when(user.fill_null("") == "").then(row).otherwise(user)
+    return slates.with_columns(known.alias("user"), pl.col("time").cast(pl.Float64), **more)
+
+
+def _moment(column: pl.Series) -> pl.Series:
+    """Times that came as text, of a CSV file: dates with a time, or numbers.
+
+    Raises:
+        DataError: some cannot be read.
+    """
+    for read in (lambda: column.cast(pl.Float64), lambda: column.str.to_datetime(time_zone="UTC")):
+        try:
+            return read()
+        except pl.exceptions.PolarsError:
+            continue
+    raise DataError(
+        f"the times of the slates are texts such as '{column.drop_nulls().first()}'",
+        allowed="seconds since 1970, or dates with a time such as 2025-11-01T08:00:00Z",
+    )
 
 
 def measured(slates: pl.DataFrame, settings: Settings) -> tuple[dict[str, Measure], list[str]]:
@@ -109,17 +132,19 @@ def measured(slates: pl.DataFrame, settings: Settings) -> tuple[dict[str, Measur
     for name in settings.metrics or ():
         if name not in MEASURES:
             raise SettingError(f"there is no metric '{name}' over slates", advice=nearest(name, MEASURES))
-    found, notes = {}, []
+    found, zero, lacking = {}, list[str](), dict[str, list[str]]()
     for name in settings.metrics or MEASURES:
         one = MEASURES[name]
-        reason = one.metric.missing(slates)
-        if not reason and not float(slates[one.metric.columns[0]].cast(pl.Float64).abs().sum()):
+        if one.metric.missing(slates):
+            lacking.setdefault(one.metric.needs, []).append(one.metric.title)
+        elif not float(slates[one.metric.columns[0]].cast(pl.Float64).abs().sum()):
             # zeros alone: the client does not send them, or nothing of it happens; neither can be told apart
-            reason = "always zero: nothing to compare, or it is not sent"
-        if reason:
-            notes.append(f"{one.metric.title}: {reason}.")
+            zero.append(one.metric.title)
         else:
             found[name] = one
+    notes = [f"Always zero, so there is nothing to compare, or it is not sent: {', '.join(zero)}."] if zero else []
+    without = "; ".join(f"without {need}: {', '.join(titles)}" for need, titles in lacking.items())
+    notes += [f"Not measured {without}."] if lacking else []
     return found, notes
 
 

@@ -19,6 +19,7 @@ from recloop.experience.problems.search import Search
 from recloop.experience.problems.settings import Settings
 from recloop.experience.problems.sift import sift
 from recloop.experience.problems.verdicts import headline, verdict
+from recloop.experiments.words import number_of
 from recloop.progress import SILENT, Progress
 
 THURSDAY = 3  # the first of January 1970
@@ -133,7 +134,8 @@ def _step(coded: Coded, settings: Settings) -> Step:
 def _too_little(coded: Coded, settings: Settings, *, arms: bool) -> str:
     """Why nothing can be said yet; empty where something can."""
     if coded.users < settings.users:
-        return f"Too early: {coded.users:,} users are too few to tell anything; {settings.users} are the least."
+        few = f"{number_of('user', coded.users)} {'is' if coded.users == 1 else 'are'} too few"
+        return f"Too early: {few} to tell anything; {settings.users} are the least."
     if not coded.sums:
         return "Nothing to look at: the slates hold no column that a metric reads."
     if not arms and coded.cells < settings.before + settings.after:
