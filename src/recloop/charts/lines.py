@@ -38,7 +38,8 @@ def lines(
     >>> "lift" in lines([Series("lift", [0, 1], [0.1, 0.2])], "t")
     True
     """
-    legend, rows = _legend(series)
+    marks = _marks(series)
+    legend, rows = _legend(series, marks)
     top = TOP + LEGEND * (rows - 1)
     height = HEIGHT + LEGEND * (rows - 1)
     floor = height - BOTTOM
@@ -64,7 +65,7 @@ def lines(
     def place(x: float, y: float) -> str:
         return f"{x_scale(x):.1f},{min(max(y_scale(y), top - 6), floor):.1f}"
 
-    for one in series:
+    for one, mark in zip(series, marks, strict=True):
         if one.low:
             inside = [
                 (x, lo, hi)
@@ -74,7 +75,7 @@ def lines(
             edge = [place(x, hi) for x, _, hi in inside] + [place(x, lo) for x, lo, _ in reversed(inside)]
             parts.append(element("polygon", points=" ".join(edge), class_=f"band {one.tone}"))
         path = [place(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
-        parts.append(element("polyline", points=" ".join(path), class_=f"line {one.tone}"))
+        parts.append(element("polyline", points=" ".join(path), class_=mark))
     parts += [*legend, text((LEFT + WIDTH) / 2, height - 6, x_label, "tick", "middle")]
     if y_label:
         middle = (top + floor) / 2
@@ -92,17 +93,23 @@ def lines(
     return picture(parts, height, title)
 
 
-def _legend(series: Sequence[Series]) -> tuple[list[str], int]:
+def _marks(series: Sequence[Series]) -> list[str]:
+    """The CSS classes of each line: where a tone comes again its line is broken, so that no two look alike."""
+    tones = [one.tone for one in series]
+    return [f"line {tone}" + (" again" if tone in tones[:at] else "") for at, tone in enumerate(tones)]
+
+
+def _legend(series: Sequence[Series], marks: Sequence[str]) -> tuple[list[str], int]:
     """Names beside a piece of their line, in as many rows as they need."""
     parts, at, row = [], float(LEFT), 0
-    for one in series:
+    for one, mark in zip(series, marks, strict=True):
         words = shorten(one.label, 48)
         wide = 34 + 6.6 * len(words)
         if at > LEFT and at + wide > WIDTH:
             at, row = float(LEFT), row + 1
         y = 10 + LEGEND * row
         parts += [
-            element("line", x1=at, x2=at + 16, y1=y, y2=y, class_=f"line {one.tone}"),
+            element("line", x1=at, x2=at + 16, y1=y, y2=y, class_=mark),
             text(at + 21, y + 4, words, "label"),
         ]
         at += wide
