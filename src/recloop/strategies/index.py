@@ -192,8 +192,9 @@ class Cells:
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
             chosen["sel"] = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-        length = np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
-        points = self._points(queries / np.where(length > 0, length, np.float32(1)))  # no length changes the order
+        length: Floats = np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
+        length[length == 0] = 1
+        points = self._points(queries / length)  # how long a query is changes no order
         found: NDArray[np.int64] = self._file.search(
             points, k, params=faiss.SearchParametersIVF(nprobe=probes, **chosen)
         )[1]
@@ -213,13 +214,21 @@ class Cells:
         queries = self._vectors[rng.choice(known, size=min(QUERIES, len(known)), replace=False)]
         wanted = Exact(self._vectors).search(queries, DEPTH).items
         rows = np.arange(len(queries))[:, None] * len(self._vectors)
-        probes, recall = 4, 0.0
-        while True:
+
+        def recall(probes: int) -> float:
             found = self._found(queries, wanted.shape[1], probes, None)
-            recall = float(np.isin(rows + wanted, np.where(found >= 0, rows + found, -1)).mean())
-            if recall >= RECALL or probes > self.cells // 3:
-                return probes, recall
-            probes = 3 * probes // 2
+            return float(np.isin(rows + wanted, np.where(found >= 0, rows + found, -1)).mean())
+
+        low, probes = 0, 4
+        while (reached := recall(probes)) < RECALL and probes <= self.cells // 3:
+            low, probes = probes, 3 * probes // 2
+        while reached >= RECALL and probes - low > 1 + probes // 20:  # between too few and enough
+            middle = (low + probes) // 2
+            if (found := recall(middle)) >= RECALL:
+                probes, reached = middle, found
+            else:
+                low = middle
+        return probes, reached
 
 
 def _blocks(n: int, n_items: int) -> Iterator[slice]:
