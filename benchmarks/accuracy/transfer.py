@@ -6,7 +6,8 @@ The source is MovieLens-1M (title and genres), on which `sequence` with items ma
 ``games`` that is all of it, and the target is Amazon's Video Games (titles); for ``films`` the source is half of the films
 and half of the users, and the target the other films and users. Leave-last-out, all items ranked, k = 10. Zero-shot sees
 no event of the target; few-shot goes on learning from the histories of a few other users of the target; "here" learns
-from the same few, or from many, without the source. `content` reads the same texts and learns nothing.
+from the same few, or from many, without the source. `content` reads the same texts and learns nothing. `transfer` adds
+the network to `content` with the weight that helps on the few or the many; "network alone" is the network without it.
 """
 
 import os
@@ -18,6 +19,7 @@ from protocol import Board, Meter, data_folder, judge, options
 from sequence import METRICS, log_of
 
 NETWORK = {"items_from": "text", "width": 64, "window": 50, "batch": 2048, "negatives": 1024, "patience": None}
+ALONE = 1e6  # so heavy that the texts break ties only
 USERS = {"games": (5_000, 1_000, 20_000), "films": (1_000, 200, 2_000)}  # judged, few, many
 
 
@@ -63,6 +65,8 @@ def main() -> None:
     words = {
         "target": {"choices": tuple(USERS), "default": "games", "help": "what the network is moved to"},
         "epochs": {"type": int, "default": 4, "help": "on the source"},
+        "source_users": {"type": int, "help": "of the source, at most"},
+        "only": {"nargs": "*", "help": "rows"},
     }
     arguments = options(__doc__, **words)
     last, few_users, many_users = USERS[arguments.target]
@@ -78,6 +82,8 @@ def main() -> None:
             taught, target = films(folder), log_of("games", folder)
         else:
             taught, target = halves(films(folder))
+        if arguments.source_users:
+            taught = part(taught, np.arange(arguments.source_users))
         with Meter() as teaching:
             make("sequence", **NETWORK, epochs=arguments.epochs).fit(taught).save(source)
         held = split(target, "leave-last-out")
@@ -85,19 +91,26 @@ def main() -> None:
         judged, truth = held.histories.take(rows), held.truth.take(rows)
         few, many = (part(held.train, np.arange(count)) for count in (few_users, many_users))
         board = Board(f"films → {arguments.target}", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
+        moved = {"source": str(source)}
         methods = {
             "content": (make("content"), few),
-            "transfer, zero-shot": (make("transfer", source=str(source)), few),
-            "transfer, few-shot": (make("transfer", source=str(source), epochs=5), few),
+            "network alone, zero-shot": (make("transfer", **moved, weight=ALONE), few),
+            "transfer, zero-shot": (make("transfer", **moved), few),
+            "network alone, few-shot": (make("transfer", **moved, epochs=5, weight=ALONE), few),
+            "transfer, few-shot": (make("transfer", **moved, epochs=5), few),
             "here, few": (make("sequence", **NETWORK, epochs=20), few),
-            "transfer, many": (make("transfer", source=str(source), epochs=4), many),
+            "network alone, many": (make("transfer", **moved, epochs=4, weight=ALONE), many),
+            "transfer, many": (make("transfer", **moved, epochs=4), many),
             "here, many": (make("sequence", **NETWORK, epochs=4), many),
         }
         for name, (strategy, data) in methods.items():
+            if arguments.only and name not in arguments.only:
+                continue
             with Meter() as meter:
                 strategy.fit(data)
             assert strategy.items.ids == held.train.item_ids.ids
-            board.add(name, judge(strategy.rank(judged, 10), truth, judged, held.train, METRICS), meter)
+            values = judge(strategy.rank(judged, 10), truth, judged, held.train, METRICS)
+            board.add(name, values, meter, **({"weight": strategy._weight} if "transfer" in name else {}))
         board.show(arguments)
         if not arguments.json:
             print(f"\nthe source took {teaching.cpu:.0f} CPU s")
