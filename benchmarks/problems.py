@@ -22,12 +22,12 @@ DAY = 86_400
 START_DAY = int(START // DAY)
 
 
-def look(world: Planted, *, history: bool = True) -> Problems:
+def look(world: Planted, *, history: bool = True, release: bool = True) -> Problems:
     settings = Settings()
     if world.arms:  # an experiment knows how it split its users
         settings = Settings(treatment=world.arms[0], control=world.arms[1], weights=dict.fromkeys(world.arms, 0.5))
     return find_problems(
-        world.slates,
+        world.slates if release else world.slates.drop("release"),
         settings,
         comments=world.comments,
         events=world.events,
@@ -74,7 +74,7 @@ def worlds(options: argparse.Namespace) -> None:
                 world = planted(name, np.random.default_rng(seed), size=size, slates=options.slates)
                 trap = world.trap
                 start = time.process_time()
-                total.update(judge(world, look(world, history=not options.no_history)))
+                total.update(judge(world, look(world, history=not options.no_history, release=not options.no_release)))
                 cpu, looked = cpu + time.process_time() - start, looked + 1
             if trap:
                 print(f"{name:<16}{'trap':>6}   silent {total['silent']} of {options.seeds}", flush=True)
@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="+", default=[1.0, 0.5], help="of the effect; 1 is full")
     parser.add_argument("--worlds", nargs="*", choices=list(WORLDS), metavar="world")
     parser.add_argument("--no-history", action="store_true", help="without the slates from before an experiment")
+    parser.add_argument("--no-release", action="store_true", help="in logs that do not say which release served")
     parser.add_argument("--speed", action="store_true", help="measure CPU and memory instead")
     options = parser.parse_args()
     if options.speed:

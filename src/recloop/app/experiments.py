@@ -44,7 +44,7 @@ class Experiments:
         self._store = store
         self._engine = engine
         self._clock = clock
-        self._sentiment = sentiment
+        self.sentiment = sentiment
         self._assigned: tuple[list[tuple[str, int]], Holdout | None] = ([], None)
 
     def all(self) -> list[ExperimentRecord]:
@@ -84,7 +84,7 @@ class Experiments:
     def step(self, name: str, *, actor: str = "") -> NextStep:
         """Move an experiment on its ramp if it is time: see ``follow_ramp``."""
         moved = follow_ramp(
-            self._store, name, self._clock(), shown=self._engine.release, sentiment=self._sentiment, actor=actor
+            self._store, name, self._clock(), shown=self._engine.release, sentiment=self.sentiment, actor=actor
         )
         self.follow()
         return moved
@@ -115,7 +115,7 @@ class Experiments:
     def trial(self, name: str, *, whole: bool = True) -> Trial:
         """An experiment on variants with its numbers, its verdict and what users went through: see ``read_trial``."""
         shown = self._engine.release
-        return read_trial(self._store, name, self._clock(), shown=shown, sentiment=self._sentiment, whole=whole)
+        return read_trial(self._store, name, self._clock(), shown=shown, sentiment=self.sentiment, whole=whole)
 
     def is_interleaving(self, name: str) -> bool:
         """Whether an experiment mixes rankings in each slate."""
@@ -131,7 +131,7 @@ class Experiments:
             since=since,
             primary=primary,
             shown=shown,
-            sentiment=self._sentiment,
+            sentiment=self.sentiment,
         )
 
     def log(self, name: str) -> list[LogEntry]:

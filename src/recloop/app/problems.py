@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from recloop.app.own_slates import decisions_of, with_guests
 from recloop.app.read_once import Readable, ReadOnce, read_once
 from recloop.errors import DataError, MissingError, SettingError
-from recloop.experience.problems import Joins, Problems, Settings, find_problems
+from recloop.experience.problems import Joins, Problems, Settings, find_problems, keywords, unless_praise
 from recloop.experiments import Experiment
 from recloop.metrics.outcomes import DAY, OutcomeKinds, slate_table, with_users
+from recloop.metrics.outcomes.log import Sentiment
 from recloop.progress import SILENT, Progress
 from recloop.store import Store
 
@@ -49,6 +50,7 @@ def problems_in_store(
     *,
     users: pl.DataFrame | None = None,
     items: pl.DataFrame | None = None,
+    sentiment: Sentiment | None = None,
     progress: Progress = SILENT,
 ) -> Problems:
     """Look for problems in the decisions and events of a store.
@@ -59,6 +61,7 @@ def problems_in_store(
         now: seconds since 1970.
         users: user, and columns that make slices.
         items: item, and one column that names its provider.
+        sentiment: texts to numbers from -1 to 1: praise is not told as what people say of a problem.
         progress: shows how far it is.
 
     Raises:
@@ -94,6 +97,7 @@ def problems_in_store(
         shown=_shown(decisions, items),
         earlier=_earlier(log, decisions, since, window) if wish.experiment else None,
         joins=joins,
+        words=keywords if sentiment is None else unless_praise(keywords, sentiment),
         now=now,
         progress=progress,
     )
@@ -107,6 +111,7 @@ def problems_in_files(
     events: Path | None = None,
     shown: Path | None = None,
     earlier: Path | None = None,
+    sentiment: Sentiment | None = None,
     simulation: bool = False,
     progress: Progress = SILENT,
 ) -> Problems:
@@ -123,6 +128,7 @@ def problems_in_files(
         events=frame(events) if events else None,
         shown=frame(shown) if shown else None,
         earlier=frame(earlier) if earlier else None,
+        words=keywords if sentiment is None else unless_praise(keywords, sentiment),
         simulation=simulation,
         progress=progress,
     )

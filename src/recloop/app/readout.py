@@ -167,9 +167,17 @@ def read_trial(
         if whole:
             kept = without_forced(table)[0]
             experience = experience_of(
-                log, experiment, name, kept, treatment, planned_users=planned, shown=shown, now=now, rules=rules
+                log,
+                experiment,
+                name,
+                kept,
+                treatment,
+                planned_users=planned,
+                shown=shown,
+                now=None if record.state == STOPPED else now,
+                rules=rules,
             )
-            found = findings_of(log, experiment, name, treatment, now) if find else None
+            found = findings_of(log, experiment, name, treatment, now, sentiment) if find else None
     return Trial(experiment, readout, verdict, card, experience, found)
 
 

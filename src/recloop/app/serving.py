@@ -203,7 +203,8 @@ class Serving:
         """
         now = self._clock()
         last = self.store.last_decision()
-        found = problems_in_store(self.store, Wish(), now if last is None else min(now, last + 1.0))
+        until = now if last is None else min(now, last + 1.0)
+        found = problems_in_store(self.store, Wish(), until, sentiment=self.experiments.sentiment)
         take_report(self.store, found.to_dict(), actor=actor)
         return found
 
@@ -234,7 +235,8 @@ class Serving:
     ) -> Problems:
         """Where users were served worse; see ``recloop.experience.find_problems``."""
         settings = Settings(dimensions=dimensions, metrics=metrics)
-        return problems_in_store(self.store, Wish(experiment, treatment, control, days, settings), self._clock())
+        wish = Wish(experiment, treatment, control, days, settings)
+        return problems_in_store(self.store, wish, self._clock(), sentiment=self.experiments.sentiment)
 
     async def lacking(self) -> str:
         """What keeps the service from answering, as a sentence; empty where it is ready.

@@ -14,6 +14,7 @@ from recloop.experience.result import UserExperience
 from recloop.experiments import Experiment
 from recloop.loop.gate import GateConfig
 from recloop.metrics.outcomes import DAY
+from recloop.metrics.outcomes.log import Sentiment
 
 
 def experience_of(
@@ -25,7 +26,7 @@ def experience_of(
     *,
     planned_users: int | None,
     shown: Shown | None,
-    now: float,
+    now: float | None,
     rules: GateConfig,
 ) -> UserExperience:
     """The whole catalogue, fairness and the log of an experiment.
@@ -40,7 +41,7 @@ def experience_of(
         treatment: the variant that is judged.
         planned_users: of the treatment and a control; None where the intervals are for one look.
         shown: the release whose items were shown.
-        now: seconds since 1970.
+        now: seconds since 1970, for how stale the log is; None where it has ended.
         rules: how much worse groups of users may fare, and on which metrics.
     """
     first = float(table["first"].min())  # type: ignore[arg-type]
@@ -66,7 +67,14 @@ def experience_of(
     )
 
 
-def findings_of(store: ReadOnce, experiment: Experiment, name: str, treatment: str, now: float) -> Problems | None:
+def findings_of(
+    store: ReadOnce,
+    experiment: Experiment,
+    name: str,
+    treatment: str,
+    now: float,
+    sentiment: Sentiment | None = None,
+) -> Problems | None:
     """Where the treatment hurts against the first control; None where it cannot be told.
 
     Args:
@@ -75,10 +83,11 @@ def findings_of(store: ReadOnce, experiment: Experiment, name: str, treatment: s
         name: of the experiment in the store.
         treatment: the variant that is judged.
         now: seconds since 1970.
+        sentiment: as for ``problems_in_store``.
     """
     if experiment.unit != "user":
         return None
     try:
-        return problems_in_store(store, Wish(name, treatment, experiment.controls[0]), now)
+        return problems_in_store(store, Wish(name, treatment, experiment.controls[0]), now, sentiment=sentiment)
     except RecloopError:  # too little to look at: the readout itself stands
         return None

@@ -17,6 +17,7 @@ from recloop.experience.scorecard import Scorecard
 from recloop.experience.together import PopulationRow
 from recloop.experiments.analysis.pictures import Picture
 from recloop.experiments.json_values import to_json
+from recloop.experiments.words import number_of
 from recloop.metrics.online import FAMILIES, OUTCOMES, OutcomeMetric
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ class UserExperience:
                 parts.append(f"Worse by more than {self.fairness.loss:.0%} for {', '.join(breached[:3])}.")
             apart = sum(row.gap_light == "apart" for row in self.fairness.rows)
             if apart:
-                parts.append(f"{apart} gaps between groups of users are beyond doubt.")
+                parts.append(
+                    f"{number_of('gap', apart)} between groups of users {'is' if apart == 1 else 'are'} beyond doubt."
+                )
         parts += [one.sentence.split(". ")[0].rstrip(".") + "." for one in self.providers if one.unfair]
         return " ".join(parts) or "Nothing stands out."
 

@@ -40,6 +40,7 @@ LIGHTS = {"green": "green", "yellow": "yellow", "red": "bold red"}
 @json_option
 def problems(store: str, page: Path | None, as_json: bool, **given: Any) -> None:
     """Find where users were served worse, since when, why, what they say, and what to do about it."""
+    from recloop.app.comments import comment_reader
     from recloop.app.problems import Wish, frame, problems_in_files, problems_in_store
     from recloop.experience.problems import Settings
     from recloop.report.problems_page import problems_page
@@ -53,12 +54,19 @@ def problems(store: str, page: Path | None, as_json: bool, **given: Any) -> None
     progress = progress_for(as_json=as_json)
     if given["slates"]:
         files = {name: given[name] for name in ("comments", "events", "shown", "earlier")}
-        found = problems_in_files(given["slates"], settings, **files, simulation=given["simulation"], progress=progress)
+        found = problems_in_files(
+            given["slates"],
+            settings,
+            **files,
+            sentiment=comment_reader(),
+            simulation=given["simulation"],
+            progress=progress,
+        )
     else:
         wish = Wish(given["experiment"], given["treatment"], given["control"], given["days"], settings)
         extra = {name: frame(given[name]) if given[name] else None for name in ("users", "items")}
         with existing_store(store) as opened:
-            found = problems_in_store(opened, wish, now, **extra, progress=progress)
+            found = problems_in_store(opened, wish, now, **extra, sentiment=comment_reader(), progress=progress)
     if page is not None:
         page.write_text(problems_page(found, now), encoding="utf-8")
     if as_json:

@@ -3,7 +3,7 @@
 from recloop.experience.problems.find import find_problems
 from recloop.experience.problems.health import Joins
 from recloop.experience.problems.measures import MEASURES, Measure
-from recloop.experience.problems.said import Words, keywords
+from recloop.experience.problems.said import Words, keywords, unless_praise
 from recloop.experience.problems.schema import (
     Cause,
     Change,
@@ -38,4 +38,5 @@ __all__ = [
     "finding_id",
     "json_schema",
     "keywords",
+    "unless_praise",
 ]

@@ -112,13 +112,15 @@ def _moment(column: pl.Series) -> pl.Series:
     Raises:
         DataError: some cannot be read.
     """
-    for read in (lambda: column.cast(pl.Float64), lambda: column.str.to_datetime(time_zone="UTC")):
-        try:
-            return read()
-        except pl.exceptions.PolarsError:
-            continue
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() == column.null_count():
+        return numbers
+    try:
+        return column.str.to_datetime(time_zone="UTC")
+    except pl.exceptions.PolarsError:
+        pass  # said below
     raise DataError(
-        f"the times of the slates are texts such as '{column.drop_nulls().first()}'",
+        f"the times of the slates are texts such as {column.drop_nulls().first()!r}",
         allowed="seconds since 1970, or dates with a time such as 2025-11-01T08:00:00Z",
     )
 

@@ -1,9 +1,11 @@
 """What users wrote about it: the built-in reading by words, and the door for a better one."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from recloop.experience.problems.schema import Quote, Said
 from recloop.language.masking import mask
@@ -13,6 +15,7 @@ SHOWN = 200
 FEWEST = 3  # users who say a word before it is a theme
 TELLING = 2.5  # standard errors of the log-odds
 PRIOR = 50.0  # words that the prior weighs
+PRAISE = 0.3  # mean mood of the examples above which they are praise
 TERM = r"[\p{L}\p{M}\p{N}']+"
 
 
@@ -27,6 +30,29 @@ class Words(Protocol):
             outside: all others.
         """
         ...
+
+
+def unless_praise(words: Words, mood: Callable[[Sequence[str]], ArrayLike]) -> Words:
+    """A reader that is silent where what people wrote is praise: it is not about a problem, whatever words it repeats.
+
+    Args:
+        words: reads the comments.
+        mood: texts to numbers from -1 to 1; it is asked about the examples only.
+
+    >>> said = pl.DataFrame({
+    ...     "id": [f"c{i}" for i in range(120)], "user": [f"u{i}" for i in range(120)], "time": [0.0] * 120,
+    ...     "text": ["thank you"] * 20 + ["nice picks today"] * 100})
+    >>> unless_praise(keywords, lambda texts: [0.9] * len(texts))(said.head(20), said.tail(100)).people
+    0
+    """
+
+    def read(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
+        said = words(inside, outside)
+        if said.examples and float(np.mean(np.asarray(mood([one.text for one in said.examples])))) > PRAISE:
+            return Said()
+        return said
+
+    return read
 
 
 def keywords(inside: pl.DataFrame, outside: pl.DataFrame) -> Said:
