@@ -155,9 +155,7 @@ def test_steps_of_a_page_are_those_of_each_slot(release: Release, tmp_path: Path
         ("curious", "explore", "; exploration put it at place "),
     ],
 )
-def test_what_draws_places_again_is_told(
-    release: Release, tmp_path: Path, policy: str, step: str, said: str
-) -> None:
+def test_what_draws_places_again_is_told(release: Release, tmp_path: Path, policy: str, step: str, said: str) -> None:
     with Store(tmp_path / "store.db") as store:
         engine = Engine(store, replace(release, default_policy=policy), seed=1)
         history = (Event("", "i03", "view", 1.0), Event("", "i05", "view", 2.0))

@@ -115,9 +115,7 @@ def tune_policies(
     vectors = item_vectors(fitted.values(), validation.split.train).values
     knobs = Knobs(_base(plan), mixed, _weighed(plan, weigh), diverse=True)
     try:
-        composing = Composing.of(
-            plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched
-        )
+        composing = Composing.of(plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched)
     except DataError as error:
         plain = tuple(name for name in knobs.objectives if name not in MODELLED)
         modelled = any(name in MODELLED for name in watched)
@@ -125,9 +123,7 @@ def tune_policies(
             raise
         progress.note(f"Without objectives that need a model: {error.given}")
         knobs = replace(knobs, objectives=plain)
-        composing = Composing.of(
-            plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched
-        )
+        composing = Composing.of(plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched)
     searched = search(
         knobs,
         aims,
@@ -188,7 +184,9 @@ def _guarded(guards: Sequence[Guardrail], aims: Sequence[Metric]) -> tuple[tuple
                 advice=nearest(guard.metric, known),
             ) from error
         if "ratings" in metric.needs:
-            raise SettingError(f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings")
+            raise SettingError(
+                f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings"
+            )
         metrics.append(metric)
     return tuple(watched), tuple(metrics)
 

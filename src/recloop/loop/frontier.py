@@ -216,9 +216,7 @@ def _try(
     merits = [aim.merit(values[aim.name]) for aim in aims]
     short = [min(guard.short(values, today), WORST) for guard in guards]
     reason = f"the policy of trial {twin}" if twin else ""
-    study.tell(
-        trial, "complete", merits, short=short, settings=settings, values=values, seconds=seconds, reason=reason
-    )
+    study.tell(trial, "complete", merits, short=short, settings=settings, values=values, seconds=seconds, reason=reason)
 
 
 def _key(
