@@ -11,7 +11,8 @@ HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 240, 52, 26, 40, 18
 @dataclass(frozen=True, slots=True)
 class Series:
     """One line over x, with an optional band. ``tone`` is a CSS class: first, second, good, bad, quiet; with
-    ``dashed`` or ``dotted`` after it where there are more lines than colours."""
+    ``dashed`` or ``dotted`` after it where there are more lines than colours.
+    """
 
     label: str
     x: Sequence[float]
