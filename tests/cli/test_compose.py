@@ -136,7 +136,7 @@ def test_people_read_a_table(plan: Path, capsys: pytest.CaptureFixture[str]) -> 
         (("--guard", "ndcg"), 2, "'ndcg' is no guardrail"),
         (("--guard", "recal@5>=1"), 2, "the guardrail is on 'recal@5'"),
         (("--guard", "rmse>=1"), 2, "policies are not judged by rmse"),
-        (("--guard", "margin>=98%"), 2, "no item has a margin"),
+        (("--guard", "margin>=98%"), 2, "the objective 'margin' needs the column 'margin' of the catalogue"),
         (("--weigh", "novel"), 2, "there is no objective 'novel' to weigh"),
         (("--source", "eese"), 2, "'eese' is no trained strategy of the plan"),
         (("--metric", "rmse"), 2, "policies are not judged by rmse"),

@@ -72,7 +72,7 @@ def front_picture(found: Mapping[str, Any], x: str, y: str) -> str:
     alone = {trial["number"]: _single(trial) for trial in found["trials"]}
     points = [
         Point(
-            " = ".join(filter(None, (alone[trial["number"]], picked.get(trial["number"], "").replace("-", ", ")))),
+            alone[trial["number"]] or picked.get(trial["number"], "").replace("-", ", "),
             _merit(x, trial["values"][x]),
             _merit(y, trial["values"][y]),
             front=trial["number"] in found["front"] and len(found["aims"]) == 2,
