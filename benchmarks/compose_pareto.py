@@ -176,7 +176,7 @@ def problems(options: argparse.Namespace) -> dict:
             with tempfile.TemporaryDirectory() as folder:
                 place = Path(folder) / "study"
                 place.mkdir()
-                study = Study(place, None, space, axes, seed, sampler=options.sampler, population=20)
+                study = Study(place, None, space, axes, seed, sampler=options.sampler)
                 for _ in range(options.evaluations):
                     trial = study.ask(None)
                     merits = -function(np.array([trial.params[at] for at in space]))

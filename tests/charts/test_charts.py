@@ -130,8 +130,3 @@ def test_the_second_line_of_a_label_keeps_clear_of_the_next_row() -> None:
     root = parse(intervals([Interval("revenue\nnew", 0.1), Interval("revenue\nblend", 0.2)], "t"))
     places = {text.text: float(text.attrib["y"]) for text in root.iter(f"{SVG}text")}
     assert places["new"] < places["blend"] - 24
-
-
-def test_a_tone_that_comes_again_is_a_broken_line() -> None:
-    drawn = lines([Series(name, [0, 1], [0.1, 0.2], tone=tone) for name, tone in (("a", "bad"), ("b", "bad"))], "t")
-    assert drawn.count('class="line bad"') == drawn.count('class="line bad again"') == 2  # the line, and its legend

@@ -65,19 +65,36 @@ SEARCH = ("compose", "tune", "--metric", "ndcg", "--metric", "novelty", "--weigh
 
 
 def test_found_written_run_and_served(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave(*SEARCH, "--write", "tuned.toml", "--take", "balanced", "--guard", "ndcg@5>=80%", "--json") == 0
+    assert (
+        leave(
+            *SEARCH,
+            "--write",
+            "tuned.toml",
+            "--take",
+            "balanced",
+            "--guard",
+            "ndcg@5>=80%",
+            "--guard",
+            "coverage@5>=0.1",
+            "--guard",
+            "new>=0.01",
+            "--json",
+        )
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
     folder = Path(found["folder"])
     assert found["aims"] == ["ndcg@5", "novelty@5"]
     assert len(found["trials"]) == 14
-    assert found["guards"] == ["ndcg@5 at least 80% of the baseline's"]
+    assert found["guards"] == ["ndcg@5 at least 80% of the baseline's", "coverage@5 at least 0.1", "new at least 0.01"]
+    assert all(set(trial["values"]) == {"ndcg@5", "novelty@5", "coverage@5", "new"} for trial in found["trials"])
     assert {path.name for path in folder.iterdir()} >= {"front.json", "front.parquet", "front.svg", "front.html"}
     assert (folder / "front.svg").read_text().startswith("<svg")
     page = (folder / "front.html").read_text()
     assert "Which to take" in page
     assert "The test events of the plan were not looked at." in page
     for pick in found["picks"]:
-        assert set(pick["confirmed"]) == set(found["aims"])
+        assert set(pick["confirmed"]) == {*found["aims"], "coverage@5", "new"}
         assert {one["strategy"] for one in pick["against"]} >= {"ease", "transitions"}
         assert tomllib.loads((folder / f"policy-{pick['name']}.toml").read_text())["policy"]["sources"]
     tuned = tomllib.loads(Path("tuned.toml").read_text())["policy"]
@@ -85,7 +102,8 @@ def test_found_written_run_and_served(plan: Path, capsys: pytest.CaptureFixture[
     assert tuned["sources"] == chosen["policy"]["sources"]
 
     # the same command goes on where it was
-    assert leave(*SEARCH, "--guard", "ndcg@5>=80%", "--json") == 0
+    guards = ("--guard", "ndcg@5>=80%", "--guard", "coverage@5>=0.1", "--guard", "new>=0.01")
+    assert leave(*SEARCH, *guards, "--json") == 0
     assert json.loads(capsys.readouterr().out)["trials"] == found["trials"]
 
     # a run of the plan learns the objectives anew, and its release holds them
@@ -116,7 +134,9 @@ def test_people_read_a_table(plan: Path, capsys: pytest.CaptureFixture[str]) -> 
     ("words", "code", "message"),
     [
         (("--guard", "ndcg"), 2, "'ndcg' is no guardrail"),
-        (("--guard", "recall@5>=1"), 2, "the guardrail is on 'recall@5'"),
+        (("--guard", "recal@5>=1"), 2, "the guardrail is on 'recal@5'"),
+        (("--guard", "rmse>=1"), 2, "policies are not judged by rmse"),
+        (("--guard", "margin>=98%"), 2, "the objective 'margin' needs the column 'margin' of the catalogue"),
         (("--weigh", "novel"), 2, "there is no objective 'novel' to weigh"),
         (("--source", "eese"), 2, "'eese' is no trained strategy of the plan"),
         (("--metric", "rmse"), 2, "policies are not judged by rmse"),

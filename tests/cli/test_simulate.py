@@ -3,9 +3,16 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from recloop.cli.main import main
+from recloop.compose import policy_config
+from recloop.data.dataset import Dataset
+from recloop.loop.release import build_release
+from recloop.service.server import background
+from recloop.store import Store
+from recloop.strategies.popular import Popular
 from recloop.testing.strategy import small_shop
 
 
@@ -47,6 +54,33 @@ def test_the_whole_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     again = json.loads(capsys.readouterr().out)
     assert again["days"] == 1
     assert (folder / "other.html").exists()
+
+
+def test_a_running_service_is_tried_beside_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = pl.read_csv(folder / "events.csv").with_columns(pl.col("user", "item").cast(pl.String))
+    strange = pl.DataFrame({"user": ["else"] * 400, "item": ["unknown"] * 400}).with_columns(
+        kind=pl.lit(log["kind"][0]), time=pl.lit(log["time"][0], log["time"].dtype)
+    )
+    shop = Dataset.of(pl.concat([log, strange.select(log.columns)]))  # it shows first what the simulator does not know
+    release = build_release(
+        folder / "release", name="one", version=1, dataset=shop, strategies={"popular": Popular().fit(shop)},
+        policies={"popular": policy_config({"sources": ["popular"], "fallback": ""})}, default_policy="popular",
+        created=0.0,
+    )  # fmt: skip
+    with background(folder / "store.db", release=release, port=0, log=None, seed=1) as server:
+        words = ("recloop.toml", "--service", server.url, "--days", "2", "--users", "30", "--k", "5", "--json")
+        assert run(*words) == 0
+    found = {line["policy"]: line for line in json.loads(capsys.readouterr().out)["lines"]}
+    assert set(found) == {"none", "random", "popular", "service"}
+    with Store(folder / "store.db") as store:
+        decisions, events = store.decisions(), store.events()
+    assert decisions["user"].str.starts_with("simulated-").all()
+    clicked = events.filter(pl.col("decision").is_not_null()).join(decisions, left_on="decision", right_on="id")
+    assert clicked.height > 0
+    shown = clicked["items"].to_list()
+    assert all(item in row for item, row in zip(clicked["item"].to_list(), shown, strict=True))
+    assert "unknown" in {row[0] for row in shown}
+    assert "unknown" not in set(clicked["item"])
 
 
 @pytest.mark.parametrize(

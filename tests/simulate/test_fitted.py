@@ -157,8 +157,10 @@ class Service:
 
     def __init__(self, items: Vocabulary) -> None:
         self.items, self.events, self.latencies, self.retries = items, [], [], 0
+        self.asked: list[Body] = []
 
     def recommend(self, requests: Sequence[Body]) -> list[Body]:
+        self.asked += requests
         return [
             {
                 "decision": f"d{len(self.events)}-{row}",
@@ -178,7 +180,14 @@ def test_over_http_users_send_what_they_do(shop: Dataset, world: FittedWorld) ->
     service = Service(shop.item_ids)
     crowd = gather(world, np.random.default_rng(1), days=2, users=40)
     ids = [f"s{number}" for number in range(len(crowd))]
-    ran = run_policy(world, crowd, OverHttp(service, ids, shop.item_ids), days=2, k=5)
+    everybody = np.arange(len(crowd))
+    past = crowd.recent.histories(everybody, np.zeros(len(crowd)), everybody.astype(np.uint64), shop.n_items)
+    ran = run_policy(world, crowd, OverHttp(service, ids, shop.item_ids, past=past), days=2, k=5)
+    for body in service.asked:  # what they did before is told with every request, what they do now by events alone
+        row = ids.index(body["user"])
+        before = past.items[past.indptr[row] : past.indptr[row + 1]].tolist()
+        assert [event["item"] for event in body.get("history", [])] == [shop.item_ids[item] for item in before]
+    assert any("history" in body for body in service.asked)
     clicks = [event for event in service.events if "decision" in event]
     assert len(clicks) == ran.clicks.sum() > 0
     assert len(service.events) - len(clicks) == ran.picked.sum()

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from recloop.compose import SlateConfig
-from recloop.compose.objectives.catalogue import MODELLED, NEW, OBJECTIVES, RELEVANCE
+from recloop.compose.objectives.catalogue import MODELLED, RELEVANCE
 from recloop.data.check import check
 from recloop.data.dataset import Dataset
 from recloop.data.source import read
@@ -20,7 +20,7 @@ from recloop.loop.composing import Composing
 from recloop.loop.folder import write_whole
 from recloop.loop.front_found import FrontFound, Pick, usual
 from recloop.loop.frontier import search
-from recloop.loop.kept import is_kept
+from recloop.loop.guards import constraints_of, guarded, of_slates
 from recloop.loop.knobs import Knobs
 from recloop.loop.plan import MetricsConfig, Plan, child_seed, read_plan
 from recloop.loop.policy_toml import arms_toml, policy_toml, with_policy
@@ -28,7 +28,7 @@ from recloop.loop.run import fit_strategies, not_fed, usable
 from recloop.loop.study import Sampler, need_optuna
 from recloop.loop.validation import Validation
 from recloop.loop.vectors import item_vectors
-from recloop.metrics import Metric, parse_metric
+from recloop.metrics import Metric
 from recloop.progress import SILENT, Progress
 from recloop.report.frontier import front_picture, frontier_page
 
@@ -96,14 +96,14 @@ def tune_policies(
     if trials < 1:
         raise SettingError(f"trials is {trials}", allowed="it must be at least 1")
     kept = [Guardrail.parse(words) for words in guards]
-    constraints = _constraints(plan)
+    constraints = constraints_of(plan)
     if write is not None:
         _may_write(write, path, overwrite=overwrite)
     reading = read(plan.source, progress)
     usable(check(reading, clock()))
     dataset = reading.dataset
     aims = _aims(plan, metrics, dataset)
-    watched, judged = _guarded([*kept, *constraints], aims)
+    watched, judged = guarded([*kept, *constraints], aims)
     kept = [*(kept or [usual(aims[0])]), *constraints]
     left_out = not_fed(plan, dataset)
     validation = Validation.of(plan, dataset, judged)
@@ -154,41 +154,7 @@ def _aims(plan: Plan, names: Sequence[str], dataset: Dataset) -> tuple[Metric, .
     first = plan.metrics.metrics[0].name
     wanted = MetricsConfig(k=plan.metrics.k[:1], names=list(names) or [first, *AIMS])
     found, _ = wanted.within(dataset.n_items)
-    for metric in found.metrics:
-        if "ratings" in metric.needs:
-            raise SettingError(
-                f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings"
-            )
-    return found.metrics
-
-
-def _constraints(plan: Plan) -> list[Guardrail]:
-    """What the plan's policy asks of all slates together."""
-    own = plan.policy.objectives if isinstance(plan.policy, SlateConfig) else None
-    return [] if own is None else [Guardrail(c.of, c.at_least, relative=c.relative) for c in own.constraints]
-
-
-def _guarded(guards: Sequence[Guardrail], aims: Sequence[Metric]) -> tuple[tuple[str, ...], tuple[Metric, ...]]:
-    """Objectives and exposures that guardrails look at, and all metrics that are to be judged."""
-    watched, metrics = dict.fromkeys(g.metric for g in guards if is_kept(g.metric)), list(aims)
-    for guard in guards:
-        if guard.metric in watched or guard.metric in {metric.name for metric in metrics}:
-            continue
-        try:
-            metric = parse_metric(guard.metric)
-        except SettingError as error:
-            known = [*(aim.name for aim in aims), *OBJECTIVES, NEW]
-            raise SettingError(
-                f"the guardrail is on '{guard.metric}'",
-                allowed="it is on a metric such as coverage@10, an objective such as revenue, new, or provider:NAME",
-                advice=nearest(guard.metric, known),
-            ) from error
-        if "ratings" in metric.needs:
-            raise SettingError(
-                f"policies are not judged by {metric.name}", allowed="they rank, and foretell no ratings"
-            )
-        metrics.append(metric)
-    return tuple(watched), tuple(metrics)
+    return tuple(of_slates(metric) for metric in found.metrics)
 
 
 def _base(plan: Plan) -> SlateConfig:

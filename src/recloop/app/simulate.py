@@ -118,7 +118,11 @@ def simulate(
     with ExitStack() as open_:
         if service:
             client = open_.enter_context(HttpClient(service, key=key))
-            servers[SERVICE] = OverHttp(client, _ids(crowd), dataset.item_ids)
+            everybody = np.arange(len(crowd))
+            past = crowd.recent.histories(
+                everybody, np.full(len(crowd), np.nan), everybody.astype(np.uint64), dataset.n_items
+            )
+            servers[SERVICE] = OverHttp(client, _ids(crowd), dataset.item_ids, past=past)
         found = compare(world, crowd, servers, days=days, k=k, seed=seed, baseline=baseline, progress=progress)
     notes = _notes(world, loaded)
     if page is not None:

@@ -10,7 +10,9 @@ HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 240, 52, 26, 40, 18
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line over x, with an optional band. ``tone`` is a CSS class: first, second, good, bad, quiet."""
+    """One line over x, with an optional band. ``tone`` is a CSS class: first, second, good, bad, quiet; with
+    ``dashed`` or ``dotted`` after it where there are more lines than colours.
+    """
 
     label: str
     x: Sequence[float]
@@ -38,8 +40,7 @@ def lines(
     >>> "lift" in lines([Series("lift", [0, 1], [0.1, 0.2])], "t")
     True
     """
-    marks = _marks(series)
-    legend, rows = _legend(series, marks)
+    legend, rows = _legend(series)
     top = TOP + LEGEND * (rows - 1)
     height = HEIGHT + LEGEND * (rows - 1)
     floor = height - BOTTOM
@@ -65,7 +66,7 @@ def lines(
     def place(x: float, y: float) -> str:
         return f"{x_scale(x):.1f},{min(max(y_scale(y), top - 6), floor):.1f}"
 
-    for one, mark in zip(series, marks, strict=True):
+    for one in series:
         if one.low:
             inside = [
                 (x, lo, hi)
@@ -75,7 +76,7 @@ def lines(
             edge = [place(x, hi) for x, _, hi in inside] + [place(x, lo) for x, lo, _ in reversed(inside)]
             parts.append(element("polygon", points=" ".join(edge), class_=f"band {one.tone}"))
         path = [place(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
-        parts.append(element("polyline", points=" ".join(path), class_=mark))
+        parts.append(element("polyline", points=" ".join(path), class_=f"line {one.tone}"))
     parts += [*legend, text((LEFT + WIDTH) / 2, height - 6, x_label, "tick", "middle")]
     if y_label:
         middle = (top + floor) / 2
@@ -93,23 +94,17 @@ def lines(
     return picture(parts, height, title)
 
 
-def _marks(series: Sequence[Series]) -> list[str]:
-    """The CSS classes of each line: where a tone comes again its line is broken, so that no two look alike."""
-    tones = [one.tone for one in series]
-    return [f"line {tone}" + (" again" if tone in tones[:at] else "") for at, tone in enumerate(tones)]
-
-
-def _legend(series: Sequence[Series], marks: Sequence[str]) -> tuple[list[str], int]:
+def _legend(series: Sequence[Series]) -> tuple[list[str], int]:
     """Names beside a piece of their line, in as many rows as they need."""
     parts, at, row = [], float(LEFT), 0
-    for one, mark in zip(series, marks, strict=True):
+    for one in series:
         words = shorten(one.label, 48)
         wide = 34 + 6.6 * len(words)
         if at > LEFT and at + wide > WIDTH:
             at, row = float(LEFT), row + 1
         y = 10 + LEGEND * row
         parts += [
-            element("line", x1=at, x2=at + 16, y1=y, y2=y, class_=mark),
+            element("line", x1=at, x2=at + 16, y1=y, y2=y, class_=f"line {one.tone}"),
             text(at + 21, y + 4, words, "label"),
         ]
         at += wide

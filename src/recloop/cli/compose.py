@@ -112,11 +112,13 @@ def _picks(found: Any) -> Table:
         box=None, pad_edge=False, header_style="bold", title="on other users, 95% interval", title_style="dim"
     )
     table.add_column("take")
-    for aim in found.aims:
-        table.add_column(aim.name, justify="right")
+    aims = [aim.name for aim in found.aims]
+    names = list(dict.fromkeys([*aims, *(name for pick in found.picks for name in pick.confirmed)]))
+    for name in names:
+        table.add_column(name, justify="right")
     table.add_column("better than every strategy alone on")
     for pick in found.picks:
-        values = [_said(pick, aim.name) for aim in found.aims]
+        values = [_said(pick, name) for name in names]
         table.add_row(pick.name, *values, ", ".join(pick.better()) or "–")
     return table
 

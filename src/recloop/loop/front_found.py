@@ -193,7 +193,9 @@ class FrontFound:
         if not self.picks:
             kept = " and ".join(map(str, self.guards))
             return f"{start} None keeps {kept}: nothing is recommended. Lower the guardrail, or search longer."
-        return start
+        today = self.baseline.values
+        keep = sum(all(guard.keeps(trial.values, today) for guard in self.guards) for trial in self.front)
+        return f"{start} {keep} of them keep{'s' * (keep == 1)} the guardrails: {'; '.join(map(str, self.guards))}."
 
     def frame(self) -> pl.DataFrame:
         """One row for each trial: number, state, front, pick, each aim, each setting."""

@@ -89,7 +89,7 @@ def search(
     """Search the weights of sources and objectives by all aims at once; goes on where it was.
 
     First each source alone and all alike, then what the sampler draws. A policy that was tried before is not judged
-    again. What guardrails ask for is kept in sight all along: a policy that keeps them is better than any that does not.
+    again. A policy that keeps the guardrails is better than any that does not.
 
     Args:
         knobs: what may be turned.

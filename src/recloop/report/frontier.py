@@ -46,6 +46,9 @@ def frontier_page(
         "picks": [
             {
                 **pick,
+                "said": ", ".join(pick["name"].split("-")),
+                "because": pick["why"][:1].upper() + pick["why"][1:],
+                "alone": next((_single(one) for one in found["trials"] if one["number"] == pick["trial"]), ""),
                 "toml": snippets[pick["name"]],
                 "rows": [
                     {"aim": aim, "value": f"{pick['values'][aim]:.4g}", "confirmed": _said(pick["confirmed"].get(aim))}
@@ -69,7 +72,7 @@ def front_picture(found: Mapping[str, Any], x: str, y: str) -> str:
     alone = {trial["number"]: _single(trial) for trial in found["trials"]}
     points = [
         Point(
-            " = ".join(filter(None, (picked.get(trial["number"], ""), alone[trial["number"]]))),
+            alone[trial["number"]] or picked.get(trial["number"], "").replace("-", ", "),
             _merit(x, trial["values"][x]),
             _merit(y, trial["values"][y]),
             front=trial["number"] in found["front"] and len(found["aims"]) == 2,

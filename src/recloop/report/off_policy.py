@@ -79,6 +79,7 @@ def _row(one: Judged, found: Judgement) -> dict[str, str]:
         "tail": "–" if math.isnan(one.weights.tail) else f"{one.weights.tail:.2f}",
         "missing": "–" if math.isnan(one.missing) else f"{one.missing:.1%}",
         "estimator": TITLES[one.estimator],
+        "method": one.method or "–",
     }
 
 

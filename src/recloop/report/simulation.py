@@ -13,7 +13,7 @@ from recloop.report.page import render
 from recloop.simulate.fitted import Comparison, Fidelity, FittedWorld
 from recloop.simulate.fitted.compare import METRICS, Line, totals
 
-TONES = ("first", "second", "good", "bad", "quiet")
+TONES = tuple(f"{tone}{dashes}" for dashes in ("", " dashed", " dotted") for tone in ("first", "second", "good", "bad"))
 MOST_DOTS = 500
 PAIRS = "Each point is a pair of popular items: the log of how much oftener one history holds both than chance has it."
 AS_SHARE = ("click_rate", "churned")

@@ -134,8 +134,9 @@ def _judge(
         rewards=effective_rewards(weights, log.rewards),
         missing=missing_support(log, target),
         all=tuple(
-            Estimated(key, one.value, *interval_of(one, key, log, factor, alpha)[:2], one.error(log.users), key in BIASED)
+            Estimated(key, one.value, *own[:2], one.error(log.users), key in BIASED)
             for key, one in made.items()
+            for own in (interval_of(one, key, log, factor, alpha),)
         ),
         objections=objections(log, target, weights, diagnostics, calibration, gate, name if name in BIASED else ""),
     )

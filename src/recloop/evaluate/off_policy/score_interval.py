@@ -1,4 +1,4 @@
-"""Intervals for weighted means of rewards that are not negative: lopsided, and wider where heavy weights are yet to come.
+"""Intervals for weighted means of rewards that are not negative: lopsided, and wider where heavy weights are missing.
 
 Where few rounds carry most of the weight, an estimate that is too low comes with an error that is too low as well: the
 rounds that would raise both are missing from the log. Two things mend most of it. The variance is told for each value

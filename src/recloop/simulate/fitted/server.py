@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -130,14 +131,30 @@ class OverHttp:
         items: the world's.
         kind: of the events that are sent for what users take.
         surface: where the slates are shown, as the requests say.
+        past: what each user did before, which the service does not know: sent with every request, as a shop that is
+            new to the service does. None for nothing.
     """
 
     def __init__(
-        self, client: Visited, users: Sequence[str], items: Vocabulary, *, kind: str = "click", surface: str = "home"
+        self,
+        client: Visited,
+        users: Sequence[str],
+        items: Vocabulary,
+        *,
+        kind: str = "click",
+        surface: str = "home",
+        past: Histories | None = None,
     ) -> None:
+        self._past = [[] for _ in users] if past is None else self._bodies(past, items, kind)
         self.client, self.users, self.items, self.kind, self.surface = client, users, items, kind, surface
         self._answers: list[Body] = []
         self._asked: Asked | None = None
+
+    @staticmethod
+    def _bodies(past: Histories, items: Vocabulary, kind: str) -> list[list[dict[str, Any]]]:
+        done = zip(past.items.tolist(), past.times.tolist(), strict=True)
+        events = [{"item": items[item], "kind": kind} | _at(time) for item, time in done]
+        return [events[start:stop] for start, stop in pairwise(past.indptr.tolist())]
 
     def slates(self, asked: Asked) -> NDArray[np.int64]:
         """(n, k) the service's slates."""
@@ -145,6 +162,7 @@ class OverHttp:
         bodies = [
             {"user": self.users[user], "k": asked.k, "surface": self.surface}
             | ({} if np.isnan(time) else {"time": time})
+            | ({"history": self._past[user]} if self._past[user] else {})
             for user, time in zip(asked.users.tolist(), times, strict=True)
         ]
         self._answers, self._asked = self.client.recommend(bodies), asked
@@ -160,11 +178,10 @@ class OverHttp:
         events: list[dict[str, Any]] = []
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             answer = self._answers[row]
-            shown = [entry["item"] for entry in answer["items"] if self.items.index(entry["item"]) >= 0]
             event = {
                 "id": f"{answer['decision']}:{self.kind}:{place}",
                 "user": self.users[self._asked.users[row]],
-                "item": shown[place],
+                "item": answer["items"][place]["item"],
                 "kind": self.kind,
                 "decision": answer["decision"],
             }
