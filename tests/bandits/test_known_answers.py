@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from recloop.bandits import (
     KLUCB,
@@ -10,6 +10,7 @@ from recloop.bandits import (
     BetaThompson,
     EpsilonGreedy,
     Exp3,
+    GaussianThompson,
     LinTS,
     LinUCB,
     LogisticThompson,
@@ -85,6 +86,22 @@ def test_lin_ucb_is_the_formula_of_li_and_others() -> None:
         inverse = np.linalg.inv(a)
         expected = at @ inverse @ x[own].T @ y[own] + 1.5 * 0.7 * np.sqrt(np.einsum("nd,de,ne->n", at, inverse, at))
         np.testing.assert_allclose(found[:, arm], expected, rtol=1e-10)
+
+
+def test_beliefs_are_reshaped_by_their_width() -> None:
+    # Chapelle & Li 2011, section 3: Beta(a / w², b / w²); with w = .5 Beta(2, 1) and Beta(1, 2) become (8, 4) and (4, 8)
+    came = Outcomes(["a", "b"], [1.0, 0.0])
+    bandit = BetaThompson(prior="fixed", width=0.5)
+    share = bandit.propensities(bandit.update(bandit.initial(["a", "b"]), came))[0]
+    rate = np.linspace(0, 1, 20_001)
+    expected = np.trapezoid(stats.beta.pdf(rate, 8, 4) * stats.beta.cdf(rate, 4, 8), rate)
+    np.testing.assert_allclose(share, [expected, 1 - expected], atol=1e-7)
+    wide, narrow = GaussianThompson(), GaussianThompson(width=0.5)
+    state = wide.update(wide.initial(["a", "b"]), Outcomes(["a", "a", "b", "b"], [1.0, 0.8, 0.3, 0.1]))
+    mean, deviation = wide.posterior(state)
+    reach = (mean[0] - mean[1]) / np.hypot(*deviation)
+    np.testing.assert_allclose(wide.propensities(state)[0, 0], stats.norm.cdf(reach), atol=1e-7)
+    np.testing.assert_allclose(narrow.propensities(state)[0, 0], stats.norm.cdf(2 * reach), atol=1e-7)
 
 
 def test_top_two_is_what_drawing_gives() -> None:

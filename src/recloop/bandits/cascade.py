@@ -23,7 +23,7 @@ class CascadeThompson(BetaThompson, frozen=True, kw_only=True, tag="cascade-beta
     def slates(self, state: State, n: int, k: int, rng: np.random.Generator) -> Places:
         """(n, k) places in ``state.arms``, best first."""
         _fits(k, state)
-        a, b = self.posterior(state)
+        a, b = self._compared(state)
         return top(rng.beta(a, b, (n, len(a))), k, state)
 
     def place_propensities(self, state: State, k: int, rng: np.random.Generator, draws: int = 4096) -> Array:

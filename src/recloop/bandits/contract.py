@@ -172,14 +172,19 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
 
     def _greatest(self, scores: Array) -> Places | None:
         """(n,) the column of the greatest of each row; None where arms may tie and do."""
-        best: Places = scores.argmax(axis=1)
-        if not self.ties:
-            return best
+        best: Places
         if len(scores) == 1:  # they tie where the first of the greatest is not the last
-            tie = scores.shape[1] - 1 - scores[0, ::-1].argmax() != best[0]
-        else:
-            tie = np.count_nonzero(scores == scores.max(axis=1, keepdims=True)) > len(scores)
-        return None if tie else best
+            row = scores[0]
+            first = row.argmax()
+            if self.ties and row[::-1].argmax() != len(row) - 1 - first:
+                return None
+            best = np.empty(1, dtype=np.intp)
+            best[0] = first
+            return best
+        best = scores.argmax(axis=1)
+        if self.ties and np.count_nonzero(scores == scores.max(axis=1, keepdims=True)) > len(scores):
+            return None
+        return best
 
     # ---- checks
 
@@ -215,7 +220,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
             raise SettingError(
                 f"features have the shape {seen.shape}", allowed=f"({'n' if rows is None else rows}, {width})"
             )
-        flat = seen.ravel()
+        flat = seen[0] if len(seen) == 1 else seen.ravel()
         if not math.isfinite(flat.dot(flat)) and not np.isfinite(seen).all():
             raise SettingError("a feature is not a finite number", advice="give 0 and a flag for what is unknown")
         return seen, len(seen)

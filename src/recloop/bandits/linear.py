@@ -171,7 +171,8 @@ class LinUCB(Linear, frozen=True, kw_only=True, tag="lin-ucb"):
         """(n, n_offered) the upper bounds that are compared."""
         mean, width = self._beliefs(state, features)
         np.sqrt(width, out=width)
-        width *= self.width
+        if self.width != 1:
+            width *= self.width
         width += mean
         return width
 

@@ -19,11 +19,14 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
 
     The probability is computed by quadrature (``probability_best``), not drawn: propensities are exact to 1e-8.
     Source: W. R. Thompson, Biometrika 25 (1933); O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling"
-    (NeurIPS 2011), algorithm 2.
+    (NeurIPS 2011), algorithm 2, and their section 3 for ``width`` ("posterior reshaping").
 
     Attributes:
         prior: ``learned`` from all arms by marginal likelihood (``learned_prior``), or ``fixed``.
         prior_successes, prior_failures: of the Beta prior of every arm, where it is fixed.
+        width: what the standard deviations of the beliefs are multiplied by, nearly: Beta(a, b) is taken as
+            Beta(a / width², b / width²). Below 1 explores less, which earns more on average and now and then holds on
+            to a worse arm.
 
     >>> from recloop.bandits import Outcomes
     >>> bandit = BetaThompson(prior="fixed")
@@ -37,6 +40,7 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
     prior: Literal["fixed", "learned"] = "learned"
     prior_successes: Annotated[float, Meta(gt=0.0)] = 1.0
     prior_failures: Annotated[float, Meta(gt=0.0)] = 1.0
+    width: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def posterior(self, state: State) -> tuple[Array, Array]:
         """(n_offered,) a and b of what is believed of each arm's rate."""
@@ -47,8 +51,13 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
             a, b = learned_prior(tuple(won.tolist()), tuple(lost.tolist()))
         return won + a, lost + b
 
-    def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
+    def _compared(self, state: State) -> tuple[Array, Array]:
+        """(n_offered,) a and b of the beliefs by which arms are compared: the posterior, reshaped by ``width``."""
         a, b = self.posterior(state)
+        return a * self.width**-2, b * self.width**-2
+
+    def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
+        a, b = self._compared(state)
         if state.less is None:
             return probability_best(a, b)[None]
         mean = a / (a + b)  # what costs something is compared by normal beliefs of the same mean and variance
@@ -56,7 +65,7 @@ class BetaThompson(Counted, frozen=True, kw_only=True, tag="beta"):
         return chance_of_greatest(mean - state.less, np.broadcast_to(deviation, state.less.shape))
 
     def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
-        a, b = self.posterior(state)
+        a, b = self._compared(state)
         return rng.beta(a, b, (n, len(a)))
 
 
@@ -70,11 +79,13 @@ class GaussianThompson(Counted, frozen=True, kw_only=True, tag="gaussian"):
     Attributes:
         prior_mean, prior_deviation: of the normal prior of every arm's mean.
         noise: standard deviation of a reward before any was seen.
+        width: what the standard deviations of the beliefs are multiplied by; below 1 explores less.
     """
 
     prior_mean: float = 0.0
     prior_deviation: Annotated[float, Meta(gt=0.0)] = 1.0
     noise: Annotated[float, Meta(gt=0.0)] = 1.0
+    width: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def posterior(self, state: State) -> tuple[Array, Array]:
         """(n_offered,) means and standard deviations of what is believed of each arm's mean."""
@@ -88,13 +99,14 @@ class GaussianThompson(Counted, frozen=True, kw_only=True, tag="gaussian"):
 
     def _share(self, state: State, features: Array | None) -> Array:  # noqa: ARG002
         mean, deviation = self.posterior(state)
+        deviation = self.width * deviation
         if state.less is None:
             return probability_best_mean(mean, deviation)[None]
         return chance_of_greatest(mean - state.less, np.broadcast_to(deviation, state.less.shape))
 
     def _draws(self, state: State, features: Array | None, n: int, rng: np.random.Generator) -> Array | None:  # noqa: ARG002
         mean, deviation = self.posterior(state)
-        return rng.normal(mean, deviation, (n, len(mean)))
+        return rng.normal(mean, self.width * deviation, (n, len(mean)))
 
 
 class TopTwo(BetaThompson, frozen=True, kw_only=True, tag="top-two"):

@@ -34,7 +34,7 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
     rates = True
 
     steady: Plain = BetaThompson()
-    drifting: Plain = BetaThompson(window=500)
+    drifting: Plain = BetaThompson(discount=0.997, width=0.5)
     risk: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.01
     block: Annotated[int, Meta(ge=1)] = 10
 
