@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -98,7 +99,9 @@ async def recommend(call: Call) -> RecommendAnswer:
     if not decision.items and decision.policy != NONE:
         call.observed.empty.inc()
     slots = slots_of(decision.details) or [""] * len(decision.items)
-    moved = msgspec.convert(decision.details.get("steps", [()] * len(decision.items)), list[tuple[PolicyStep, ...]])
+    moved: Sequence[tuple[PolicyStep, ...]] = [()] * len(decision.items)
+    if "steps" in decision.details:
+        moved = msgspec.convert(decision.details["steps"], list[tuple[PolicyStep, ...]])
     return RecommendAnswer(
         decision=decision.id,
         items=tuple(

@@ -81,8 +81,11 @@ class Popular(Strategy):
         return self._tables[self._rows(histories)]
 
     def _best(self, histories: Histories, k: int, allowed: NDArray[np.bool_] | None) -> Rankings | None:
-        tables, places = np.unique(self._rows(histories), return_inverse=True)
-        orders = self._orders.of(self._tables)
+        rows, orders = self._rows(histories), self._orders.of(self._tables)
+        if len(rows) and not rows.any():  # everyone's, as for most who ask
+            one = orders[0].best(k, allowed)
+            return Rankings(np.repeat(one.items, len(rows), axis=0), np.repeat(one.scores, len(rows), axis=0))
+        tables, places = np.unique(rows, return_inverse=True)
         best = [orders[table].best(k, allowed) for table in tables]
         if not best:
             return None

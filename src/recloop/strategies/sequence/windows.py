@@ -33,10 +33,12 @@ def gap_classes(times: NDArray[np.float64], indptr: NDArray[np.int64]) -> NDArra
     >>> gap_classes(np.array([0.0, 1.0, 8.0, np.nan]), np.array([0, 4])).tolist()
     [0, 2, 4, 0]
     """
-    gaps = np.diff(times, prepend=np.nan)
-    gaps[indptr[:-1][np.diff(indptr) > 0]] = np.nan
-    classes = 1 + np.floor(np.log2(1 + np.maximum(np.nan_to_num(gaps), 0)))
-    return np.where(np.isnan(gaps), 0, np.minimum(classes, GAPS - 1)).astype(np.int64)
+    gaps = np.empty_like(times)
+    gaps[1:] = times[1:] - times[:-1]
+    gaps[indptr[:-1][indptr[1:] > indptr[:-1]]] = np.nan
+    known = ~np.isnan(gaps)
+    classes = 1 + np.floor(np.log2(1 + np.maximum(np.where(known, gaps, 0), 0)))
+    return np.where(known, np.minimum(classes, GAPS - 1), 0).astype(np.int64)
 
 
 def gather(
