@@ -116,6 +116,28 @@ def test_a_policy_that_would_lose_too_much_is_refused(made: tuple[Plan, Run], mo
     assert not done.release.with_name("release-compressed").exists()
 
 
+def test_the_strategy_that_lost_most_stays_where_the_policy_would_lose_too_much(
+    made: tuple[Plan, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, done = made
+    policy = module._Judge.policy
+    asked: list[list[str]] = []
+
+    def worse(self: object, release: object, taken: dict[str, object]) -> object:
+        asked.append(sorted(taken))
+        row = policy(self, release, taken)  # type: ignore[arg-type]
+        return module.Compressed(**{**vars(row), "loss": 0.5 if len(asked) == 1 else 0.0})
+
+    monkeypatch.setattr(module._Judge, "policy", worse)
+    found = compress(plan, done.release, done.reading.dataset)
+    assert len(asked) == 2
+    (back,) = set(asked[0]) - set(asked[1])
+    rows = {row.name: row for row in found.strategies}
+    assert rows[back].loss == max(rows[name].loss for name in asked[0])
+    assert {name for name, row in rows.items() if row.kept} == set(asked[1])
+    assert load(found.folder).strategies[back].form == ""
+
+
 def test_another_plan_other_data_and_strange_limits_are_refused(made: tuple[Plan, Run]) -> None:
     plan, done = made
     other = Plan.of({**TABLE, "strategies": {"use": ["ease"]}, "policy": {"sources": ["ease"]}}, plan.folder)

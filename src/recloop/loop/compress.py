@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def compress(
 
     Each strategy offers smaller ones, the boldest first (``Strategy.compressed``); the first that loses no more than
     allowed of the plan's first metric, on the plan's held-out events, is taken. Then the default policy is judged over
-    them.
+    them; where it loses more than allowed, the strategies that lost most stay as they were, one after another.
 
     Args:
         plan: that made the release.
@@ -148,13 +148,18 @@ def compress(
             f"nothing in the release '{release.name}' becomes smaller for a loss of at most {limit:.1%}",
             advice=f"{_least(rows)}; allow more with --max-loss",
         )
-    policy = judge.policy(release, taken)
+    first = policy = judge.policy(release, taken)
+    losses = {row.name: row.loss for row in rows}
+    while policy.loss > limit and len(taken) > 1:  # together they may lose more than each alone
+        del taken[max(taken, key=losses.__getitem__)]
+        policy = judge.policy(release, taken)
     if policy.loss > limit:
         raise ConflictError(
-            f"the policy '{release.default_policy}' would lose {policy.loss:.2%} of {judge.metric.name}",
+            f"the policy '{release.default_policy}' would lose {first.loss:.2%} of {judge.metric.name}",
             allowed=f"at most {limit:.2%} may be lost",
             advice="nothing was written; allow more with --max-loss",
         )
+    rows = [replace(row, kept=row.name in taken) for row in rows]
     version = 1 + max((version for version, _ in versions(plan.out.glob(f"*/{RELEASE}*"))), default=release.version)
     name = f"{version}-{release.name.partition('-')[2] or release.name}-{SUFFIX}"
     report = {"compression": {"metric": judge.metric.name, "max_loss": limit, "strategies": [asdict(r) for r in rows]}}
