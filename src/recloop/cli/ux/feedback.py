@@ -81,9 +81,9 @@ def show(reading: "Reading") -> None:
     out.print(f"[bold]{escape(reading.sentence)}[/]" + (" [yellow]simulation[/]" if reading.simulation else ""))
     if reading.themes:
         out.print(_table("theme", reading.themes))
-        for one in reading.themes:
-            if one.named_by == "model":
-                out.print(f"  [bold]{escape(one.name)}[/]: {escape(' '.join(one.summary))}")
+        for theme in reading.themes:
+            if theme.named_by == "model":
+                out.print(f"  [bold]{escape(theme.name)}[/]: {escape(' '.join(theme.summary))}")
     if reading.aspects:
         out.print(_table("aspect", reading.aspects))
     for one in reading.comparisons:

@@ -210,8 +210,8 @@ def _aspects(
         quotes = _quotes(table, np.unique(rows[own]))
         feel = _mood(held["user"], scores[own])
         share = texts / table.height
-        told = _sentences(users, texts, share, feel)
-        found.append(Theme(name, "list", (), texts, users, share, feel, quotes, told))
+        summary = _sentences(users, texts, share, feel)
+        found.append(Theme(name, "list", (), texts, users, share, feel, quotes, summary))
     told = "" if aspects.accuracy is None else f"Aspects: {aspects.accuracy}. That was measured on no user's text."
     return tuple(sorted(found, key=lambda one: -one.users)), told
 

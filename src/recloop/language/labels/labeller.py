@@ -22,7 +22,6 @@ ENCODER = "encoder"  # the folder of a fitted encoder inside that of a labeller
 NOTE, HEADS = "labeller.json", "heads.safetensors"
 VECTOR_RIDGE, GRAM_RIDGE = 1.0, 0.1
 BALANCE = 0.7  # of labels that are a draw of all texts
-RARE = 0.2  # power of how rare a class is among such labels
 COMMON = 2.0  # power of the share of a class among texts without labels
 ENOUGH = 200  # texts without labels from which that share is taken
 MOST = 1_500  # of them that are read for it
@@ -36,10 +35,6 @@ class Labeller:
     of letters (``Grams``), which knows the words of this very collection. Their log-probabilities are averaged (a
     product of experts: Hinton 2002, "Training products of experts by minimizing contrastive divergence", equation 1,
     with equal powers).
-
-    A mean of logarithms is less sure of a class than either view, of a rare one most of all, which is then hardly ever
-    the likeliest. So where labels are a draw of all texts, a class gets back its share to the power of -0.2, which was
-    chosen by inner folds for the mean F1 of the classes.
 
     Labels are often gathered evenly, some of each class, while the classes are not equally common. Where there are
     texts without labels as well, the mean probability of each class among them tells how common it is, and enters into
@@ -114,7 +109,7 @@ class Labeller:
             view=SoftmaxHead.fit(found.astype(np.float64), y, n, ridge=VECTOR_RIDGE, balance=balance),
             grams=grams,
             letters=SoftmaxHead.fit(_kept(grams, texts), y, n, ridge=GRAM_RIDGE, balance=balance),
-            common=np.zeros(n) if even else -RARE * np.log(np.bincount(y) / len(y)),
+            common=np.zeros(n),
             agreement=agreement,
         )
         if not even:
