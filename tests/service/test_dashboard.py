@@ -11,6 +11,7 @@ from argon2 import profiles
 from recloop.app.reviews import take_report
 from recloop.dashboard.table import VIEWS
 from recloop.dashboard.visit import View
+from recloop.loop.release import rebuilt
 from recloop.store import Store
 from recloop.types import Feedback
 
@@ -300,3 +301,26 @@ def test_the_log_and_the_figures_name_the_page_and_nobody(people) -> None:
 def test_the_host_must_be_ours(people) -> None:
     answer = people["client"].get("/dashboard/login", headers={"host": "evil.example"})
     assert answer.status_code == 421
+
+
+def test_a_release_whose_gate_is_shut_answers_only_with_a_reason(people, releases, tmp_path) -> None:
+    eva, store, client = people["eva"], people["store"], people["client"]
+    rules = {"default_policy": "popular", "gate": {"worst_group": 0.02}}
+    gated = rebuilt(releases["one"], tmp_path / "gated", name="gated", version=3, strategies={}, more=rules)
+    store.releases.add("gated", str(gated), "y", actor="root")
+    said = client.post("/v1/releases/gated/promote")
+    assert said.status_code == 409
+    assert "No experiment has tried 'popular' over the strategies of this release" in said.json()["detail"]
+    assert eva.send("/dashboard/releases/gated/promote", confirm="gated").status_code == 409
+    assert eva.send("/dashboard/releases/gated/promote", confirm="gated", force="yes").status_code == 422
+    assert client.post("/v1/releases/gated/force", json={"reason": ""}).status_code == 422
+    assert client.post("/v1/recommend", json={}).json()["release"] == "one"
+    assert (
+        eva.send("/dashboard/releases/gated/promote", confirm="gated", force="yes", reason="a demo").status_code == 303
+    )
+    assert client.post("/v1/recommend", json={}).json()["release"] == "gated"
+    client.post("/v1/releases/rollback")
+    assert client.post("/v1/releases/gated/force", json={"reason": "sold-out items"}).json()["active"]
+    first, second = store.audit.about("promote release", "gated")
+    assert (first.actor, first.detail[:22]) == ("eva", "past its gate: a demo ")
+    assert second.detail.startswith("past its gate: sold-out items (No experiment has tried 'popular'")
