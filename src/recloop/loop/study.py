@@ -67,7 +67,8 @@ class Study:
     A trial depends on the seed, on how many began before it and on their values: so a search that was interrupted makes
     the same trials as one that was not. One objective is searched by a tree of Parzen estimators (Bergstra et al. 2011,
     "Algorithms for hyper-parameter optimization"; multivariate as in Falkner et al. 2018), several by NSGA-II (Deb et
-    al. 2002).
+    al. 2002) with uniform crossover and polynomial mutation, in small generations: on standard problems that did best
+    with few evaluations (``benchmarks/compose_pareto.py``).
 
     Args:
         folder: is made where it is missing.
