@@ -20,9 +20,9 @@ def put(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def log_of(outcomes: list[Outcome], kept: dict[str, Any]) -> Store:
-    states = SimpleNamespace(get=lambda *key: None, put=lambda release, policy, state: kept.update({policy: state}))
+    states = SimpleNamespace(get=lambda *_: None, put=lambda _, policy, state: kept.update({policy: state}))
     active = SimpleNamespace(active=lambda: SimpleNamespace(name="one", path="."))
-    log = SimpleNamespace(read=lambda *asked: outcomes)
+    log = SimpleNamespace(read=lambda *_: outcomes)
     return cast("Store", SimpleNamespace(releases=active, policy_states=states, outcomes=log))
 
 
