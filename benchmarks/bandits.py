@@ -123,7 +123,7 @@ def compare(runs: Runs, problem: str, schedule: str, seeds: int, tuning: int) ->
         setting, curves = best(runs, own, problem, schedule, seeds)
         row = {"problem": problem, "schedule": schedule, "kind": kind, "recloop": " ".join(map(str, setting[1].values())),
                "regret": curves[:, -1].mean(), "curve": curves.mean(axis=0).round(2).tolist()}  # fmt: skip
-        if runs.python or runs.kept:
+        if runs.python:
             others = [(library, words) for library, (default, tuned) in THEIRS[problem].items()
                       for words in ([*default, *tuned] if kind == "tuned" else default)]  # fmt: skip
             last = finalists(runs, others, problem, schedule, tuning)
@@ -217,7 +217,7 @@ def main() -> None:
             print(f"{name:22}{value:12,.0f} per CPU second")
     if options.json:
         print(json.dumps(told))
-    elif not (runs.python or runs.kept):
+    elif not runs.python:
         print("\nother libraries not measured: RECLOOP_PEERS does not name an interpreter that has them")
 
 

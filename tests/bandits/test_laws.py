@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recloop.bandits import Algorithm, Bandit, LinUCB, Outcomes, State
@@ -115,6 +115,7 @@ def test_before_the_first_outcome_arms_are_alike(bandit: Bandit) -> None:
     np.testing.assert_allclose(bandit.propensities(state, SEEN), 0.25, atol=1e-6)
 
 
+@settings(deadline=None)  # the first quadrature imports and caches
 @given(
     counts=st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 1)), min_size=1, max_size=6),
     place=st.integers(0, 6),

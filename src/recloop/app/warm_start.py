@@ -44,7 +44,7 @@ def warm_start(store: Store, source: str, target: str, *, release: str = "", for
 
     Raises:
         MissingError: no release is active, it has no such policy, or there are no outcomes.
-        ConflictError: the policy does not learn, or has learned already.
+        ConflictError: the policy does not learn, has learned already, or would learn nothing from these outcomes.
     """
     active = store.releases.active()
     if active is None:
@@ -69,5 +69,12 @@ def warm_start(store: Store, source: str, target: str, *, release: str = "", for
     counts = dict.fromkeys(policy.arms, 0)
     for outcome in kept:
         counts[outcome.arm] += 1
-    store.policy_states.put(active.name, target, fold(policy, None, kept))
+    state = fold(policy, None, kept)
+    if state == policy.initial_state():
+        raise ConflictError(
+            f"policy '{target}' learns nothing from the {len(read)} outcomes of '{source}': they are of other arms, or "
+            "their decisions kept no features, or others",
+            advice="take a policy with arms of the same names and the same [policy.features]",
+        )
+    store.policy_states.put(active.name, target, state)
     return Warmed(active.name, target, len(kept), len(read) - len(kept), counts)

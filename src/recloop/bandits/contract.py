@@ -173,14 +173,12 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
     def _greatest(self, scores: Array) -> Places | None:
         """(n,) the column of the greatest of each row; None where arms may tie and do."""
         best: Places
-        if len(scores) == 1:  # they tie where the first of the greatest is not the last
-            row = scores[0]
-            first = row.argmax()
-            if self.ties and row[::-1].argmax() != len(row) - 1 - first:
+        if len(scores) == 1:  # a few numbers are looked through sooner as a list
+            row = scores[0].tolist()
+            greatest = max(row)
+            if self.ties and row.count(greatest) > 1:
                 return None
-            best = np.empty(1, dtype=np.intp)
-            best[0] = first
-            return best
+            return np.array([row.index(greatest)], dtype=np.intp)
         best = scores.argmax(axis=1)
         if self.ties and np.count_nonzero(scores == scores.max(axis=1, keepdims=True)) > len(scores):
             return None

@@ -25,6 +25,10 @@ class Posterior:
     whole: Array
     noise: float
     moves: list[int] = field(default_factory=lambda: [0], repr=False)
+    _rows: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_rows", self.whole.reshape(-1, self.whole.shape[2]))
 
     @classmethod
     def of(cls, means: Array, inverses: Array, noise: float) -> "Posterior":
@@ -47,7 +51,7 @@ class Posterior:
         n, d = features.shape
         if n == 1:
             row = features[0]
-            found = self.whole.reshape(-1, d).dot(row).reshape(-1, d + 1)
+            found = self._rows.dot(row).reshape(-1, d + 1)
             variance = found[:, :d].dot(row)
             variance *= self.noise
             return found[None, :, d], variance[None]
