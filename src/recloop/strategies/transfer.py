@@ -59,7 +59,8 @@ class Transfer(Strategy):
                 advice="train one on the other data, and give its folder, such as release/strategies/sequence",
             )
         network = SequenceTransformer.load(Path(self.source)).onto(dataset, progress)
-        self._content = Content(encoder=network.encoder).fit(dataset, progress)
+        settings: dict[str, Any] = {"encoder": network.encoder}
+        self._content = Content(**settings).fit(dataset, progress)
         if self.epochs:
             network = _with(network, epochs=self.epochs, learning_rate=self.learning_rate, seed=self.seed)
             network.go_on(dataset, progress)

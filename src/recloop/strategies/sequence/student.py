@@ -55,7 +55,8 @@ def _teacher(strategy: "SequenceTransformer") -> Network:
     network.places.data, network.gaps.data = (
         torch.from_numpy(table.copy()) for table in (strategy._places, strategy._gaps)
     )
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _teach(
