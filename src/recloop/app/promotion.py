@@ -8,7 +8,7 @@ from recloop.errors import ConflictError, SettingError
 from recloop.experiments import Experiment
 from recloop.experiments.designs import is_interleaving
 from recloop.loop.gate import Check, group_check
-from recloop.loop.promote import promote
+from recloop.loop.promote import promote, release_at
 from recloop.loop.release import Release, alike, load
 from recloop.store import Store
 from recloop.store.experiments import DRAFT, ExperimentRecord
@@ -35,8 +35,6 @@ def promote_checked(
         SettingError: it is to be forced without a reason.
         MissingError, ArtifactError: see ``loop.promote.promote``.
     """
-    if not folder.is_dir():
-        return promote(store, folder, actor=actor)  # says what is wrong with the folder
     return promote(store, folder, actor=actor, detail=passed(store, folder, now, force=force, reason=reason))
 
 
@@ -46,11 +44,12 @@ def passed(store: Store, folder: Path, now: float, *, force: bool = False, reaso
     Raises:
         ConflictError: the gate is shut.
         SettingError: it is to be forced without a reason.
+        MissingError: see ``loop.promote.release_at``.
         ArtifactError: a release is damaged.
     """
     if force and not reason.strip():
         raise SettingError("a release is to be forced past its gate without a reason", advice="say why")
-    found = held_to(store, load(folder), now)
+    found = held_to(store, release_at(folder), now)
     if found.passed:
         return reason.strip()
     if not force:

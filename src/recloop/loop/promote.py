@@ -1,9 +1,23 @@
 from pathlib import Path
 
 from recloop.errors import MissingError
-from recloop.loop.release import CHECKSUMS, load, successor, verify, versions
+from recloop.loop.release import CHECKSUMS, Release, load, successor, verify, versions
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
+
+
+def release_at(folder: Path) -> Release:
+    """The release in a folder that somebody named.
+
+    Raises:
+        MissingError: there is no such folder, or it holds the release one folder deeper.
+        ArtifactError: the release is damaged.
+    """
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder {folder}", advice="name the release of a run: runs/…/release")
+    if not (folder / CHECKSUMS).exists() and (inner := sorted(folder.glob(f"*/{CHECKSUMS}"))):
+        raise MissingError(f"{folder} is no release itself", advice=f"name the one in it: {inner[0].parent}")
+    return load(folder)
 
 
 def promote(store: Store, folder: Path, *, actor: str, detail: str = "") -> ReleaseRecord:
@@ -14,15 +28,11 @@ def promote(store: Store, folder: Path, *, actor: str, detail: str = "") -> Rele
     Two callers at once: both releases are kept, the later transaction wins, and rolling back brings the other.
 
     Raises:
-        MissingError: there is no such folder, or it holds the release one folder deeper.
+        MissingError: see ``release_at``.
         ArtifactError: the release is damaged; what was active stays active.
         ConflictError: another release has the same name.
     """
-    if not folder.is_dir():
-        raise MissingError(f"there is no folder {folder}", advice="name the release of a run: runs/…/release")
-    if not (folder / CHECKSUMS).exists() and (inner := sorted(folder.glob(f"*/{CHECKSUMS}"))):
-        raise MissingError(f"{folder} is no release itself", advice=f"name the one in it: {inner[0].parent}")
-    release = load(folder)
+    release = release_at(folder)
     store.releases.add(release.name, str(folder.resolve()), release.checksum, actor=actor)
     return store.releases.promote(release.name, actor=actor, detail=detail)
 
