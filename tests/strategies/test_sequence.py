@@ -252,9 +252,10 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestTransfer(StrategyContract):
     make = Transfer
 
-    @pytest.fixture(autouse=True)
-    def from_another_shop(self, taught: Path) -> None:
-        self.settings = {"source": str(taught), "weight": 1.0}
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def from_another_shop(cls, taught: Path) -> None:
+        cls.settings = {"source": str(taught), "weight": 1.0}
 
 
 def other_shop() -> Dataset:

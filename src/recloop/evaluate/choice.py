@@ -108,7 +108,7 @@ class Guardrail:
     def short(self, values: Mapping[str, float], baseline: Mapping[str, float]) -> float:
         """By how much a point misses it, as a share of the bound; 0 where it keeps it, infinite where nothing is known.
 
-        >>> Guardrail.parse("ndcg@10>=80%").short({"ndcg@10": 0.3}, {"ndcg@10": 0.5})
+        >>> Guardrail.parse("ndcg@10>=50%").short({"ndcg@10": 0.375}, {"ndcg@10": 1.0})
         0.25
         """
         if self.metric not in values or (self.relative and self.metric not in baseline):
