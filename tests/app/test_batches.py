@@ -116,3 +116,24 @@ def test_what_is_not_kept_is_told_to_those_who_wait_and_not_to_the_log() -> None
         return told
 
     assert asyncio.run(story()) == []
+
+
+def test_an_answer_that_is_ready_leaves_before_the_next_batch_holds_it_up() -> None:
+    async def story() -> list[str]:
+        shop, order = Shop(), []
+        batches = Batches(lambda requests: (order.append("made"), shop.answer(requests))[1])
+
+        async def ask(user: str) -> None:
+            await batches.ask(Request(user=user))
+            order.append(user)
+
+        first = asyncio.create_task(ask("first"))
+        await settle()
+        second = asyncio.create_task(ask("second"))
+        shop.keep()
+        await settle()
+        shop.keep()
+        await asyncio.gather(first, second)
+        return order
+
+    assert asyncio.run(story()) == ["made", "first", "made", "second"]

@@ -7,6 +7,7 @@ from recloop.store import Appended
 from recloop.types import Decision, Request
 
 MOST = 32  # requests answered at a time: more save little, and the first of them waits for the last
+SETTLE = 4  # turns of the loop before a batch: answers that are ready leave first, and what has arrived joins it
 
 Answer = Callable[[Sequence[Request]], tuple[list[Decision | Exception], "Future[Appended]"]]
 
@@ -40,17 +41,24 @@ class Batches:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[tuple[Decision, Kept]] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._make)
+            self._soon(loop)
         self._waiting.append((request, found))
         decision, kept = await found
         with self._storing():
             await asyncio.shield(kept)  # who goes away takes nobody's decision along
         return decision
 
+    def _soon(self, loop: asyncio.AbstractEventLoop, turns: int = SETTLE) -> None:
+        """Make a batch a few turns later: each turn costs microseconds, and a batch holds all others up meanwhile."""
+        if turns:
+            loop.call_soon(self._soon, loop, turns - 1)
+        else:
+            self._make()
+
     def _make(self) -> None:
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._make)
+            self._soon(asyncio.get_running_loop())
         batch = [(request, found) for request, found in batch if not found.done()]  # somebody may have gone
         try:
             answers, durable = self._answer([request for request, _ in batch])
