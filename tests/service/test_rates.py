@@ -91,7 +91,8 @@ def test_two_workers_count_together_in_redis(
         slow = 0.01  # a request every hundred seconds, so that the test's own time does not matter
         token = store.keys.create("shop", ["recommend", "metrics"], rate=slow)
         other = store.keys.create("figures", ["metrics"])
-    how = {"keys": True, "workers": 2, "log": None} | ({"redis": redis_server.url} if share else {})
+    patient = f"{redis_server.url}?socket_timeout=5&socket_connect_timeout=5"  # on a busy machine, too
+    how = {"keys": True, "workers": 2, "log": None} | ({"redis": patient} if share else {})
     service = start(tmp_path / "store.db", releases["one"], **how)
     assert passed([service.url], token, 40) == (1 if share else 2)
     figures = httpx.get(f"{service.url}/metrics", headers=bearer(other)).text
