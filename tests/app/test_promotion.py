@@ -80,7 +80,7 @@ def tried(store: Store, *, women: float) -> None:
 def test_nothing_is_asked_where_nothing_can_be_worse(store: Store, winner: Path, tmp_path: Path) -> None:
     assert load(winner).gate == RULES  # a successor has the gate of its parent
     assert "gate" not in json.loads((build(tmp_path / "free", GateConfig()) / "release.json").read_text())
-    said = held_to(store, load(build(tmp_path / "again", seed=4, name="2-again", version=2)), NOW)
+    said = held_to(store, build(tmp_path / "again", seed=4, name="2-again", version=2), NOW)
     assert (said.passed, said.sentence) == (True, "'random' answers already.")
     free = build(tmp_path / "free2", GateConfig(), name="3-free", version=3, default_policy="popular")
     assert promote_checked(store, free, NOW, actor="ann").active
@@ -117,7 +117,7 @@ def test_a_gate_that_holds_lets_it_pass(store: Store, winner: Path, tmp_path: Pa
     # what was tried was this policy over these strategies; retrained ones have to be tried themselves
     store.releases.rollback()
     other = build(tmp_path / "other", seed=5, name="3-other", version=3, default_policy="popular")
-    assert not held_to(store, load(other), NOW).passed
+    assert not held_to(store, other, NOW).passed
 
 
 def test_the_command(store: Store, winner: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

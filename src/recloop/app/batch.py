@@ -17,7 +17,6 @@ from recloop.app.overlay import SPARE, Overlay, overlay_of
 from recloop.compose import Policy
 from recloop.compose.policy import Choices, State
 from recloop.compose.rules import Rules
-from recloop.compose.slots import SlotsPolicy
 from recloop.data.histories import Histories
 from recloop.errors import DataError, SettingError
 from recloop.loop.folder import only_one, whole_file
@@ -115,8 +114,7 @@ def recommend_all(
         "data": _fingerprint(histories, known), "overrides": [one.id for one in overrides],
     }  # fmt: skip
     overlay = overlay_of(overrides, release.items)
-    if isinstance(chosen, SlotsPolicy) and overlay is not None:
-        overlay = overlay.hiding  # as in the service: pins and boosts would move items from slot to slot
+    overlay = overlay and overlay.over(chosen)
     parts = target.with_name(f".{target.name}.parts")
     with only_one(parts, "a batch"):
         _begin(parts, wanted)

@@ -414,8 +414,7 @@ class Engine:
     ) -> Choices:
         """What a policy chose, with what people put over it."""
         policy = loaded.release.policies.get(name)
-        page = isinstance(policy, SlotsPolicy)
-        overlay = overlay.hiding if overlay is not None and page else overlay
+        overlay = overlay and overlay.over(policy)
         if overlay is None:
             return self._ask(loaded, name, histories, k, rules)
         k = max(1, min(k, len(loaded.release.items)))
@@ -426,7 +425,7 @@ class Engine:
         )
         laid = overlay.laid(choices, histories, k, rules)
         costly = policy is not None and policy.asks_outside  # nobody pays for calls that only measure
-        if page or costly or not overlay.measures(histories):
+        if isinstance(policy, SlotsPolicy) or costly or not overlay.measures(histories):
             return laid
         whole = self._ask(loaded, name, histories, wide, rules, np.random.default_rng(seed))
         return overlay.told(laid, whole, histories, k, rules)

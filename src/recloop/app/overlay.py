@@ -13,8 +13,9 @@ from recloop.compose.business.overlay import overlaid, overlay_effects
 from recloop.compose.business.rule_book import RuleBook
 from recloop.compose.business.settings import AnyRule, Boost, Hide, Pin
 from recloop.compose.catalogue import Catalogue
-from recloop.compose.policy import Choices
+from recloop.compose.policy import Choices, Policy
 from recloop.compose.rules import Rules
+from recloop.compose.slots import SlotsPolicy
 from recloop.data.histories import Histories
 from recloop.data.rankings import along
 from recloop.data.splitmix import STEP, mixed, unit
@@ -43,6 +44,10 @@ class Overlay:
     hidden: NDArray[np.bool_]
     widened: bool
     hiding: "Overlay | None" = None
+
+    def over(self, policy: Policy | None) -> "Overlay | None":
+        """What of it a policy can follow: see ``hiding``."""
+        return self.hiding if isinstance(policy, SlotsPolicy) else self
 
     def allowed(self, rules: Rules) -> Rules:
         """The rules of a request, with what is hidden not allowed: so that no slate gets shorter."""

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recloop.app.readout import read_trial
+from recloop.compose.typed import typed
 from recloop.errors import ConflictError, SettingError
 from recloop.experiments import Experiment
 from recloop.experiments.designs import is_interleaving
-from recloop.loop.gate import Check, group_check
-from recloop.loop.promote import promote, release_at
-from recloop.loop.release import Release, alike, load
+from recloop.loop.gate import Check, GateConfig, group_check
+from recloop.loop.promote import named, promote
+from recloop.loop.release import Release, alike, header_of, load, verify
 from recloop.store import Store
 from recloop.store.experiments import DRAFT, ExperimentRecord
 from recloop.store.releases import ReleaseRecord
@@ -44,12 +45,12 @@ def passed(store: Store, folder: Path, now: float, *, force: bool = False, reaso
     Raises:
         ConflictError: the gate is shut.
         SettingError: it is to be forced without a reason.
-        MissingError: see ``loop.promote.release_at``.
+        MissingError: see ``loop.promote.named``.
         ArtifactError: a release is damaged.
     """
     if force and not reason.strip():
         raise SettingError("a release is to be forced past its gate without a reason", advice="say why")
-    found = held_to(store, release_at(folder), now)
+    found = held_to(store, named(folder), now)
     if found.passed:
         return reason.strip()
     if not force:
@@ -61,8 +62,8 @@ def passed(store: Store, folder: Path, now: float, *, force: bool = False, reaso
     return f"past its gate: {reason.strip()} ({found.sentence})"
 
 
-def held_to(store: Store, release: Release, now: float) -> Check:
-    """Whether the gate of a release holds: ``[gate]`` of the plan that made it.
+def held_to(store: Store, folder: Path, now: float) -> Check:
+    """Whether the gate of a release holds: ``[gate]`` of the plan that made it. No strategy is loaded to know it.
 
     A release asks for nothing where its plan does not, where no release answers yet, and where its default policy is
     the one that answers already: retrained, and otherwise the same. Else the newest experiment that tried this policy
@@ -70,40 +71,41 @@ def held_to(store: Store, release: Release, now: float) -> Check:
 
     Args:
         store: experiments and what their users did.
-        release: that is to answer.
+        folder: of the release that is to answer.
         now: seconds since 1970.
 
     Raises:
-        ArtifactError: the release that answers is damaged.
+        ArtifactError: a folder is no release, or what is asked is asked of a damaged one.
     """
-    if release.gate.worst_group is None:
+    rules = typed(GateConfig, header_of(folder).get("gate", {}), "gate")
+    if rules.worst_group is None:
         return Check(GATE, True, "Nothing is asked of groups of users.")
     active = store.releases.active()
     if active is None:
         return Check(GATE, True, "No release answers yet, so no group can fare worse than now.")
-    policy = release.default_policy
-    if load(Path(active.path)).default_policy == policy:
+    policy = verify(folder)["default_policy"]
+    if header_of(Path(active.path))["default_policy"] == policy:
         return Check(GATE, True, f"'{policy}' answers already.")
-    for record, treatment, shown in _tried(store, release):
-        trial = read_trial(store, record.name, now, shown=shown, rules=release.gate, treatment=treatment, find=False)
+    for record, treatment, shown in _tried(store, folder, policy):
+        trial = read_trial(store, record.name, now, shown=shown, rules=rules, treatment=treatment, find=False)
         if trial.readout.hidden:
             return Check(GATE, False, f"Experiment '{record.name}' must not be read: {trial.readout.hidden}")
-        found = group_check(trial.experience.fairness if trial.experience else None, release.gate)
+        found = group_check(trial.experience.fairness if trial.experience else None, rules)
         return Check(GATE, found.passed, f"{found.sentence.rstrip('.')} (experiment '{record.name}').")
     return Check(GATE, False, f"No experiment has tried '{policy}' over the strategies of this release.")
 
 
-def _tried(store: Store, release: Release) -> Iterator[tuple[ExperimentRecord, str, Release]]:
-    """The experiments that tried its default policy over its strategies, the newest first; variant and release."""
+def _tried(store: Store, folder: Path, policy: str) -> Iterator[tuple[ExperimentRecord, str, Release]]:
+    """The experiments that tried a policy over the strategies of a release, the newest first; variant and release."""
     folders = {record.name: Path(record.path) for record in store.releases.all()}
     for record in reversed(store.experiments.all()):
         if record.state == DRAFT or is_interleaving(record.definition):
             continue
         experiment = Experiment.parse(record.definition)
-        tried = [name for name in experiment.treatments if experiment.variants[name].policy == release.default_policy]
+        tried = [name for name in experiment.treatments if experiment.variants[name].policy == policy]
         if not tried:
             continue
-        for name in store.decisions(experiment=record.name)["release"].unique().sort().to_list():
-            if name in folders and alike(folders[name], release.folder, release.default_policy):
+        for name in store.decisions(experiment=record.name, columns=("release",))["release"].unique().sort().to_list():
+            if name in folders and alike(folders[name], folder, policy):
                 yield record, tried[0], load(folders[name])
                 break

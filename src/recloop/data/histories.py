@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -149,6 +149,31 @@ class Histories:
             profiles={name: column[start:stop] for name, column in self.profiles.items()},
             contexts={name: column[start:stop] for name, column in self.contexts.items()},
         )
+
+    def without_last(self, rows: NDArray[np.integer]) -> tuple["Histories", NDArray[np.int32]]:
+        """All rows, some of them without their last event; and the items of these events.
+
+        Args:
+            rows: (m,) different rows, none of them empty.
+
+        >>> kept, items = Histories.of([[4, 7], [5]], n_items=9).without_last(np.array([0]))
+        >>> kept.lengths.tolist(), items.tolist()
+        ([1, 1], [7])
+        """
+        last = self.indptr[rows + 1] - 1
+        stay = np.ones(len(self.items), dtype=bool)
+        stay[last] = False
+        lengths = self.lengths.copy()
+        lengths[rows] -= 1
+        kept = replace(
+            self,
+            indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            items=self.items[stay],
+            weights=self.weights[stay],
+            times=self.times[stay],
+            ratings=self.ratings[stay],
+        )
+        return kept, self.items[last]
 
     def take(self, rows: NDArray[np.integer]) -> "Histories":
         """The given rows, in the given order."""

@@ -1,23 +1,22 @@
 from pathlib import Path
 
 from recloop.errors import MissingError
-from recloop.loop.release import CHECKSUMS, Release, load, successor, verify, versions
+from recloop.loop.release import CHECKSUMS, load, successor, verify, versions
 from recloop.store import Store
 from recloop.store.releases import ReleaseRecord
 
 
-def release_at(folder: Path) -> Release:
-    """The release in a folder that somebody named.
+def named(folder: Path) -> Path:
+    """The folder that somebody named, where it may be a release.
 
     Raises:
         MissingError: there is no such folder, or it holds the release one folder deeper.
-        ArtifactError: the release is damaged.
     """
     if not folder.is_dir():
         raise MissingError(f"there is no folder {folder}", advice="name the release of a run: runs/…/release")
     if not (folder / CHECKSUMS).exists() and (inner := sorted(folder.glob(f"*/{CHECKSUMS}"))):
         raise MissingError(f"{folder} is no release itself", advice=f"name the one in it: {inner[0].parent}")
-    return load(folder)
+    return folder
 
 
 def promote(store: Store, folder: Path, *, actor: str, detail: str = "") -> ReleaseRecord:
@@ -28,11 +27,11 @@ def promote(store: Store, folder: Path, *, actor: str, detail: str = "") -> Rele
     Two callers at once: both releases are kept, the later transaction wins, and rolling back brings the other.
 
     Raises:
-        MissingError: see ``release_at``.
+        MissingError: see ``named``.
         ArtifactError: the release is damaged; what was active stays active.
         ConflictError: another release has the same name.
     """
-    release = release_at(folder)
+    release = load(named(folder))
     store.releases.add(release.name, str(folder.resolve()), release.checksum, actor=actor)
     return store.releases.promote(release.name, actor=actor, detail=detail)
 

@@ -8,7 +8,7 @@ from recloop.data.rankings import Rankings
 
 KERNELS = "recloop.strategies.rounded_kernel"
 PEAK = 127  # of a code
-PIECE = 64  # numbers that the kernel multiplies at a time
+PIECE = 64  # numbers that the kernel multiplies without a branch: codes and levels are padded to a multiple
 ROWS = 65_536  # items rounded at a time
 
 Floats = NDArray[np.float32]

@@ -5,8 +5,8 @@ from numba import types
 from numpy.typing import NDArray
 
 from recloop.data.kernels import Floats, Integers, boolean, finish, float32, given, int32, jit, made, push
+from recloop.strategies.rounded import PIECE
 
-PIECE = 64  # numbers multiplied without a branch: codes and levels are padded to a multiple
 CHUNK = 32  # items after which it is asked whether any of them may be among the best
 TOGETHER = 512  # items whose codes stay in the nearest memory while each query is held against them
 

@@ -3,7 +3,7 @@
 from recloop.loop.release.layout import CHECKSUMS, RELEASE
 from recloop.loop.release.loading import load
 from recloop.loop.release.release import Release
-from recloop.loop.release.sealed import alike, verify, versions
+from recloop.loop.release.sealed import alike, header_of, verify, versions
 from recloop.loop.release.writing import build_release, rebuilt, successor
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Release",
     "alike",
     "build_release",
+    "header_of",
     "load",
     "rebuilt",
     "successor",

@@ -37,7 +37,7 @@ def verify(folder: Path) -> dict[str, Any]:
             )
         if why := objection(folder / file):
             raise ArtifactError(f"the file {file} of the release {folder} is refused: {why}", advice=AGAIN)
-    header = _table(folder / RELEASE)
+    header = header_of(folder)
     if header.get("format") != FORMAT:
         raise ArtifactError(
             f"the release {folder} has the format {header.get('format')}",
@@ -47,12 +47,21 @@ def verify(folder: Path) -> dict[str, Any]:
     return header
 
 
+def header_of(folder: Path) -> dict[str, Any]:
+    """What a release says of itself; its files are not looked at (``verify`` does).
+
+    Raises:
+        ArtifactError: the folder is no release.
+    """
+    return _table(folder / RELEASE)
+
+
 def versions(folders: Iterable[Path]) -> list[tuple[int, str]]:
     """Version and name of each folder that holds a release; others are passed over."""
     found = []
     for folder in folders:
         try:
-            header = _table(folder / RELEASE)
+            header = header_of(folder)
             found.append((int(header["version"]), str(header["name"])))
         except (ArtifactError, KeyError, ValueError):
             continue
@@ -65,7 +74,7 @@ def alike(one: Path, other: Path, policy: str) -> bool:
     Raises:
         ArtifactError: a folder is no release.
     """
-    headers = [_table(folder / RELEASE) for folder in (one, other)]
+    headers = [header_of(folder) for folder in (one, other)]
     if any(policy not in header["policies"] for header in headers):
         return False
     files = [{k: v for k, v in _table(folder / CHECKSUMS).items() if k != RELEASE} for folder in (one, other)]

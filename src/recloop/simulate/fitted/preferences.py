@@ -117,7 +117,7 @@ def fit_preferences(
             allowed="at least 20 are needed to fit a simulator",
         )
     rows = np.sort(rng.choice(able, size=max(8, min(held_out, len(able) // 3)), replace=False))
-    kept, wanted = _without_last(histories, rows)
+    kept, wanted = histories.without_last(rows)
     seed = int(rng.integers(2**31))
     with progress.task("preferences", total=3) as advance:
         first = _parts(_dataset_of(dataset, histories, rows), kept, factors, follow=follow, seed=seed)
@@ -204,24 +204,6 @@ def _calibrate(
         ),
         np.asarray(found.x),
     )
-
-
-def _without_last(histories: Histories, rows: NDArray[np.integer]) -> tuple[Histories, NDArray[np.int64]]:
-    """The histories without the last event of some rows, and those events."""
-    last = histories.indptr[rows + 1] - 1
-    stay = np.ones(len(histories.items), bool)
-    stay[last] = False
-    lengths = histories.lengths.copy()
-    lengths[rows] -= 1
-    kept = replace(
-        histories,
-        indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        items=histories.items[stay],
-        weights=histories.weights[stay],
-        times=histories.times[stay],
-        ratings=histories.ratings[stay],
-    )
-    return kept, histories.items[last].astype(np.int64)
 
 
 def _dataset_of(dataset: Dataset, histories: Histories, rows: NDArray[np.integer]) -> Dataset:

@@ -1,7 +1,5 @@
 """What a training puts aside to know when to stop."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,20 +20,8 @@ def hold_out(
     able = np.flatnonzero(histories.lengths >= 3)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     rows = np.sort(rng.choice(able, size=min(most, int(len(able) * share)), replace=False))
-    last = histories.indptr[rows + 1] - 1
-    stay = np.ones(len(histories.items), dtype=bool)
-    stay[last] = False
-    lengths = histories.lengths.copy()
-    lengths[rows] -= 1
-    kept = replace(
-        histories,
-        indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        items=histories.items[stay],
-        weights=histories.weights[stay],
-        times=histories.times[stay],
-        ratings=histories.ratings[stay],
-    )
-    return kept, kept.take(rows), histories.items[last]
+    kept, truth = histories.without_last(rows)
+    return kept, kept.take(rows), truth
 
 
 def ndcg(
