@@ -114,10 +114,7 @@ def stages(folder: Path, store: Path, users: int) -> float:
     with Store(store) as kept:
         engine = Engine(kept, released, seed=1)
         asked = [Request(user=f"u{n}", id=f"r{n}", time=1.8e9) for n in rng.integers(users, size=256)]
-        whole = [
-            Request(user=one.user, id=one.id, time=one.time, history=engine._recent.history(one.user, (), 1.8e9))
-            for one in asked
-        ]
+        whole = [replace(one, history=known) for one, known in zip(asked, engine._recent.histories(asked), strict=True)]
         print(f"\n{'CPU ms per slate':<28} {'alone':>8} {'of 8':>8}")
         total = {}
         for size in (1, 8):
@@ -133,9 +130,7 @@ def stages(folder: Path, store: Path, users: int) -> float:
                 return kept.append_decisions([replace(one, id=f"{size}-{next(numbers)}") for one in decisions])
 
             work = {
-                "history": lambda n, rows=rows: [
-                    engine._recent.history(one.user, (), 1.8e9) for one in asked[rows[n % len(rows)]]
-                ],
+                "history": lambda n, rows=rows: engine._recent.histories(asked[rows[n % len(rows)]]),
                 "arrays": lambda n, rows=rows: Histories.from_requests(
                     whole[rows[n % len(rows)]], released.items, released.kinds
                 ),

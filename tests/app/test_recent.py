@@ -1,9 +1,10 @@
 """Histories in memory agree with the store, whatever comes in whatever order."""
 
 import random
+from collections.abc import Sequence
 
 from recloop.app.recent import Recent
-from recloop.types import Event
+from recloop.types import Event, Request
 
 
 def view(user: str, number: int, time: float) -> Event:
@@ -14,9 +15,11 @@ def test_memory_agrees_with_the_log() -> None:
     rng = random.Random(1)
     log: list[Event] = []
 
-    def load(user: str, limit: int) -> list[Event]:
-        mine = sorted((event for event in log if event.user == user), key=lambda event: event.time)
-        return mine[-limit:]
+    def mine(user: str, limit: int) -> list[Event]:
+        return sorted((event for event in log if event.user == user), key=lambda event: event.time)[-limit:]
+
+    def load(users: Sequence[str], limit: int) -> list[list[Event]]:
+        return [mine(user, limit) for user in users]
 
     recent = Recent(load, limit=5, users=3)
     for number in range(2000):
@@ -27,21 +30,26 @@ def test_memory_agrees_with_the_log() -> None:
             recent.add([event])
             if rng.random() < 0.3:
                 recent.add([event])  # sent twice
-        assert list(recent.history(user, (), now=1e9)) == load(user, 5)
+        users = [f"u{rng.randrange(6)}" for _ in range(rng.randrange(1, 7))]  # more at once than are kept, and twice
+        asked = recent.histories([Request(user, time=1e9) for user in users])
+        assert [list(events) for events in asked] == load(users, 5)
         assert len(recent) <= 3
 
 
 def test_an_event_read_from_the_store_is_not_added_again() -> None:
     event = view("u", 1, 1.0)
-    recent = Recent(lambda _user, _limit: [event], limit=5, users=3)
-    assert recent.history("u", (), now=9.0) == (event,)
+    recent = Recent(lambda _users, _limit: [[event]], limit=5, users=3)
+    assert recent.histories([Request("u", time=9.0)]) == [(event,)]
     recent.add([event])
-    assert recent.history("u", (), now=9.0) == (event,)
+    assert recent.histories([Request("u", time=9.0)]) == [(event,)]
 
 
 def test_what_the_caller_sends_is_merged_by_time() -> None:
-    recent = Recent(lambda user, _limit: [view(user, 1, 1.0), view(user, 3, 3.0)], limit=3, users=3)
+    recent = Recent(lambda users, _limit: [[view(u, 1, 1.0), view(u, 3, 3.0)] for u in users], limit=3, users=3)
     sent = (view("u", 2, 2.0), view("u", 3, 3.0), Event("u", "i4", "view"))
-    assert [event.item for event in recent.history("u", sent, now=9.0)] == ["i2", "i3", "i4"]
-    assert [event.item for event in recent.history("u", (), now=9.0)] == ["i1", "i3"]  # it is not remembered
-    assert [event.item for event in recent.history("", sent, now=9.0)] == ["i2", "i3", "i4"]
+    asked = [Request("u", time=9.0, history=sent), Request("u", time=9.0), Request(time=9.0, history=sent)]
+    assert [[event.item for event in events] for events in recent.histories(asked)] == [
+        ["i2", "i3", "i4"],
+        ["i1", "i3"],  # it is not remembered
+        ["i2", "i3", "i4"],
+    ]

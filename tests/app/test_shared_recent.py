@@ -1,12 +1,13 @@
 """Histories in the memory of several services are those of the store, whatever happens to Redis."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from recloop.app.shared_recent import SharedRecent
 from recloop.store import Store
 from recloop.store.hot import Hot
-from recloop.types import Event
+from recloop.types import Event, Request
 
 
 class Timer:
@@ -20,10 +21,10 @@ def test_no_service_is_behind_the_store(redis_server, tmp_path: Path) -> None:
     rng, timer = random.Random(4), Timer()
     reads = 0
 
-    def load(user: str, limit: int) -> list[Event]:
+    def load(users: Sequence[str], limit: int) -> list[list[Event]]:
         nonlocal reads
-        reads += 1
-        return store.history(user, limit)
+        reads += len(users)
+        return store.histories(users, limit)
 
     with Store(tmp_path / "store.db") as store:
         hots = [Hot(redis_server.url, timer) for _ in range(3)]
@@ -37,7 +38,8 @@ def test_no_service_is_behind_the_store(redis_server, tmp_path: Path) -> None:
                 service.add([event])
             else:
                 asked += 1
-                assert list(service.history(user, (), 9.0)) == store.history(user, 5), (step, alive)
+                (found,) = service.histories([Request(user, time=9.0)])
+                assert list(found) == store.history(user, 5), (step, alive)
             if step in {400, 900}:
                 redis_server.stop()
                 alive = False
@@ -52,9 +54,9 @@ def test_no_service_is_behind_the_store(redis_server, tmp_path: Path) -> None:
 
 def test_marks_take_no_more_room_than_histories(redis_server) -> None:
     hot = Hot(redis_server.url)
-    recent = SharedRecent(lambda _user, _limit: [], limit=5, users=4, hot=hot)
-    for number in range(100):
-        recent.history(f"u{number}", (), 1.0)
+    recent = SharedRecent(lambda users, _limit: [[] for _ in users], limit=5, users=4, hot=hot)
+    for number in range(0, 100, 2):
+        recent.histories([Request(f"u{number + place}", time=1.0) for place in range(2)])
     assert len(recent) == 4
     assert len(recent._marks) <= 9
     hot.close()
@@ -63,11 +65,11 @@ def test_marks_take_no_more_room_than_histories(redis_server) -> None:
 def test_who_is_forgotten_by_one_service_is_forgotten_by_all(redis_server, tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store:
         hots = [Hot(redis_server.url) for _ in range(2)]
-        one, other = [SharedRecent(store.history, limit=5, users=4, hot=hot) for hot in hots]
+        one, other = [SharedRecent(store.histories, limit=5, users=4, hot=hot) for hot in hots]
         store.append_events([Event("ann", "i", "view", 1.0, id="e1")])
-        assert len(other.history("ann", (), 9.0)) == 1
+        assert len(other.histories([Request("ann", time=9.0)])[0]) == 1
         store.erasure.erase("ann")
         one.forget("ann")
-        assert other.history("ann", (), 9.0) == ()
+        assert other.histories([Request("ann", time=9.0)]) == [()]
         for hot in hots:
             hot.close()

@@ -31,39 +31,39 @@ def two(redis_server, timer: Timer) -> Iterator[tuple[Hot, Hot]]:
 
 def test_a_mark_stays_until_it_is_changed(two: tuple[Hot, Hot]) -> None:
     one, other = two
-    mark = one.read("ann")
+    mark = one.read(["ann"])
     assert mark is not None
-    assert other.read("ann") == one.read("ann") == mark
-    assert one.read("bob") != mark
+    assert other.read(["ann"]) == one.read(["ann"]) == mark
+    assert one.read(["bob"]) != mark
     other.change(["ann", "eve"])
-    assert one.read("ann") == other.read("ann") != mark
+    assert one.read(["ann"]) == other.read(["ann"]) != mark
 
 
 def test_an_empty_redis_has_new_marks(two: tuple[Hot, Hot], redis_server, timer: Timer) -> None:
     one, _ = two
-    before = one.read("ann")
+    before = one.read(["ann"])
     redis_server.stop()
-    assert one.read("ann") is None
+    assert one.read(["ann"]) is None
     redis_server.start()
     timer.now += 2
-    after = one.read("ann")
+    after = one.read(["ann"])
     assert after is not None
     assert after != before
 
 
 def test_forgotten_keys_have_new_marks(two: tuple[Hot, Hot]) -> None:
     one, other = two
-    before = one.read("ann")
+    before = one.read(["ann"])
     one._client.delete("recloop:mark:ann")
-    middle = other.read("ann")
+    middle = other.read(["ann"])
     one._client.delete("recloop:era")
-    assert len({before, middle, one.read("ann")}) == 3
+    assert len({*before, *middle, *one.read(["ann"])}) == 3
 
 
 def test_who_could_not_change_a_mark_changes_all_of_them(two: tuple[Hot, Hot], timer: Timer) -> None:
     """A service that was cut off for a while: others must not believe what they remember from before."""
     one, other = two
-    before = other.read("ann")
+    before = other.read(["ann"])
     pipeline = one._client.pipeline
 
     def broken(**_: object) -> object:
@@ -71,12 +71,12 @@ def test_who_could_not_change_a_mark_changes_all_of_them(two: tuple[Hot, Hot], t
 
     one._client.pipeline = broken
     one.change(["ann"])
-    assert other.read("ann") == before  # it cannot know yet
+    assert other.read(["ann"]) == before  # it cannot know yet
     one._client.pipeline = pipeline
-    assert one.read("ann") is None  # not asked again for a second
+    assert one.read(["ann"]) is None  # not asked again for a second
     timer.now += 2
-    assert one.read("somebody") is not None
-    assert other.read("ann") != before
+    assert one.read(["somebody"]) is not None
+    assert other.read(["ann"]) != before
 
 
 def test_a_redis_that_is_lost_is_left_alone_for_a_second(
@@ -85,13 +85,13 @@ def test_a_redis_that_is_lost_is_left_alone_for_a_second(
     one, _ = two
     redis_server.stop()
     with caplog.at_level(logging.WARNING, "recloop.store"):
-        assert [one.read("ann"), one.read("ann"), one.wait("key", 1.0, 2.0)] == [None] * 3
+        assert [one.read(["ann"]), one.read(["ann"]), one.wait("key", 1.0, 2.0)] == [None] * 3
         one.change(["ann"])
     assert [record.message for record in caplog.records] == [
         "Redis does not answer (ConnectionError): the store is asked instead"
     ]
     timer.now += 2
-    assert one.read("ann") is None
+    assert one.read(["ann"]) is None
     assert len(caplog.records) == 2
 
 
@@ -112,5 +112,5 @@ def test_urls() -> None:
     with pytest.raises(SettingError, match=r"'host/1' is no URL of Redis; redis://host:6379/0 is one"):
         Hot("http://me:secret@host/1")
     nobody = Hot("redis://127.0.0.1:1/0")
-    assert nobody.read("ann") is None
+    assert nobody.read(["ann"]) is None
     nobody.close()

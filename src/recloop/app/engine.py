@@ -157,9 +157,9 @@ class Engine:
         self._phrase = phrase
         self._loaded: _Loaded | None = None
         self._recent = (
-            Recent(store.history, limit=history_limit, users=users, news=News(store).read)
+            Recent(store.histories, limit=history_limit, users=users, news=News(store).read)
             if hot is None
-            else SharedRecent(store.history, limit=history_limit, users=users, hot=hot)
+            else SharedRecent(store.histories, limit=history_limit, users=users, hot=hot)
         )
         if release is not None:
             self.switch(release)
@@ -251,19 +251,27 @@ class Engine:
         start = time.perf_counter()
         loaded = self._serving()
         answers: dict[int, Decision | Exception] = {}
-        groups: dict[Hashable, list[tuple[int, _Asked]]] = {}
+        known: dict[int, _Asked] = {}
         for place, request in enumerate(requests):
             try:
                 asked = self._asked(loaded, request)
+                if asked.decision.policy == NONE:
+                    answers[place] = self._asking(asked.decision, time.perf_counter() - start)
+                else:
+                    known[place] = asked
             except Exception as error:  # noqa: BLE001  it is this request's own
                 answers[place] = error
-            else:
-                alone = asked.alone or asked.decision.policy in self._mixed
-                groups.setdefault(place if alone else asked.like, []).append((place, asked))
+        groups: dict[Hashable, list[tuple[int, _Asked]]] = {}
+        for place, found in zip(known, self._remembered(list(known.values())), strict=True):
+            if isinstance(found, Exception):
+                answers[place] = found
+                continue
+            alone = found.alone or found.decision.policy in self._mixed
+            groups.setdefault(place if alone else found.like, []).append((place, found))
         for members in groups.values():
-            found = self._answers(loaded, [asked for _, asked in members])
+            made = self._answers(loaded, [asked for _, asked in members])
             latency = time.perf_counter() - start
-            for (place, _), answer in zip(members, found, strict=True):
+            for (place, _), answer in zip(members, made, strict=True):
                 answers[place] = self._asking(answer, latency) if isinstance(answer, Decision) else answer
         return [answers[place] for place in range(len(requests))]
 
@@ -312,8 +320,8 @@ class Engine:
             steering=release.steerer.steering([parse_steer(steer, request.strength)]) if steer else None,
         )
 
-    def _asked(self, loaded: _Loaded, request: Request) -> "_Asked":
-        """The request with all that is known of it, and the decision that still lacks its slate."""
+    def _asked(self, loaded: _Loaded, request: Request) -> _Asked:
+        """The request with all that is known of it but its history, and the decision that still lacks its slate."""
         now = self._clock() if request.time is None else request.time
         user = request.user or ""
         identity = self._ids()
@@ -336,18 +344,25 @@ class Engine:
             context=attributes(request.profile, request.context),
         )
         rules = self._rules(loaded.release, request)
-        if decision.policy != NONE:
-            with self.watch.stage("history"):
-                keyed = structs.replace(keyed, history=self._recent.history(user, request.history, now))
         held = self.overrides.matching(decision.surface, decision.context)
         overlay = self.overrides.overlay(held, loaded.release) if held else None
         return _Asked(keyed, rules, decision, overlay)
 
-    def _answers(self, loaded: _Loaded, group: Sequence["_Asked"]) -> list[Decision | Exception]:
+    def _remembered(self, asked: Sequence[_Asked]) -> Sequence[_Asked | Exception]:
+        """The requests with their histories, read at once; one by one where that fails, so that each fails alone."""
+        try:
+            with self.watch.stage("history"):
+                histories = self._recent.histories([one.request for one in asked])
+        except Exception as error:  # noqa: BLE001  told to whom it concerns
+            return [error] if len(asked) == 1 else [self._remembered([one])[0] for one in asked]
+        return [
+            replace(one, request=structs.replace(one.request, history=history))
+            for one, history in zip(asked, histories, strict=True)
+        ]
+
+    def _answers(self, loaded: _Loaded, group: Sequence[_Asked]) -> list[Decision | Exception]:
         """The decisions on requests that are alike."""
         first = group[0]
-        if first.decision.policy == NONE:
-            return [asked.decision for asked in group]
         release, wanted, k = loaded.release, first.decision.policy, first.request.k
         histories = Histories.from_requests([asked.request for asked in group], release.items, release.kinds)
         try:

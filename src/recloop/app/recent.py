@@ -3,8 +3,9 @@ from bisect import insort
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from recloop.types import Event
+from recloop.types import Event, Request
 
+Load = Callable[[Sequence[str], int], list[list[Event]]]
 News = Callable[[], Sequence[Event] | None]
 
 
@@ -20,22 +21,23 @@ class Recent:
     """The last events of the users that were here last, kept in memory and moved on by what they do.
 
     Args:
-        load: ``(user, limit) -> events``, oldest first: where a user that is not in memory is read from.
+        load: ``(users, limit)`` → the events of each, oldest first: where users that are not in memory are read from.
         limit: events kept per user.
         users: users kept; the one that was not here for the longest time goes first.
         news: the events that were stored since it was last called, whoever stored them; None where they are too many.
-            Asked before each answer, so that what another process took changes it.
+            Asked before answers, so that what another process took changes them.
 
-    >>> recent = Recent(lambda user, limit: [Event(user, "a", "view", 1.0, id="e1")], limit=2, users=10)
-    >>> [event.item for event in recent.history("u", (), now=9.0)]
-    ['a']
+    >>> recent = Recent(lambda users, limit: [[Event(u, "a", "view", 1.0, id="e1")] for u in users], limit=2, users=10)
+    >>> [[event.item for event in events] for events in recent.histories([Request("u", time=9.0)])]
+    [['a']]
     >>> recent.add([Event("u", "b", "view", 2.0, id="e2"), Event("u", "b", "view", 2.0, id="e2")])
     0
-    >>> [event.item for event in recent.history("u", (Event("u", "c", "view"),), now=9.0)]
-    ['b', 'c']
+    >>> request = Request("u", time=9.0, history=(Event("u", "c", "view"),))
+    >>> [[event.item for event in events] for events in recent.histories([request])]
+    [['b', 'c']]
     """
 
-    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int, news: News = _none) -> None:
+    def __init__(self, load: Load, limit: int, users: int, news: News = _none) -> None:
         self._load = load
         self._limit = limit
         self._users = users
@@ -54,29 +56,37 @@ class Recent:
             else:
                 self._known.pop(user, None)
 
-    def history(self, user: str, sent: Sequence[Event], now: float) -> tuple[Event, ...]:
-        """The user's last events, oldest first, with those that the caller sent and the store does not know.
+    def histories(self, requests: Sequence[Request]) -> list[tuple[Event, ...]]:
+        """The last events of each request's user, oldest first, with those that it sent and the store does not know.
 
-        An anonymous user ("") has those alone.
+        An anonymous user (None or "") has those alone.
+
+        Args:
+            requests: each with its time.
         """
-        if not user:
-            return tuple(sent[-self._limit :])
+        users = list({request.user: None for request in requests if request.user})
         with self._lock:
             self._catch_up()
-            known = self._known.get(user)
-            if known is None:
+            missing = [user for user in users if user not in self._known]
+            if missing:
                 # read inside the lock: an event that is committed meanwhile waits in ``add``, and is not lost
-                known = self._known[user] = self._load(user, self._limit)
-                if len(self._known) > self._users:
-                    self._known.popitem(last=False)
-            else:
+                self._known.update(zip(missing, self._load(missing, self._limit), strict=True))
+            for user in users:
                 self._known.move_to_end(user)
-            history = tuple(known)
+            known = {user: tuple(self._known[user]) for user in users}
+            while len(self._known) > self._users:
+                self._known.popitem(last=False)
+        return [self._merged(known.get(request.user or "", ()), request) for request in requests]
+
+    def _merged(self, known: tuple[Event, ...], request: Request) -> tuple[Event, ...]:
+        sent, now = request.history, request.time or 0.0
         if not sent:
-            return history
-        ids = {event.id for event in history}
+            return known
+        if not request.user:
+            return sent[-self._limit :]
+        ids = {event.id for event in known}
         fresh = [event for event in sent if event.id is None or event.id not in ids]
-        merged = sorted((*history, *fresh), key=lambda event: now if event.time is None else event.time)
+        merged = sorted((*known, *fresh), key=lambda event: now if event.time is None else event.time)
         return tuple(merged[-self._limit :])
 
     def add(self, events: Sequence[Event]) -> int:

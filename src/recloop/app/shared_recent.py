@@ -1,8 +1,8 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from recloop.app.recent import Recent
+from recloop.app.recent import Load, Recent
 from recloop.store.hot import Hot
-from recloop.types import Event
+from recloop.types import Event, Request
 
 
 class SharedRecent(Recent):
@@ -12,30 +12,32 @@ class SharedRecent(Recent):
     read from the store.
 
     Args:
-        load: ``(user, limit) -> events``, oldest first: where histories are read from.
+        load: ``(users, limit)`` → the events of each, oldest first: where histories are read from.
         limit: events kept per user.
         users: users kept.
         hot: where the marks are.
     """
 
-    def __init__(self, load: Callable[[str, int], list[Event]], limit: int, users: int, hot: Hot) -> None:
+    def __init__(self, load: Load, limit: int, users: int, hot: Hot) -> None:
         super().__init__(load, limit=limit, users=users)
         self._hot = hot
         self._marks: dict[str, bytes] = {}
 
-    def history(self, user: str, sent: Sequence[Event], now: float) -> tuple[Event, ...]:
-        """As ``Recent.history``; the mark is read before the store, so what changes meanwhile is seen next time."""
-        if user:
-            mark = self._hot.read(user)
+    def histories(self, requests: Sequence[Request]) -> list[tuple[Event, ...]]:
+        """As ``Recent.histories``; marks are read before the store, so what changes meanwhile is seen next time."""
+        users = list({request.user: None for request in requests if request.user})
+        if users:
+            marks = self._hot.read(users)
             with self._lock:
-                if mark is None or self._marks.get(user) != mark:
-                    self._known.pop(user, None)
-                    self._marks.pop(user, None)
-                if mark is not None:
-                    self._marks[user] = mark
+                for user, mark in zip(users, marks or [None] * len(users), strict=True):
+                    if mark is None or self._marks.get(user) != mark:
+                        self._known.pop(user, None)
+                        self._marks.pop(user, None)
+                    if mark is not None:
+                        self._marks[user] = mark
                 if len(self._marks) > 2 * self._users:  # those that are remembered and those that were
                     self._marks = {known: self._marks[known] for known in self._known if known in self._marks}
-        return super().history(user, sent, now)
+        return super().histories(requests)
 
     def forget(self, user: str | None = None) -> None:
         """As ``Recent.forget``; all that share the marks read this user anew, and no mark names the user."""

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.steering import Steering
+from recloop.data.compiled import often
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings, along
 from recloop.errors import SettingError
 
 Items = Sequence[int] | NDArray[np.integer]
+KERNELS = "recloop.compose.kernels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,13 @@ class Rules:
 
     def kept(self, found: Rankings, histories: Histories, k: int) -> Rankings:
         """The k best of what was found among the allowed items, without what is hidden."""
+        if self.exclude is None and self.taken is None and (kernels := often(KERNELS, found.items.size)):
+            shape = len(found), min(k, found.k)
+            left = Rankings(np.empty(shape, np.int32), np.empty(shape, np.float32))
+            starts, known = (histories.indptr, histories.items) if self.hide_seen else _nothing(len(found))
+            own = np.ascontiguousarray(found.items, np.int32), np.ascontiguousarray(found.scores, np.float32)
+            kernels.kept(*own, starts, known, left.items, left.scores)
+            return left
         out = (found.items < 0) | self._refused(found.items, histories)
         items, scores = moved_up(out, (found.items, -1), (found.scores, -np.inf))
         return Rankings(items[:, :k], scores[:, :k])
@@ -186,6 +195,11 @@ def within(
     cells = np.arange(len(items))[:, None] * n_items + items
     found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, cells), len(known) - 1)] == cells
     return found
+
+
+def _nothing(n: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Where the items of n histories start that hold none, and these items."""
+    return np.zeros(n + 1, np.int64), np.empty(0, np.int32)
 
 
 def _pairs(rows: Sequence[Items] | NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

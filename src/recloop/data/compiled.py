@@ -1,9 +1,11 @@
+from collections import Counter
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 WORTH = 1_000_000  # elementary steps that pay for loading numba (about half a second, once)
+_asked: Counter[str] = Counter()
 
 
 def compiled(module: str, work: float) -> Any:
@@ -20,6 +22,19 @@ def compiled(module: str, work: float) -> Any:
     True
     """
     return _kernels(module) if work >= WORTH else None
+
+
+def often(module: str, work: float) -> Any:
+    """As ``compiled``, for work that is small each time and never ends: what earlier calls did counts, too.
+
+    So a service has such kernels after its first requests, and a command that asks once never loads numba. Only for
+    kernels that answer bit for bit what their twins do.
+
+    >>> often("recloop.data.kernels", work=100) is None
+    True
+    """
+    _asked[module] += int(work)
+    return compiled(module, _asked[module])
 
 
 @cache

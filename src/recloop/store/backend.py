@@ -15,17 +15,17 @@ Row = tuple[Any, ...]
 # Written out because it stands on the path of every request: building it anew costs more than running it. The driver's
 # own sign for a parameter is put in.
 HISTORY = """
-    SELECT "user", item, kind, time, value, id, decision FROM (
+    SELECT "user", item, kind, time, value, id, decision, hot, seq FROM (
         SELECT * FROM (
             SELECT "user", item, kind, time, value, id, decision, 1 AS hot, seq
-            FROM events WHERE "user" = {0} ORDER BY time DESC, seq DESC LIMIT {0}
+            FROM events WHERE "user" = {user} ORDER BY time DESC, seq DESC LIMIT {limit}
         ) AS present
         UNION ALL
         SELECT * FROM (
             SELECT "user", item, kind, time, value, id, decision, 0 AS hot, seq
-            FROM archived_tails WHERE "user" = {0} ORDER BY time DESC, seq DESC LIMIT {0}
+            FROM archived_tails WHERE "user" = {user} ORDER BY time DESC, seq DESC LIMIT {limit}
         ) AS archived
-    ) AS both_of_them ORDER BY time DESC, hot DESC, seq DESC LIMIT {0}
+    ) AS both_of_them ORDER BY time DESC, hot DESC, seq DESC LIMIT {limit}
 """
 # Asked before each slate where other processes may have taken events; mostly nothing has come
 ARRIVALS = """
@@ -89,8 +89,8 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
-        """The last events of a user, newest first: user, item, kind, time, value, id, decision."""
+    def histories(self, connection: Connection, users: Sequence[str], limit: int) -> list[list[Row]]:
+        """The last events of each user, newest first: user, item, kind, time, value, id, decision, and two numbers."""
 
     @abstractmethod
     def arrivals(self, after: int, limit: int) -> list[Row]:

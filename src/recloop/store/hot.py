@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from recloop.errors import ExtraError, SettingError
@@ -18,9 +18,13 @@ T = TypeVar("T")
 _READ = """
 local era = redis.call('GET', KEYS[1])
 if not era then era = ARGV[1]; redis.call('SET', KEYS[1], era) end
-local mark = redis.call('GET', KEYS[2])
-if not mark then mark = ARGV[1]; redis.call('SET', KEYS[2], mark, 'EX', ARGV[2]) end
-return era .. mark
+local marks = {}
+for place = 2, #KEYS do
+    local mark = redis.call('GET', KEYS[place])
+    if not mark then mark = ARGV[1]; redis.call('SET', KEYS[place], mark, 'EX', ARGV[2]) end
+    marks[place - 1] = era .. mark
+end
+return marks
 """
 # one number per key, the time at which its bucket would be full again; the clock is that of Redis, the same for all
 _WAIT = """
@@ -71,10 +75,12 @@ class Hot:
         self._resumes = 0.0
         self._owes = False
 
-    def read(self, user: str) -> bytes | None:
-        """The mark of a user; None where nobody knows it now."""
-        fresh = secrets.token_bytes(8)
-        found: bytes | None = self._ask(lambda: self._read([_ERA, _MARK + user], [fresh, LIFE]))
+    def read(self, users: Sequence[str]) -> list[bytes] | None:
+        """The mark of each user; None where nobody knows them now."""
+        fresh = secrets.token_bytes(8)  # alike for users that have none: what it was is never asked of two users
+        found: list[bytes] | None = self._ask(
+            lambda: self._read([_ERA, *(_MARK + one for one in users)], [fresh, LIFE])
+        )
         return found
 
     def change(self, users: Iterable[str]) -> None:

@@ -87,11 +87,12 @@ class Postgres(Backend):
                 new -= ids
         return [Appended(count, len(batch.rows) - count) for count, batch in zip(accepted, batches, strict=True)]
 
-    def history(self, connection: Connection, user: str, limit: int) -> list[Row]:
-        """The last events of a user, newest first."""
-        found: list[Row] = (
-            connection.connection.cursor().execute(_HISTORY, (user, limit, user, limit, limit)).fetchall()
-        )
+    def histories(self, connection: Connection, users: Sequence[str], limit: int) -> list[list[Row]]:
+        """The last events of each user, newest first; one way to the server and back."""
+        found: list[list[Row]] = [[] for _ in users]
+        cursor = connection.connection.cursor()
+        for place, *row in cursor.execute(_HISTORIES, (list(users), limit, limit, limit)).fetchall():
+            found[place - 1].append(tuple(row))
         return found
 
     def arrivals(self, after: int, limit: int) -> list[Row]:
@@ -172,5 +173,10 @@ def _statements(table: Table) -> tuple[str, str, str]:
 
 
 _STATEMENTS = {table.name: _statements(table) for table in tables.LOG}
-_HISTORY = HISTORY.format("%s")
+_EACH = """
+    SELECT asked.place, own.* FROM unnest(%s::text[]) WITH ORDINALITY AS asked(name, place)
+    CROSS JOIN LATERAL ({}) AS own
+    ORDER BY asked.place, own.time DESC, own.hot DESC, own.seq DESC
+"""
+_HISTORIES = _EACH.format(HISTORY.format(user="asked.name", limit="%s"))
 _ARRIVALS = ARRIVALS.format("%s")

@@ -168,13 +168,17 @@ class Store:
         return [found[name] for name in feedback if name in found]
 
     def history(self, user: str, limit: int) -> list[Event]:
-        """The last ``limit`` events of a user, oldest first; empty for a user that is not known.
+        """As ``histories``, of one user."""
+        return self.histories([user], limit)[0]
+
+    def histories(self, users: Sequence[str], limit: int) -> list[list[Event]]:
+        """The last ``limit`` events of each user, oldest first; empty for a user that is not known.
 
         Of events that were archived the last 200 of a user are found.
         """
         with self._database.reading() as connection:
-            rows = self._database.backend.history(connection, user, limit)
-        return [Event(*row) for row in reversed(rows)]
+            found = self._database.backend.histories(connection, users, limit)
+        return [[Event(*row[:7]) for row in reversed(rows)] for rows in found]
 
     def last_arrival(self) -> int:
         """The number of the event that came last, 0 where there is none. Numbers ascend in order of arrival."""

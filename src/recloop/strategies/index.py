@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.compiled import compiled
 from recloop.data.rankings import Rankings, along, top_k
 from recloop.strategies.rounded import Rounded
 
+KERNELS = "recloop.strategies.cells_kernel"
 EXACT = 50_000  # items up to which all of them are scored: that costs about a millisecond
 RECALL = 0.994  # of the best DEPTH items that a search must find; queries of users are a little harder than items
 DEPTH = 200
@@ -136,7 +138,7 @@ class Cells:
     def __init__(self, vectors: Floats) -> None:
         faiss = _faiss()
         n = len(vectors)
-        self._vectors = vectors
+        self._vectors = np.ascontiguousarray(vectors)
         self._later = Exact(vectors[:0])
         self.cells = max(1, int(2 * np.sqrt(n)))
         square = np.einsum("ij,ij->i", vectors, vectors)
@@ -161,6 +163,10 @@ class Cells:
         """See ``Index.search``."""
         n, own = len(queries), len(self._vectors)
         items = self._found(queries, min(k, own), self.probes, None if allowed is None else allowed[:own])
+        if not len(self._later) and (kernels := compiled(KERNELS, work=float("inf"))):
+            best = Rankings(np.empty((n, k), np.int32), np.empty((n, k), np.float32))
+            kernels.best(items, self._vectors, np.ascontiguousarray(queries), best.items, best.scores)
+            return best
         held = items >= 0
         scores = np.matmul(self._vectors[np.where(held, items, 0)], queries[:, :, None])[:, :, 0]
         scores[~held] = -np.inf

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.compiled import often
 from recloop.data.rankings import Rankings, along, top_k
 from recloop.errors import SettingError
+
+KERNELS = "recloop.compose.kernels"
+PLAIN = 8  # summands from which NumPy adds in another order than one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,22 @@ def summed(
     >>> summed([one, one], [np.array([[1.0, 3.0]]), np.array([[2.0, 0.0]])], 2).rankings.items.tolist()
     [[2, 4]]
     """
-    items = np.concatenate([r.items for r in rankings], axis=1)
-    n, width = items.shape
+    n, width = len(rankings[0]), sum(r.k for r in rankings)
     if n == 0 or width == 0:
         empty = Rankings(np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32))
         return Fused(empty, np.full((n, k), -1, np.int16))
+    items = np.concatenate([r.items for r in rankings], axis=1, out=np.empty((n, width), np.int32))
+    gift = np.concatenate(given, axis=1, out=np.empty((n, width)))
     source = np.repeat(np.arange(len(rankings), dtype=np.int16), [r.k for r in rankings])
+    if len(rankings) < PLAIN and (kernels := often(KERNELS, items.size)):
+        fused = Fused(Rankings(np.empty((n, k), np.int32), np.empty((n, k), np.float32)), np.empty((n, k), np.int16))
+        kernels.summed(
+            items, gift, source, len(rankings), times_held, fused.rankings.items, fused.rankings.scores, fused.sources
+        )
+        return fused
     order = np.argsort(items, axis=1, kind="stable")  # equal items of a row stand together, in the order of the sources
     items = along(items, order)
-    gift = along(np.concatenate(given, axis=1), order).ravel()
+    gift = along(gift, order).ravel()
     new = np.ones((n, width), dtype=bool)
     new[:, 1:] = items[:, 1:] != items[:, :-1]
     starts = np.flatnonzero(new)

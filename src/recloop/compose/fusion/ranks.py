@@ -1,6 +1,8 @@
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recloop.compose.fusion.fused import Fused, shares, summed
 from recloop.data.rankings import Rankings
@@ -31,7 +33,14 @@ def reciprocal_rank(
     ([[1, 0, 2]], [[0.9919, 0.5, 0.4919]])
     """
     given = [
-        np.broadcast_to(share * (constant + 1.0) / (constant + np.arange(1, r.k + 1)), r.items.shape)
-        for share, r in zip(shares(rankings, weights), rankings, strict=True)
+        np.broadcast_to(_gifts(share, constant, r.k), r.items.shape)
+        for share, r in zip(shares(rankings, weights).tolist(), rankings, strict=True)
     ]
     return summed(rankings, given, k)
+
+
+@lru_cache(64)
+def _gifts(share: float, constant: float, places: int) -> NDArray[np.float64]:
+    """(places,) what each place gives: the same for every request."""
+    gifts: NDArray[np.float64] = share * (constant + 1.0) / (constant + np.arange(1, places + 1))
+    return gifts

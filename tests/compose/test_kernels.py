@@ -1,0 +1,75 @@
+"""Every numba kernel of slates answers what its NumPy twin answers, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recloop.compose.fusion.fused import summed
+from recloop.compose.rules import Rules
+from recloop.data import compiled
+from recloop.data.histories import Histories
+from recloop.data.rankings import Rankings
+
+pytest.importorskip("numba")
+
+N_ITEMS = 12
+
+
+@pytest.fixture(scope="module")
+def both():
+    """Calls a function by NumPy, then by the kernels, and gives both answers."""
+
+    def answers(task):
+        worth = compiled.WORTH
+        try:
+            compiled.WORTH = float("inf")
+            plain = task()
+            compiled.WORTH = 0
+            return plain, task()
+        finally:
+            compiled.WORTH = worth
+
+    return answers
+
+
+@st.composite
+def ranked(draw, n: int) -> Rankings:
+    """Rankings of n requests, some short, with ties; no row holds an item twice."""
+    k = draw(st.integers(0, N_ITEMS))
+    items, scores = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
+    for row in range(n):
+        held = draw(st.lists(st.integers(0, N_ITEMS - 1), max_size=k, unique=True))
+        items[row, : len(held)] = held
+        scores[row, : len(held)] = sorted((draw(st.sampled_from([0.5, 1.0, 2.0])) for _ in held), reverse=True)
+    return Rankings(items, scores)
+
+
+def same(one: Rankings, other: Rankings) -> None:
+    np.testing.assert_array_equal(one.items, other.items)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert one.items.dtype == other.items.dtype
+    assert one.scores.dtype == other.scores.dtype
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_is_hidden_is_left_out_alike(both, data) -> None:
+    n = data.draw(st.integers(0, 3))
+    found = data.draw(ranked(n))
+    seen = [data.draw(st.lists(st.integers(0, N_ITEMS - 1), max_size=8)) for _ in range(n)]
+    rules, k = Rules(hide_seen=data.draw(st.booleans())), data.draw(st.integers(1, 15))
+    same(*both(lambda: rules.kept(found, Histories.of(seen, N_ITEMS), k)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_sums_are_alike(both, data) -> None:
+    n, m = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+    rankings = [data.draw(ranked(n)) for _ in range(m)]
+    gift = st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0, -np.inf, np.nan])
+    gifts = [np.array([[data.draw(gift) for _ in range(r.k)] for _ in range(n)]).reshape(n, r.k) for r in rankings]
+    k, times_held = data.draw(st.integers(1, 30)), data.draw(st.booleans())
+    plain, fast = both(lambda: summed(rankings, gifts, k, times_held=times_held))
+    same(plain.rankings, fast.rankings)
+    np.testing.assert_array_equal(plain.sources, fast.sources)
