@@ -73,6 +73,7 @@ def release(folder: Path, who: np.ndarray, item: np.ndarray, items: int) -> None
     centre = rng.standard_normal((GROUPS, 64))[np.arange(items) // max(1, items // GROUPS) % GROUPS]
     vectors = 0.2 * (centre + 0.5 * rng.standard_normal((items, 64))).astype(np.float32)
     sequence._vectors = vectors
+    sequence._trials = sequence._asked_by(shop)
     strategies = {"sequence": sequence, "ials": IALS(iterations=3).fit(shop), "popular": Popular().fit(shop)}
     blend = SlateConfig(sources=list(strategies), fallback="popular", diversity=0.2)
     build_release(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recloop.compose.diversity.likeness import maximal_marginal_relevance
 from recloop.compose.fusion.fused import summed
 from recloop.compose.rules import Rules
 from recloop.data import compiled
@@ -73,3 +74,15 @@ def test_sums_are_alike(both, data) -> None:
     plain, fast = both(lambda: summed(rankings, gifts, k, times_held=times_held))
     same(plain.rankings, fast.rankings)
     np.testing.assert_array_equal(plain.sources, fast.sources)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_slates_are_diversified_alike(both, data) -> None:
+    rankings = data.draw(ranked(data.draw(st.integers(0, 3))))
+    # powers of two along the axes: no sum is rounded, so that ties are ties in whatever order numbers are added
+    axes = np.concatenate([np.eye(3), -np.eye(3), [[0, 0, 0]]]).astype(np.float32)
+    vectors = axes[data.draw(st.lists(st.integers(0, 6), min_size=N_ITEMS, max_size=N_ITEMS))]
+    k, diversity = data.draw(st.integers(1, 15)), data.draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+    plain, fast = both(lambda: maximal_marginal_relevance(rankings, vectors, k, diversity=diversity))
+    np.testing.assert_array_equal(plain, fast)

@@ -129,7 +129,7 @@ def shop() -> Dataset:
 def large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every catalogue counts as a large one, and every cell is searched: what is tested is the way there."""
     monkeypatch.setattr(module.index_of, "__kwdefaults__", {"exact": 100})
-    monkeypatch.setattr(Cells, "_tried", lambda cells: (cells.cells, float(request.param == "cells")))
+    monkeypatch.setattr(Cells, "_tried", lambda cells, _queries: (cells.cells, float(request.param == "cells")))
 
 
 @pytest.mark.usefixtures("large")

@@ -14,6 +14,8 @@ from recloop.strategies.factors import descend, solve, to_eigenbasis
 from recloop.strategies.ials import IALS
 from recloop.strategies.item_knn import ItemKNN
 from recloop.strategies.popular import Popular
+from recloop.strategies.sequence.strategy import SequenceTransformer
+from recloop.strategies.sequence.windows import GAPS
 from recloop.strategies.transitions import Transitions
 from recloop.testing.strategy import small_shop
 
@@ -125,3 +127,19 @@ def test_small_work_does_not_load_numba() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["times", "no times"])
+def test_what_the_sequence_network_reads_is_the_same(work, known: bool) -> None:
+    rng = np.random.default_rng(5)
+    strategy = SequenceTransformer(width=8, window=5)
+    strategy._vectors, strategy._places, strategy._gaps = (
+        rng.standard_normal((rows, 8)).astype(np.float32) for rows in (40, 5, GAPS if known else 0)
+    )
+    histories = Histories.of([rng.integers(40, size=size) for size in (1, 3, 5, 9)], n_items=40)
+    histories.times[:] = np.cumsum(2.0 ** rng.integers(0, 40, size=len(histories.items)))
+    histories.times[3] = np.nan
+    recent = histories.recent(5)
+    plain, fast = work(lambda: strategy._embedded(recent, np.arange(4), recent.lengths))
+    for row, length in enumerate(recent.lengths):  # behind the last event nobody reads
+        np.testing.assert_array_equal(plain[row, :length], fast[row, :length])

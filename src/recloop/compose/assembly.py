@@ -95,9 +95,11 @@ class Assembly:
             uniform: (n,) in [0, 1), what slates are drawn by; where None, and where nothing is drawn, they are sorted.
         """
         pinned, by = self.book.pinned(k, histories, without)
-        kept = rules.permits(pinned, histories) & ~self.book.hidden(pinned, histories, without)
-        skipped = np.where((pinned >= 0) & ~kept, by, np.int16(-1))
-        pinned = np.where(kept, pinned, np.int32(-1))
+        skipped = np.full_like(by, -1)
+        if (pinned >= 0).any():
+            kept = rules.permits(pinned, histories) & ~self.book.hidden(pinned, histories, without)
+            skipped = np.where((pinned >= 0) & ~kept, by, np.int16(-1))
+            pinned = np.where(kept, pinned, np.int32(-1))
         limits = self.book.caps(histories, without)
         steps: list[tuple[str, NDArray[np.int32]]] = [] if trace is None else trace
 

@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 
 from recloop.data.kernels import Floats, Integers, boolean, finish, float32, given, int32, int64, jit, made, push
 
-int16, float64 = types.int16, types.float64
+void, int16, float64 = types.void, types.int16, types.float64
+UNLIKE = np.float32(-2)  # below every cosine: to nothing that was taken
 
 
-@jit(types.void(given(int32, 2), given(float32, 2), given(int64), given(int32), made(int32, 2), made(float32, 2)))
+@jit(void(given(int32, 2), given(float32, 2), given(int64), given(int32), made(int32, 2), made(float32, 2)))
 def kept(
     items: Integers, scores: Floats, starts: NDArray[np.int64], known: Integers, left: Integers, best: Floats
 ) -> None:
@@ -33,7 +34,7 @@ def kept(
 
 
 @jit(
-    types.void(
+    void(
         given(int32, 2), given(float64, 2), given(int16), int64, boolean,
         made(int32, 2), made(float32, 2), made(int16, 2),
     )
@@ -91,3 +92,33 @@ def summed(
             while found[slots[at]] != best[row, place]:
                 at = (at + 1) & (room - 1)
             givers[row, place] = giver[slots[at]]
+
+
+@jit(void(given(int32, 2), made(float32, 2), given(float32, 2), float32, made(int64, 2)), reorder=True)
+def diversified(items: Integers, base: Floats, vectors: Floats, weight: float, taken: NDArray[np.int64]) -> None:
+    """Maximal marginal relevance, see ``likeness``; ``base`` is written to, ``taken`` holds -1 everywhere."""
+    (n, m), (_, k), d = base.shape, taken.shape, vectors.shape[1]
+    near, closest = np.empty((m, d), np.float32), np.empty(m, np.float32)
+    for row in range(n):
+        for place in range(m):
+            if items[row, place] >= 0:
+                near[place] = vectors[items[row, place]]
+        closest[:] = 0  # the first place looks at relevance alone
+        for step in range(min(k, m)):
+            best, most = -1, np.float32(-np.inf)
+            for place in range(m):
+                worth = base[row, place] + weight * closest[place]
+                if worth > most:
+                    best, most = place, worth
+            if best < 0:
+                break
+            taken[row, step] = best
+            base[row, best] = -np.inf
+            if step == 0:
+                closest[:] = UNLIKE
+            for place in range(m):
+                if base[row, place] > -np.inf:
+                    alike = np.float32(0)
+                    for f in range(d):
+                        alike += near[place, f] * near[best, f]
+                    closest[place] = max(closest[place], alike)

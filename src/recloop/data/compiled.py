@@ -27,8 +27,8 @@ def compiled(module: str, work: float) -> Any:
 def often(module: str, work: float) -> Any:
     """As ``compiled``, for work that is small each time and never ends: what earlier calls did counts, too.
 
-    So a service has such kernels after its first requests, and a command that asks once never loads numba. Only for
-    kernels that answer bit for bit what their twins do.
+    So a service has such kernels after its first requests, and a command that asks once never loads numba. Which call
+    is the first to get them depends on nothing but the calls before it, so that a run repeats.
 
     >>> often("recloop.data.kernels", work=100) is None
     True

@@ -14,9 +14,10 @@ from recloop.strategies.rounded import Rounded
 
 KERNELS = "recloop.strategies.cells_kernel"
 EXACT = 50_000  # items up to which all of them are scored: that costs about a millisecond
-RECALL = 0.994  # of the best DEPTH items that a search must find; queries of users are a little harder than items
+RECALL = 0.99  # of the best DEPTH items that a search must find for those who ask
+STAND_IN = 0.994  # likewise for items that stand in for queries: those of users are a little harder
 DEPTH = 200
-QUERIES = 128  # items by which the recall is measured
+QUERIES = 128  # by which the recall is measured
 ROUNDS = 10  # of k-means
 PER_CELL = 64  # items that k-means looks at, per cell
 BLOCK = 2**24  # scores made at a time
@@ -50,7 +51,7 @@ class Index(Protocol):
         ...
 
 
-def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
+def index_of(vectors: Floats, queries: Floats | None = None, *, exact: int = EXACT) -> Index:
     """The index that suits a catalogue: ``Exact`` for up to ``exact`` items, else ``Cells``, else ``Rounded``.
 
     ``Cells`` needs the extra ``ann``. Where it is not installed, or the vectors form no cells (so that the recall would
@@ -58,6 +59,7 @@ def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
 
     Args:
         vectors: (n_items, d) float32.
+        queries: (m, d) what is asked, so that a search is tried by it; items stand in for it where None.
         exact: items up to which all are scored.
 
     >>> index_of(np.eye(3, dtype=np.float32)).search(np.array([[0, 2, 1]], np.float32), 2).items.tolist()
@@ -65,8 +67,8 @@ def index_of(vectors: Floats, *, exact: int = EXACT) -> Index:
     """
     if len(vectors) > exact and np.isfinite(vectors).all() and vectors.any():
         if find_spec("faiss"):
-            cells = Cells(vectors)
-            if cells.recall >= RECALL:
+            cells = Cells(vectors, queries)
+            if cells.recall >= cells.wanted:
                 return cells
         if find_spec("numba"):
             return Rounded(vectors)
@@ -120,7 +122,7 @@ class Cells:
     The greatest dot product becomes the least distance by one more coordinate, sqrt(M - |v|^2) with M the greatest
     |v|^2, which is 0 in a query (Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean
     transformation for inner-product spaces", section 3). How many cells are searched is found by trial when the index
-    is made: few enough that DEPTH neighbours of QUERIES items are just found with RECALL. A search takes as long as
+    is made: few enough that the best DEPTH items of some queries are just found with RECALL. A search takes as long as
     reading the cells does, so these hold 16 bits of each number; what is found bears its exact score. Items that are
     added later are all scored, so that they are found at once.
 
@@ -128,14 +130,16 @@ class Cells:
 
     Args:
         vectors: (n_items, d) float32, finite.
+        queries: (m, d) by which a search is tried; QUERIES of the items where None.
 
     Attributes:
         cells: how many there are.
         probes: how many are searched.
         recall: of the trial.
+        wanted: what it had to reach.
     """
 
-    def __init__(self, vectors: Floats) -> None:
+    def __init__(self, vectors: Floats, queries: Floats | None = None) -> None:
         faiss = _faiss()
         n = len(vectors)
         self._vectors = np.ascontiguousarray(vectors)
@@ -154,7 +158,9 @@ class Cells:
         self._file.cp.min_points_per_centroid, self._file.cp.max_points_per_centroid = 1, PER_CELL
         self._file.train(points)
         self._file.add(points)
-        self.probes, self.recall = self._tried()
+        self.wanted = STAND_IN if queries is None else RECALL
+        self.probes, self.recall = self._tried(self._items() if queries is None else queries)
+        self._file.nprobe = self.probes
 
     def __len__(self) -> int:
         return len(self._vectors) + len(self._later)
@@ -162,7 +168,7 @@ class Cells:
     def search(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None = None) -> Rankings:
         """See ``Index.search``."""
         n, own = len(queries), len(self._vectors)
-        items = self._found(queries, min(k, own), self.probes, None if allowed is None else allowed[:own])
+        items = self._found(queries, min(k, own), None if allowed is None else allowed[:own])
         if not len(self._later) and (kernels := compiled(KERNELS, work=float("inf"))):
             best = Rankings(np.empty((n, k), np.int32), np.empty((n, k), np.float32))
             kernels.best(items, self._vectors, np.ascontiguousarray(queries), best.items, best.scores)
@@ -192,18 +198,17 @@ class Cells:
         """See ``Index.add``."""
         self._later.add(vectors)
 
-    def _found(self, queries: Floats, k: int, probes: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-        faiss = _faiss()
-        chosen: dict[str, Any] = {}
-        if allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            chosen["sel"] = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+    def _found(self, queries: Floats, k: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         length: Floats = np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
         length[length == 0] = 1
         points = self._points(queries / length)  # how long a query is changes no order
-        found: NDArray[np.int64] = self._file.search(
-            points, k, params=faiss.SearchParametersIVF(nprobe=probes, **chosen)
-        )[1]
+        found: NDArray[np.int64]
+        if allowed is None:
+            found = self._file.search(points, k)[1]
+            return found
+        faiss, bits = _faiss(), np.packbits(allowed, bitorder="little")
+        only = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+        found = self._file.search(points, k, params=faiss.SearchParametersIVF(nprobe=self.probes, sel=only))[1]
         return found
 
     @staticmethod
@@ -213,24 +218,28 @@ class Cells:
         points[:, : vectors.shape[1]] = vectors
         return points
 
-    def _tried(self) -> tuple[int, float]:
-        """How many cells to search, and the recall with so many; at most half of them."""
-        rng = np.random.default_rng(1)
+    def _items(self) -> Floats:
+        """Some items, as queries."""
         known = np.flatnonzero(self._vectors.any(axis=1))  # an item that nobody took is like nothing
-        queries = self._vectors[rng.choice(known, size=min(QUERIES, len(known)), replace=False)]
+        return self._vectors[np.random.default_rng(1).choice(known, size=min(QUERIES, len(known)), replace=False)]
+
+    def _tried(self, queries: Floats) -> tuple[int, float]:
+        """How many cells to search, and the recall with so many; at most half of them."""
         wanted = Exact(self._vectors).search(queries, DEPTH).items
         rows = np.arange(len(queries))[:, None] * len(self._vectors)
 
         def recall(probes: int) -> float:
-            found = self._found(queries, wanted.shape[1], probes, None)
+            self._file.nprobe = probes
+            found = self._found(queries, wanted.shape[1], None)
             return float(np.isin(rows + wanted, np.where(found >= 0, rows + found, -1)).mean())
 
+        most = max(4, self.cells // 2)
         low, probes = 0, 4
-        while (reached := recall(probes)) < RECALL and probes <= self.cells // 3:
-            low, probes = probes, 3 * probes // 2
-        while reached >= RECALL and probes - low > 1 + probes // 20:  # between too few and enough
+        while (reached := recall(probes)) < self.wanted and probes < most:
+            low, probes = probes, min(3 * probes // 2, most)
+        while reached >= self.wanted and probes - low > 1 + probes // 20:  # between too few and enough
             middle = (low + probes) // 2
-            if (found := recall(middle)) >= RECALL:
+            if (found := recall(middle)) >= self.wanted:
                 probes, reached = middle, found
             else:
                 low = middle

@@ -2,15 +2,18 @@
 
 from abc import abstractmethod
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
+from recloop.progress import SILENT, Progress
 from recloop.strategies.base import Strategy
 from recloop.strategies.derived import Derived
-from recloop.strategies.index import Exact, Index, index_of
+from recloop.strategies.index import EXACT, QUERIES, Exact, Index, index_of
 from recloop.strategies.prior import Order, answer_empty
 
 
@@ -21,6 +24,9 @@ class VectorStrategy(Strategy):
     """
 
     _prior = np.empty(0, np.float32)  # popularity, once fitted; without an annotation, or it would be a setting
+    _trials = np.empty(
+        (0, 0), np.float32
+    )  # the queries of some users of a large catalogue: the search is tried by them
 
     @abstractmethod
     def _item_vectors(self) -> NDArray[np.float32]:
@@ -29,6 +35,20 @@ class VectorStrategy(Strategy):
     @abstractmethod
     def _queries(self, histories: Histories) -> NDArray[np.float32]:
         """(n, d)."""
+
+    def fit(self, dataset: Dataset, progress: Progress = SILENT) -> Self:
+        """See ``Strategy.fit``."""
+        super().fit(dataset, progress)
+        if dataset.n_items > EXACT:
+            self._trials = self._asked_by(dataset)
+        return self
+
+    def _asked_by(self, dataset: Dataset) -> NDArray[np.float32]:
+        """(m, d) the queries of some users."""
+        histories = dataset.histories(profiles=True)
+        users = np.flatnonzero(histories.lengths)
+        users = np.random.default_rng(1).permutation(users)[:QUERIES]
+        return self._queries(histories.take(users))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return answer_empty(self._queries(histories) @ self._item_vectors().T, histories, self._prior)
@@ -49,7 +69,7 @@ class VectorStrategy(Strategy):
 
     @cached_property
     def _index(self) -> Derived[Index]:
-        return Derived(index_of)
+        return Derived(lambda vectors: index_of(vectors, self._trials if len(self._trials) else None))
 
     @cached_property
     def _order(self) -> Derived[Order]:

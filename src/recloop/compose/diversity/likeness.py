@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.diversity.walking import Floats, Taken, gathered, in_blocks, relevance, share, walk
+from recloop.data.compiled import often
 from recloop.data.rankings import Rankings
 
+KERNELS = "recloop.compose.kernels"
 STEEPEST = 300.0  # of the quality of a determinantal process: beyond, exp() is 0
 SPENT = 1e-5  # of a candidate's own direction that is left when it counts as lying in the span of the slate
 
@@ -42,10 +44,17 @@ def maximal_marginal_relevance(rankings: Rankings, vectors: Floats, k: int, *, d
 
 def _mmr(rankings: Rankings, vectors: Floats, k: int, diversity: float) -> NDArray[np.int64]:
     base = relevance(rankings)
-    base *= np.float32(1.0 - diversity)
+    if diversity == 1:  # padding is -inf, and nothing times that is no number
+        base[base > -np.inf] = 0
+    else:
+        base *= np.float32(1.0 - diversity)
+    weight = np.float32(-diversity)
+    if kernels := often(KERNELS, base.size * k):
+        columns = np.full((len(base), k), -1, np.int64)
+        kernels.diversified(np.ascontiguousarray(rankings.items), base, vectors, weight, columns)
+        return columns
     alike = _Alike(rankings, vectors)
     closest: Floats = np.full_like(base, -2.0)
-    weight = np.float32(-diversity)
 
     def step(taken: Taken, worth: Floats) -> None:
         np.maximum(closest, alike.to(taken), out=closest)

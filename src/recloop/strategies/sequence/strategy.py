@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recloop.data.compiled import often
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.errors import SettingError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FEW = 50_000  # items up to which the softmax is over all of them
 DRAWN = 1_024  # items that stand for the others where there are more
+KERNELS = "recloop.strategies.sequence.kernels"
 STATE = "state:"  # marks arrays from which training can go on
 ROWS = 64  # histories in one call of the network
 Last = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
@@ -228,16 +230,25 @@ class SequenceTransformer(VectorStrategy):
     def _hidden(self, histories: Histories, last: Last) -> NDArray[np.float32]:
         """(n, width) what each history foretells, zeros where it is empty."""
         recent = histories.recent(self.window)
-        gaps = gap_classes(recent.times, recent.indptr)
         hidden = np.zeros((len(recent), self.width), np.float32)
         order = np.argsort(recent.lengths, kind="stable")  # rows of like length share a call: little is filled up
         order = order[recent.lengths[order] > 0]
         for low in range(0, len(order), ROWS):
             rows = order[low : low + ROWS]
             lengths = recent.lengths[rows]
-            batch = gather(recent, gaps, recent.indptr[rows], lengths, int(lengths.max()), self.window)
-            x = self._vectors[batch.items] + self._places[batch.places]
-            if len(self._gaps):
-                x += self._gaps[batch.gaps]
-            hidden[rows] = last(x, lengths - 1)
+            hidden[rows] = last(self._embedded(recent, rows, lengths), lengths - 1)
         return hidden
+
+    def _embedded(self, recent: Histories, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, longest, width) what the network reads: items, places and times of some of the histories."""
+        size = int(lengths.max())
+        if kernels := often(KERNELS, len(rows) * size * self.width):
+            x = np.zeros((len(rows), size, self.width), np.float32)
+            kernels.embedded(
+                recent.indptr[rows], lengths, recent.items, recent.times, self._vectors, self._places, self._gaps, x
+            )
+            return x
+        gaps = gap_classes(recent.times, recent.indptr)
+        batch = gather(recent, gaps, recent.indptr[rows], lengths, size, self.window)
+        x = self._vectors[batch.items] + self._places[batch.places]
+        return x + self._gaps[batch.gaps] if len(self._gaps) else x
