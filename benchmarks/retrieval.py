@@ -21,7 +21,7 @@ pin_native_threads()
 
 import numpy as np  # noqa: E402
 
-from recloop.strategies.index import Cells, Exact  # noqa: E402
+from recloop.strategies.index import QUERIES, Cells, Exact  # noqa: E402
 
 PEER = """
 import os, sys, time
@@ -81,14 +81,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     settings = parser.parse_args()
     k = settings.k
-    vectors, queries = world(settings.items, settings.width, settings.queries)
+    vectors, queries = world(settings.items, settings.width, settings.queries + QUERIES)
+    trials, queries = queries[:QUERIES], queries[QUERIES:]  # other users ask than those by whom the search is tried
     print(f"{settings.items:,} items of {settings.width} numbers, the {k} best; one thread\n")
     exact = Exact(vectors)
     truth, used = each(lambda query: exact.search(query, k).items, queries[:40])
     print(f"{'every item scored':<24} built in    0.0 s  {used:8.3f} CPU ms  recall 1.000")
 
     before, start = memory(), time.process_time()
-    cells = Cells(vectors)
+    cells = Cells(vectors, trials)
     built, size = time.process_time() - start, memory() - before
     truth = exact.search(queries, k).items
     found, used = each(lambda query: cells.search(query, k).items, queries)
