@@ -1,6 +1,5 @@
 """The serving engine: a request in, a decision out. No HTTP."""
 
-import logging
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
@@ -12,8 +11,9 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from recloop.app.answering import Answering, Mixed, plainly
 from recloop.app.news import News
-from recloop.app.overlay import SPARE, Overlay
+from recloop.app.overlay import Overlay
 from recloop.app.overrides import Overrides
 from recloop.app.recent import Recent
 from recloop.app.servable import NotReadyError, Servable
@@ -22,27 +22,22 @@ from recloop.app.steps import with_steps
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
 from recloop.compose.business.effects import measured_rules
-from recloop.compose.causes import causes
 from recloop.compose.policy import Choices, Policy, State
-from recloop.compose.reasons import Facts, Phrase, plain
+from recloop.compose.reasons import Phrase
 from recloop.compose.rules import Rules
-from recloop.compose.slots import SlotsPolicy
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
 from recloop.errors import MissingError, SettingError, nearest
 from recloop.experience.surveys import Survey
 from recloop.experiments.definition import NONE
-from recloop.experiments.interleaving import Interleaving, mix
+from recloop.experiments.interleaving import Interleaving
 from recloop.experiments.targeting import attributes
 from recloop.language.steer import parse as parse_steer
 from recloop.store import Appended, Store
 from recloop.store.hot import Hot
 from recloop.store.ids import new_id
-from recloop.types import Decision, Event, Request, SlateItem
-
-FALLBACK = "popular"  # the policy that answers when the chosen one fails
-_log = logging.getLogger("recloop.engine")
+from recloop.types import Decision, Event, Request
 
 
 class Assignment(NamedTuple):
@@ -69,15 +64,6 @@ def unassigned(request: Request) -> Assignment | None:
             f"no experiment '{name}' runs", allowed="none runs now", advice="start it, or leave force out"
         )
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A release with what its policies have learned; swapped as one reference, so a request sees one or the other."""
-
-    release: Servable
-    states: Mapping[str, State]
-    phrase: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +139,9 @@ class Engine:
         self._ids = ids
         self._rng = np.random.default_rng(seed)
         self._assign: Assign = unassigned
-        self._mixed: Mapping[str, Interleaving] = {}
+        self._mixed: Mixed = {}
         self._phrase = phrase
-        self._loaded: _Loaded | None = None
+        self._loaded: Answering | None = None
         self._recent = (
             Recent(store.histories, limit=history_limit, users=users, news=News(store).read)
             if hot is None
@@ -186,7 +172,7 @@ class Engine:
             name: self._store.policy_states.get(release.name, name) or policy.initial_state()
             for name, policy in release.policies.items()
         }
-        loaded = _Loaded(release, states, self._phrase(release.titles) if self._phrase else _plainly)
+        loaded = Answering(release, states, self._phrase(release.titles) if self._phrase else plainly, self._rng)
         self._warm(loaded)
         self._loaded = loaded
 
@@ -292,7 +278,7 @@ class Engine:
             return structs.replace(decision, latency=latency)
         return structs.replace(decision, latency=latency, details={**decision.details, "survey": survey.told()})
 
-    def _warm(self, loaded: _Loaded) -> None:
+    def _warm(self, loaded: Answering) -> None:
         """Answer requests that are not kept, so that no user waits for what loads or is built on first use."""
         release = loaded.release
         _ = release.nearest  # it takes seconds to make
@@ -302,9 +288,9 @@ class Engine:
         for name, policy in release.policies.items():
             if not policy.asks_outside:
                 with suppress(Exception):  # then it fails when it is asked, and a fallback answers
-                    self._ask(loaded, name, histories, 10, self._rules(release, asked[0]))
+                    loaded.ask(name, histories, 10, self._rules(release, asked[0]), self._mixed)
 
-    def _serving(self) -> _Loaded:
+    def _serving(self) -> Answering:
         if self._loaded is None:
             raise NotReadyError("no release is active", advice="promote one: POST /v1/releases/{name}/promote")
         return self._loaded
@@ -320,7 +306,7 @@ class Engine:
             steering=release.steerer.steering([parse_steer(steer, request.strength)]) if steer else None,
         )
 
-    def _asked(self, loaded: _Loaded, request: Request) -> _Asked:
+    def _asked(self, loaded: Answering, request: Request) -> _Asked:
         """The request with all that is known of it but its history, and the decision that still lacks its slate."""
         now = self._clock() if request.time is None else request.time
         user = request.user or ""
@@ -360,7 +346,7 @@ class Engine:
             for one, history in zip(asked, histories, strict=True)
         ]
 
-    def _answers(self, loaded: _Loaded, group: Sequence[_Asked]) -> list[Decision | Exception]:
+    def _answers(self, loaded: Answering, group: Sequence[_Asked]) -> list[Decision | Exception]:
         """The decisions on requests that are alike."""
         first = group[0]
         release, wanted, k = loaded.release, first.decision.policy, first.request.k
@@ -368,14 +354,14 @@ class Engine:
         try:
             if len(group) == 1:
                 with self.watch.stage("choose"), awaited():
-                    name, choices = self._choose(loaded, wanted, histories, k, first.rules, first.overlay)
+                    name, choices = loaded.choose(wanted, histories, k, first.rules, first.overlay, self._mixed)
             else:
                 excluded = [asked.rules.exclude[0] if asked.rules.exclude else () for asked in group]
                 rules = replace(first.rules, exclude=excluded if any(map(len, excluded)) else None)
                 with self.watch.stage("choose"), awaited():
-                    name, choices = wanted, self._laid(loaded, wanted, histories, k, rules, first.overlay)
+                    name, choices = wanted, loaded.laid(wanted, histories, k, rules, first.overlay, self._mixed)
             with self.watch.stage("reasons"):
-                slates = self._told(loaded, name, choices, histories, first.rules if first.request.explain else None)
+                slates = loaded.told(name, choices, histories, first.rules if first.request.explain else None)
         except Exception as error:  # noqa: BLE001  told to whom it concerns
             if len(group) == 1:
                 return [error]
@@ -411,122 +397,12 @@ class Engine:
             )
         ]
 
-    def _choose(
-        self, loaded: _Loaded, wanted: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None
-    ) -> tuple[str, Choices]:
-        """The choices for one request, and the policy that made them: the wanted one, or the fallback."""
-        try:
-            return wanted, self._laid(loaded, wanted, histories, k, rules, overlay)
-        except Exception as error:
-            if wanted == FALLBACK or FALLBACK not in loaded.release.policies:
-                raise
-            # the type alone: a message may hold what a user sent
-            _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
-            return FALLBACK, self._laid(loaded, FALLBACK, histories, k, rules, overlay)
-
-    def _laid(
-        self, loaded: _Loaded, name: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None
-    ) -> Choices:
-        """What a policy chose, with what people put over it."""
-        policy = loaded.release.policies.get(name)
-        overlay = overlay and overlay.over(policy)
-        if overlay is None:
-            return self._ask(loaded, name, histories, k, rules)
-        k = max(1, min(k, len(loaded.release.items)))
-        wide = k if name in self._mixed else k + SPARE  # what is mixed has the chance of a slate of k places
-        seed = int(self._rng.integers(2**63))  # the same luck with and without
-        choices = self._ask(
-            loaded, name, histories, wide if overlay.widened else k, overlay.allowed(rules), np.random.default_rng(seed)
-        )
-        laid = overlay.laid(choices, histories, k, rules)
-        costly = policy is not None and policy.asks_outside  # nobody pays for calls that only measure
-        if isinstance(policy, SlotsPolicy) or costly or not overlay.measures(histories):
-            return laid
-        whole = self._ask(loaded, name, histories, wide, rules, np.random.default_rng(seed))
-        return overlay.told(laid, whole, histories, k, rules)
-
-    def _ask(
-        self,
-        loaded: _Loaded,
-        name: str,
-        histories: Histories,
-        k: int,
-        rules: Rules,
-        rng: np.random.Generator | None = None,
-    ) -> Choices:
-        release = loaded.release
-        if test := self._mixed.get(name):
-            chosen = [self._ask(loaded, policy, histories, k, rules, rng) for policy in test.policies]
-            return mix(test, chosen, chosen[0].rankings.k, str(histories.keys[0]))
-        if name not in release.policies:
-            raise MissingError(
-                f"release '{release.name}' has no policy '{name}'", advice=nearest(name, release.policies)
-            )
-        return release.policies[name].choose(
-            loaded.states[name],
-            histories,
-            max(1, min(k, len(release.items))),
-            self._rng if rng is None else rng,
-            allowed=rules.allowed,
-            exclude=rules.exclude,
-            candidates=rules.candidates,
-            steering=rules.steering,
-        )
-
-    def _told(
-        self, loaded: _Loaded, name: str, choices: Choices, histories: Histories, rules: Rules | None
-    ) -> list[tuple[SlateItem, ...]]:
-        """The slates with a reason for each item: what moved it where there are rules, else what brought it."""
-        titles, told = loaded.release.titles, []
-        shown = choices.rankings.items.tolist()
-        for slate, places, events in zip(choices.slates(loaded.release.items), shown, histories.lengths, strict=True):
-            facts = [
-                Facts(titles[place], entry.source, personal=bool(events))
-                for place, entry in zip(places, slate.items, strict=False)  # the rest is padding
-            ]
-            told.append(
-                tuple(
-                    SlateItem(entry.item, entry.score, entry.source, plain(one))
-                    for entry, one in zip(slate.items, facts, strict=True)
-                )
-            )
-        if rules is None or not len(histories.items) or name not in loaded.release.policies:
-            return told
-        return [self._explained(loaded, name, choices, histories, rules, told[0])]
-
-    def _explained(
-        self,
-        loaded: _Loaded,
-        name: str,
-        choices: Choices,
-        histories: Histories,
-        rules: Rules,
-        slate: tuple[SlateItem, ...],
-    ) -> tuple[SlateItem, ...]:
-        """One slate with what of the history moved each item; as it was where that cannot be found."""
-        release = loaded.release
-        try:
-            found = causes(release.policies[name].arm(choices.arms[0]), histories, choices, rules=rules)
-            said = loaded.phrase([Facts.of(cause, release.titles) for cause in found])
-            moved = [(tuple(release.items[event] for event in cause.events), cause.words) for cause in found]
-        except Exception as error:  # noqa: BLE001  a slate is not lost because nobody can say why
-            _log.warning("a slate of policy '%s' was not explained: %s", name, type(error).__name__)
-            return slate
-        return tuple(
-            structs.replace(entry, reason=reason, because=because, words=words)
-            for entry, reason, (because, words) in zip(slate, said, moved, strict=True)
-        )
-
 
 def _allocations(policy: Policy | None, choices: Choices) -> list[Mapping[str, float]]:
     """The chance that each arm had in each decision; empty where nothing was drawn."""
     if policy is None or choices.allocation is None:
         return [{} for _ in choices.arms]
     return [dict(zip(policy.arms, chances, strict=True)) for chances in choices.allocation.tolist()]
-
-
-def _plainly(slate: Sequence[Facts]) -> list[str]:
-    return [plain(facts) for facts in slate]
 
 
 def _known(names: Sequence[str], items: Vocabulary) -> NDArray[np.int32]:

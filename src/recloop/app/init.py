@@ -151,8 +151,8 @@ def _plan(guesses: Sequence[Guess], folder: Path) -> Iterator[str]:
     names = ["popular", "transitions", "item-knn", "ease", "ials", *(["content"] if text else [])]
     yield f"# use = [{', '.join(_quoted(name) for name in names)}]"
     yield ""
-    yield "[strategies.ease]"
-    yield "reg = 500.0  # ridge penalty: more for small logs"
+    yield "# [strategies.ease]"
+    yield "# reg = 500.0  # ridge penalty: more for small logs"
     yield ""
     yield "[metrics]"
     yield "k = [10, 20]  # places of the slate that are judged"

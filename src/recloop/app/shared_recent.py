@@ -27,9 +27,9 @@ class SharedRecent(Recent):
         """As ``Recent.histories``; marks are read before the store, so what changes meanwhile is seen next time."""
         users = list({request.user: None for request in requests if request.user})
         if users:
-            marks = self._hot.read(users)
+            marks: Sequence[bytes | None] = self._hot.read(users) or [None] * len(users)
             with self._lock:
-                for user, mark in zip(users, marks or [None] * len(users), strict=True):
+                for user, mark in zip(users, marks, strict=True):
                     if mark is None or self._marks.get(user) != mark:
                         self._known.pop(user, None)
                         self._marks.pop(user, None)

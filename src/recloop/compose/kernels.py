@@ -82,7 +82,7 @@ def summed(
         for one in range(different):
             score = np.float32(total[one] * (count[one] / rankings) if times_held else total[one])
             if score > -np.inf:
-                size = push(best[row], scores[row], size, found[one], score)
+                size = push(best[row], scores[row], size, found[one], float(score))
         finish(best[row], scores[row], size)
         for place in range(best.shape[1]):
             if place >= size:

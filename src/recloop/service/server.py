@@ -22,6 +22,7 @@ from recloop.app.door import Door
 from recloop.app.promotion import promote_checked
 from recloop.app.pseudonyms import Pseudonyms, agree
 from recloop.app.serving import Serving, open_serving
+from recloop.data import compiled
 from recloop.errors import ConflictError, RecloopError, SettingError
 from recloop.experience.surveys import Survey
 from recloop.loop.release import load
@@ -304,6 +305,7 @@ def opened(store_url: str | Path, **options: Unpack[Options]) -> Iterator[HttpSe
     origins = origins_of(options.get("origins", ()))
     hot = Hot(url) if (url := options.get("redis")) else None
     sys.setswitchinterval(SWITCH)
+    compiled.at_once()
     with (
         listen(host, options.get("port", 8000), shared=options.get("shared", False)) as listener,
         Store(store_url, timeout=options.get("patience", 5.0)) as store,

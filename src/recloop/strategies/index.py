@@ -221,7 +221,8 @@ class Cells:
     def _items(self) -> Floats:
         """Some items, as queries."""
         known = np.flatnonzero(self._vectors.any(axis=1))  # an item that nobody took is like nothing
-        return self._vectors[np.random.default_rng(1).choice(known, size=min(QUERIES, len(known)), replace=False)]
+        some = np.random.default_rng(1).choice(known, size=min(QUERIES, len(known)), replace=False)
+        return np.asarray(self._vectors[some])
 
     def _tried(self, queries: Floats) -> tuple[int, float]:
         """How many cells to search, and the recall with so many; at most half of them."""

@@ -80,16 +80,16 @@ def summed(
         return fused
     order = np.argsort(items, axis=1, kind="stable")  # equal items of a row stand together, in the order of the sources
     items = along(items, order)
-    gift = along(gift, order).ravel()
+    given_in_order = along(gift, order).ravel()
     new = np.ones((n, width), dtype=bool)
     new[:, 1:] = items[:, 1:] != items[:, :-1]
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, n * width))
-    best = np.repeat(np.maximum.reduceat(gift, starts), lengths)
-    giver = np.where(gift == best, source[order].ravel(), np.int16(len(rankings)))
+    best = np.repeat(np.maximum.reduceat(given_in_order, starts), lengths)
+    giver = np.where(given_in_order == best, source[order].ravel(), np.int16(len(rankings)))
 
     held = items.ravel()[starts] >= 0
-    total = np.add.reduceat(gift, starts)[held]
+    total = np.add.reduceat(given_in_order, starts)[held]
     if times_held:
         total = total * (lengths[held] / len(rankings))
     scores = np.full((n, width), -np.inf, dtype=np.float32)

@@ -42,5 +42,4 @@ def reciprocal_rank(
 @lru_cache(64)
 def _gifts(share: float, constant: float, places: int) -> NDArray[np.float64]:
     """(places,) what each place gives: the same for every request."""
-    gifts: NDArray[np.float64] = share * (constant + 1.0) / (constant + np.arange(1, places + 1))
-    return gifts
+    return np.asarray(share * (constant + 1.0) / (constant + np.arange(1, places + 1)), np.float64)
