@@ -244,8 +244,8 @@ def test_where_nothing_follows_anything_popularity_answers() -> None:
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taught") / "sequence"
-    settings = {**SMALL, "items_from": "text", "epochs": 20, "learning_rate": 0.01, "width": 32}
-    SequenceTransformer(**settings).fit(small_shop(users=300)).save(folder)
+    settings = {**SMALL, "items_from": "text", "epochs": 8, "learning_rate": 0.01, "width": 32}
+    SequenceTransformer(**settings).fit(small_shop(users=200)).save(folder)
     return folder
 
 
@@ -286,6 +286,20 @@ def test_few_events_of_the_new_shop_move_it(taught: Path, tmp_path: Path) -> Non
     assert not np.allclose(still.score(block), moved.score(block), atol=1e-4)
     moved.save(tmp_path / "t")
     np.testing.assert_array_equal(Transfer.load(tmp_path / "t").score(block), moved.score(block))
+
+
+def test_the_events_that_say_how_far_it_is_heard_are_not_learned_from(taught: Path) -> None:
+    data = other_shop()
+    ids = np.array(data.item_ids.ids)
+    last = (pl.col("time") == pl.col("time").max().over("user")) & (pl.len().over("user") >= 3)
+    item = pl.when(last).then((pl.col("item") + 1) % data.n_items).otherwise(pl.col("item"))
+    changed = data.events.with_columns(user=pl.Series(data.user_ids.ids).gather(data.events["user"]), item=item)
+    changed = changed.with_columns(item=pl.Series(ids[changed["item"]])).select("user", "item", "time")
+    other = Dataset.of(changed, items=data.items)
+    assert (other.events["item"] != data.events["item"]).sum() > 20
+    one, two = (Transfer(source=str(taught), epochs=1, weight=1.0).fit(log)._network._state for log in (data, other))
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name])
 
 
 def test_a_network_is_heard_as_far_as_it_helps(taught: Path) -> None:
