@@ -73,7 +73,8 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
         lowered = {metric: replace(metric, k=items) for metric in high}
         words = ", ".join(f"{metric.name} is judged as {low.name}" for metric, low in lowered.items())
         if len(lowered) > FEW:
-            words = f"what is asked at {' and '.join(map(str, sorted({metric.k for metric in high})))} is judged at {items}"
+            asked = " and ".join(str(k) for k in sorted({metric.k for metric in high}))
+            words = f"what is asked at {asked} is judged at {items}"
         names = dict.fromkeys(lowered.get(metric, metric).name for metric in self.metrics)  # type: ignore[call-overload]
         config = MetricsConfig(k=list(dict.fromkeys(min(k, items) for k in self.k)), names=list(names))
         return config, f"The catalogue has {items:,} item{'s' * (items != 1)}: {words}."
