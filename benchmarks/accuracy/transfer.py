@@ -93,13 +93,13 @@ def main() -> None:
         judged, truth = held.histories.take(rows), held.truth.take(rows)
         few, many = (part(held.train, np.arange(count)) for count in (few_users, many_users))
         board = Board(f"films → {arguments.target}", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
-        moved = {"source": str(source)}
+        moved = {"source": str(source), "learning_rate": 0.001}  # with the passes, all as of one that starts here
         methods = {
             "content": (make("content"), few),
             "network alone, zero-shot": (make("transfer", **moved, weight=ALONE), few),
             "transfer, zero-shot": (make("transfer", **moved), few),
-            "network alone, few-shot": (make("transfer", **moved, epochs=5, weight=ALONE), few),
-            "transfer, few-shot": (make("transfer", **moved, epochs=5), few),
+            "network alone, few-shot": (make("transfer", **moved, epochs=20, weight=ALONE), few),
+            "transfer, few-shot": (make("transfer", **moved, epochs=20), few),
             "here, few": (make("sequence", **NETWORK, epochs=20), few),
             "network alone, many": (make("transfer", **moved, epochs=4, weight=ALONE), many),
             "transfer, many": (make("transfer", **moved, epochs=4), many),

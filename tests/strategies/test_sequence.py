@@ -384,9 +384,9 @@ assert not {{"torch", "lightning", "onnx"}} & set(sys.modules), sorted(sys.modul
 def test_a_teacher_in_the_place_of_labels() -> None:
     torch.manual_seed(0)
     hidden, told = torch.randn(5, 4, requires_grad=True), torch.randn(5, 4)
-    table = torch.randn(7, 4)
-    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, (told @ table.T).softmax(1))
-    found = losses.distilled(hidden, table, told)
+    table, taught = torch.randn(2, 7, 4)
+    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, (told @ taught.T).softmax(1))
+    found = losses.distilled(hidden, table, told, taught)
     assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=1e-5)
     torch.testing.assert_close(
         torch.autograd.grad(found, hidden), torch.autograd.grad(wanted, hidden), rtol=1e-4, atol=1e-6
@@ -406,8 +406,10 @@ def test_a_student_of_one_block_answers_like_its_teacher(settings: dict[str, obj
             items=pl.DataFrame({"item": data.item_ids.ids, "title": names}),
         )
     learned = SequenceTransformer(**{**SMALL, "blocks": 2, "epochs": 25, "learning_rate": 0.01, **settings}).fit(data)
-    student, _, whole = itertools.islice(learned.compressed(data), 3)
+    student, finer, whole = itertools.islice(learned.compressed(data), 3)
     assert (student.blocks, whole.blocks) == (1, 2)
+    off = [np.abs(smaller._vectors - learned._vectors).max() for smaller in (student, finer)]
+    assert off[1] < off[0] / 3, "what it learned over is rounded; what it is served with in eight bits is not"
     student.save(tmp_path / "student")
     again = SequenceTransformer.load(tmp_path / "student")
     asked = data.histories()
