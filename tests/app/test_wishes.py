@@ -95,7 +95,7 @@ def test_vectors_of_another_encoder_are_refused(release: Release) -> None:
     with pytest.raises(ArtifactError, match="is not the one that made the 384 numbers of each item; train again"):
         other.steerer.steering([parse("something sweet")])
     gone = replace(release, encoder="encoders/moved-away")
-    with pytest.raises(ArtifactError, match="the encoder 'encoders/moved-away', by which the items .* is not on this"):
+    with pytest.raises(ArtifactError, match=r"the encoder 'encoders/moved-away', by which the items .* is not on this"):
         gone.steerer.steering([parse("something sweet")])
 
 
