@@ -66,6 +66,7 @@ def main() -> None:
         "target": {"choices": tuple(USERS), "default": "games", "help": "what the network is moved to"},
         "epochs": {"type": int, "default": 4, "help": "on the source"},
         "source_users": {"type": int, "help": "of the source, at most"},
+        "model": {"type": Path, "help": "a folder with the network that learned, which is then not trained"},
         "only": {"nargs": "*", "help": "rows"},
     }
     arguments = options(__doc__, **words)
@@ -76,7 +77,7 @@ def main() -> None:
     from recloop.strategies import make
 
     with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch) / "films"
+        source = arguments.model or Path(scratch) / "films"
         os.environ["RECLOOP_CACHE"] = scratch
         if arguments.target == "games":
             taught, target = films(folder), log_of("games", folder)
@@ -85,19 +86,20 @@ def main() -> None:
         if arguments.source_users:
             taught = part(taught, np.arange(arguments.source_users))
         with Meter() as teaching:
-            make("sequence", **NETWORK, epochs=arguments.epochs).fit(taught).save(source)
+            if not arguments.model:
+                make("sequence", **NETWORK, epochs=arguments.epochs).fit(taught).save(source)
         held = split(target, "leave-last-out")
         rows = np.arange(len(held.histories) - last, len(held.histories))
         judged, truth = held.histories.take(rows), held.truth.take(rows)
         few, many = (part(held.train, np.arange(count)) for count in (few_users, many_users))
         board = Board(f"films → {arguments.target}", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
-        moved = {"source": str(source)}
+        moved = {"source": str(source), "learning_rate": 0.001}  # with the passes, all as of one that starts here
         methods = {
             "content": (make("content"), few),
             "network alone, zero-shot": (make("transfer", **moved, weight=ALONE), few),
             "transfer, zero-shot": (make("transfer", **moved), few),
-            "network alone, few-shot": (make("transfer", **moved, epochs=5, weight=ALONE), few),
-            "transfer, few-shot": (make("transfer", **moved, epochs=5), few),
+            "network alone, few-shot": (make("transfer", **moved, epochs=20, weight=ALONE), few),
+            "transfer, few-shot": (make("transfer", **moved, epochs=20), few),
             "here, few": (make("sequence", **NETWORK, epochs=20), few),
             "network alone, many": (make("transfer", **moved, epochs=4, weight=ALONE), many),
             "transfer, many": (make("transfer", **moved, epochs=4), many),

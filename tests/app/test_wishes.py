@@ -94,6 +94,9 @@ def test_vectors_of_another_encoder_are_refused(release: Release) -> None:
     other = replace(release, fingerprint="another")
     with pytest.raises(ArtifactError, match="is not the one that made the 384 numbers of each item; train again"):
         other.steerer.steering([parse("something sweet")])
+    gone = replace(release, encoder="encoders/moved-away")
+    with pytest.raises(ArtifactError, match=r"the encoder 'encoders/moved-away', by which the items .* is not on this"):
+        gone.steerer.steering([parse("something sweet")])
 
 
 def test_a_sentence_finds_what_it_is_about_and_an_item_what_is_like_it(engine: Engine, release: Release) -> None:

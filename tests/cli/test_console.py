@@ -1,4 +1,4 @@
-"""The bars end with the work, however it ends."""
+"""The bars end with the work, however it ends, and notes are told letter for letter."""
 
 import pytest
 
@@ -32,3 +32,8 @@ def test_bars_inside_bars_share_one_display() -> None:
         advance(1)
     assert not progress._bars.live.is_started
     assert progress._bars.task_ids == []
+
+
+def test_brackets_in_a_note_are_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    BarProgress().note("see [data.vectors]; pip install 'recloop[lm]'")
+    assert "see [data.vectors]; pip install 'recloop[lm]'" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_it_writes_an_encoder_and_says_what_it_came_to(plan: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "co-consumed" in said
     assert "1 of 1" in said
-    assert 'set encoder = "tuned"' in said
+    assert 'set encoder = "tuned" in [strategies.content], then recloop run' in said
     first = load_encoder("tuned")
     assert leave("--out", "whole", "--whole-log", "--json") == 0
     document = json.loads(capsys.readouterr().out)

@@ -172,4 +172,6 @@ def test_a_strategy_whose_package_is_missing_is_left_out_unless_it_is_named(
     assert [found["name"] for found in done["searches"]] == ["transitions"]
     assert done["left_out"]["ease"].endswith("pip install 'recloop[lm]'.")
     assert searched <= {*done["left_out"], "transitions"}
+    assert leave("--trials", "2") == 0
+    assert "pip install 'recloop[lm]'" in capsys.readouterr().out, "brackets are letters, not colours"
     assert leave("--strategy", "ease") == 6

@@ -333,7 +333,7 @@ def test_a_cutoff_beyond_the_catalogue_is_lowered(shop: Path) -> None:
     Path("recloop.toml").write_text(PLAN.replace("k = [10]", "k = [10, 100000]"))
     said = recloop("run")
     assert said.code == 0
-    sentence = "The catalogue has 80 items: ndcg@100000 is judged as ndcg@80"
+    sentence = "The catalogue has 80 items: what is asked at 100000 is judged at 80."
     assert sentence in said.err
     (folder,) = Path("runs").iterdir()
     judged = json.loads((folder / "evaluation.json").read_text())

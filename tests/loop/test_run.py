@@ -168,6 +168,20 @@ def test_a_strategy_asked_for_by_name_is_not_left_out(shop: Path) -> None:
     assert names(plan.out) == set()
 
 
+def test_figures_of_a_language_model_that_did_not_answer_say_so(
+    shop: Path, table: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECLOOP_CACHE", str(tmp_path / "cache"))
+    away = {"base": "ease", "model": "away", "url": "http://127.0.0.1:9/v1", "retries": 0}
+    table = table | {"strategies": {"use": ["ease", "llm-rerank"], "llm-rerank": away}}
+    watching = Watching()
+    made = run(Plan.of(table, shop), progress=watching)
+    (said,) = [note for note in watching.notes if note.startswith("llm-rerank: ")]
+    assert "histories kept the order of 'ease' (" in said
+    assert "unreachable" in said
+    assert said in made.results["split"]["notes"]
+
+
 def test_thompson_in_a_run(shop: Path, table: dict[str, Any]) -> None:
     arms = {"one": {"sources": ["ease"]}, "two": {"sources": ["ease", "transitions"], "diversity": 0.3}}
     made = run(Plan.of(table | {"policy": {"kind": "thompson", "arms": arms}}, shop))

@@ -135,7 +135,7 @@ def test_too_large_a_batch_is_told_with_the_way_out() -> None:
     def hungry() -> BaseException:
         return RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
 
-    with pytest.raises(SettingError, match="a batch of 8 does not fit into memory; set batch = 4 and accumulate = 2"):
+    with pytest.raises(SettingError, match=r"a batch of 8 does not fit into memory; set batch = 4; where acc.*= 2"):
         fit(die_in=0, error=hungry)
 
 

@@ -244,8 +244,8 @@ def test_where_nothing_follows_anything_popularity_answers() -> None:
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taught") / "sequence"
-    settings = {**SMALL, "items_from": "text", "epochs": 20, "learning_rate": 0.01, "width": 32}
-    SequenceTransformer(**settings).fit(small_shop(users=300)).save(folder)
+    settings = {**SMALL, "items_from": "text", "epochs": 8, "learning_rate": 0.01, "width": 32}
+    SequenceTransformer(**settings).fit(small_shop(users=200)).save(folder)
     return folder
 
 
@@ -286,6 +286,20 @@ def test_few_events_of_the_new_shop_move_it(taught: Path, tmp_path: Path) -> Non
     assert not np.allclose(still.score(block), moved.score(block), atol=1e-4)
     moved.save(tmp_path / "t")
     np.testing.assert_array_equal(Transfer.load(tmp_path / "t").score(block), moved.score(block))
+
+
+def test_the_events_that_say_how_far_it_is_heard_are_not_learned_from(taught: Path) -> None:
+    data = other_shop()
+    ids = np.array(data.item_ids.ids)
+    last = (pl.col("time") == pl.col("time").max().over("user")) & (pl.len().over("user") >= 3)
+    item = pl.when(last).then((pl.col("item") + 1) % data.n_items).otherwise(pl.col("item"))
+    changed = data.events.with_columns(user=pl.Series(data.user_ids.ids).gather(data.events["user"]), item=item)
+    changed = changed.with_columns(item=pl.Series(ids[changed["item"]])).select("user", "item", "time")
+    other = Dataset.of(changed, items=data.items)
+    assert (other.events["item"] != data.events["item"]).sum() > 20
+    one, two = (Transfer(source=str(taught), epochs=1, weight=1.0).fit(log)._network._state for log in (data, other))
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name])
 
 
 def test_a_network_is_heard_as_far_as_it_helps(taught: Path) -> None:
@@ -370,9 +384,9 @@ assert not {{"torch", "lightning", "onnx"}} & set(sys.modules), sorted(sys.modul
 def test_a_teacher_in_the_place_of_labels() -> None:
     torch.manual_seed(0)
     hidden, told = torch.randn(5, 4, requires_grad=True), torch.randn(5, 4)
-    table = torch.randn(7, 4)
-    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, (told @ table.T).softmax(1))
-    found = losses.distilled(hidden, table, told)
+    table, taught = torch.randn(2, 7, 4)
+    wanted = torch.nn.functional.cross_entropy(hidden @ table.T, (told @ taught.T).softmax(1))
+    found = losses.distilled(hidden, table, told, taught)
     assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=1e-5)
     torch.testing.assert_close(
         torch.autograd.grad(found, hidden), torch.autograd.grad(wanted, hidden), rtol=1e-4, atol=1e-6
@@ -392,8 +406,10 @@ def test_a_student_of_one_block_answers_like_its_teacher(settings: dict[str, obj
             items=pl.DataFrame({"item": data.item_ids.ids, "title": names}),
         )
     learned = SequenceTransformer(**{**SMALL, "blocks": 2, "epochs": 25, "learning_rate": 0.01, **settings}).fit(data)
-    student, _, whole = itertools.islice(learned.compressed(data), 3)
+    student, finer, whole = itertools.islice(learned.compressed(data), 3)
     assert (student.blocks, whole.blocks) == (1, 2)
+    off = [np.abs(smaller._vectors - learned._vectors).max() for smaller in (student, finer)]
+    assert off[1] < off[0] / 3, "what it learned over is rounded; what it is served with in eight bits is not"
     student.save(tmp_path / "student")
     again = SequenceTransformer.load(tmp_path / "student")
     asked = data.histories()

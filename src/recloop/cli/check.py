@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
@@ -30,7 +31,7 @@ def check(plan: Path, page: Path | None, as_json: bool) -> int:
         return code
     out.print(f"[bold]{found['sentence']}[/]")
     for note in found["notes"]:
-        out.print(f"[dim]{note}[/]")
+        out.print(f"[dim]{escape(note)}[/]")
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in found["findings"]:
         style = STYLES[finding["severity"]]

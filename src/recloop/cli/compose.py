@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
@@ -88,7 +89,7 @@ def tune(
         answer(found.to_dict() | {"left_out": done.left_out, "plan": None if done.plan is None else str(done.plan)})
     else:
         for name, reason in done.left_out.items():
-            out.print(f"[dim]without {name}: {reason}[/]")
+            out.print(f"[dim]without {name}: {escape(reason)}[/]")
         out.print(found.sentence, markup=False)
         out.print(f"[dim]{found.judged}[/]")
         if found.picks:

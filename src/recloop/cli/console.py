@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -102,7 +103,7 @@ class BarProgress:
 
     def note(self, text: str) -> None:
         """One line above the bars."""
-        self._bars.console.print(f"  [dim]·[/] {text}", markup=True)
+        self._bars.console.print(f"  [dim]·[/] {escape(text)}", markup=True)
 
     def validated(self, value: float) -> None:
         """Nothing: the bar shows how far it is, not how well it does."""

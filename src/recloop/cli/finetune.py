@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
@@ -46,7 +47,7 @@ def finetune(plan: Path, folder: Path, whole_log: bool, as_json: bool) -> None:
     out.print(table)
     out.print(f"{done.trained:,} of {done.weights:,} weights learned, in {done.seconds:,.0f} s")
     out.print(f"[green]wrote[/] {done.folder}")
-    out.print(f'Next: set encoder = "{done.folder}" in [strategies.content], then recloop run {plan}')
+    out.print(escape(f'Next: set encoder = "{done.folder}" in [strategies.content], then recloop run {plan}'))
 
 
 def _plain(value: Any) -> Any:

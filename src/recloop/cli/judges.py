@@ -2,6 +2,7 @@ import time
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, existing_store, json_option, out, store_option
@@ -60,6 +61,6 @@ def judges(
     for sentence in said(found):
         out.print(sentence, markup=False)
     for words in gathered.left_out:
-        out.print(f"[dim]left out:[/] {words}".replace("[c", r"\[c"))
+        out.print(f"[dim]left out:[/] {escape(words)}")
     if page is not None:
         out.print(f"[green]wrote[/] {page}")

@@ -43,11 +43,11 @@ def run(plan: Path, dry_run: bool, as_json: bool) -> None:
         else:
             out.print(f"Would make run {done.id} of {len(read.strategies)} strategies: {', '.join(read.strategies)}")
         for name, reason in done.left_out.items():
-            out.print(f"[dim]without {name}: {reason}[/]")
+            out.print(f"[dim]without {name}: {escape(reason)}[/]")
         out.print("Nothing was written.")
         return
     for name, reason in done.left_out.items():
-        out.print(f"[dim]without {name}: {reason}[/]")
+        out.print(f"[dim]without {name}: {escape(reason)}[/]")
     out.print(leaderboard(done.results))
     metrics = [entry["name"] for entry in done.results["metrics"]]
     for leader in done.results["best"]:

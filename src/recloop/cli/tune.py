@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from recloop.cli.console import answer, json_option, out, plan_argument, progress_for
@@ -74,7 +75,7 @@ def tune(
         )
     else:
         for name, reason in done.left_out.items():
-            out.print(f"[dim]without {name}: {reason}[/]")
+            out.print(f"[dim]without {name}: {escape(reason)}[/]")
         for found in done.searches:
             out.print(f"[bold]{found.name}[/]")
             out.print(found.sentence, markup=False)

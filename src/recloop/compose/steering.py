@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.facets import Facets
-from recloop.errors import ArtifactError, SettingError
+from recloop.errors import ArtifactError, MissingError, SettingError
 from recloop.language.encoder import Encoder, load_encoder
 from recloop.language.steer import Steer
 from recloop.strategies.index import Index
@@ -227,7 +227,13 @@ class Steerer:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        encoder = load_encoder(self._source) if isinstance(self._source, str) else self._source
+        try:
+            encoder = load_encoder(self._source) if isinstance(self._source, str) else self._source
+        except MissingError as error:  # of the release, not of what is asked for
+            raise ArtifactError(
+                f"the encoder '{self._source}', by which the items were encoded, is not on this machine",
+                advice="install it, or train again with one that is",
+            ) from error
         assert self._vectors is not None
         made = self._vectors.shape[1]
         if encoder.dimension != made or self._fingerprint not in ("", encoder.fingerprint):

@@ -67,6 +67,8 @@ def load_encoder(
     >>> bool(dog @ puppy > dog @ bank)
     True
     """
+    if not source.strip():
+        raise SettingError("the name of an encoder is empty", advice="leave it out for 'default', or see load_encoder")
     registered = {point.name: point for point in entry_points(group=GROUP)}
     if source in registered:
         return _registered(registered[source])
@@ -79,9 +81,10 @@ def load_encoder(
             source, max_length=max_length, threads=threads, precision=precision, prompt=prompt
         )
     except MissingError as error:
-        if "/" in source or not registered:
+        names = nearest(source, {*registered, "default"} - {source})
+        if "/" in source or not (registered or names.startswith("Did you mean")):
             raise
-        raise MissingError(error.given, allowed=error.advice, advice=nearest(source, registered)) from error
+        raise MissingError(error.given, allowed=error.advice, advice=names) from error
 
 
 def _registered(point: EntryPoint) -> Encoder:

@@ -171,6 +171,7 @@ def _make(
         fit_seconds=seconds,
         progress=progress,
     )
+    evaluation = _with_caveats(evaluation, strategies, progress)
     results = evaluation.to_dict() | {
         "rules": rules_measured(composed, split, max(plan.metrics.k)),
         "rule_notes": list(composed.notes),
@@ -228,6 +229,14 @@ def _make(
     if write_report is not None:
         write_report(made, draft)
     return made
+
+
+def _with_caveats(evaluation: Evaluation, strategies: Mapping[str, Strategy], progress: Progress) -> Evaluation:
+    """The evaluation with what each strategy has to say about its answers, which are told at once, too."""
+    said = [f"{name}: {strategy.caveat}" for name, strategy in strategies.items() if strategy.caveat]
+    for sentence in said:
+        progress.note(sentence)
+    return replace(evaluation, split=replace(evaluation.split, notes=(*evaluation.split.notes, *said)))
 
 
 def usable(found: Check) -> None:

@@ -132,8 +132,8 @@ def train(
                 raise
             raise SettingError(
                 f"{description}: a batch of {recipe.batch} does not fit into memory",
-                advice=f"set batch = {max(1, recipe.batch // 2)} and accumulate = {2 * recipe.accumulate}: "
-                "the same step in half the memory",
+                advice=f"set batch = {max(1, recipe.batch // 2)}; where accumulate can be set, too, "
+                f"accumulate = {2 * recipe.accumulate} makes it the same step in half the memory",
             ) from error
         finally:
             close(logger)

@@ -242,6 +242,11 @@ class Strategy(ABC):
             for row, request in enumerate(requests)
         ]
 
+    @property
+    def caveat(self) -> str:
+        """What must be known to read its figures, such as answers that it did not get; empty where nothing must."""
+        return ""
+
     def shared_words(self, histories: Histories, items: NDArray[np.integer]) -> list[Shared]:  # noqa: ARG002
         """What each word, or pair of words, of an item's text adds to its score; nothing where none is read.
 

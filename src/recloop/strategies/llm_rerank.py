@@ -127,6 +127,16 @@ class LLMRerank(Strategy):
         """
         return dict(self._chat.counts)
 
+    @property
+    def caveat(self) -> str:
+        """How many histories kept the base's order, and why."""
+        kept = {reason: count for reason, count in self.counts.items() if reason not in {"answered", "kept"}}
+        if not kept:
+            return ""
+        why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(kept.items(), key=lambda pair: -pair[1]))
+        total = sum(self.counts.values())
+        return f"{sum(kept.values()):,} of {total:,} histories kept the order of '{self.base}' ({why})"
+
     # ---- answering
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from recloop.strategies.sequence.validation import hold_out, ndcg
 CONFIG, CONTENT, NETWORK, WEIGHT = "config", "content:", "network:", "weight"
 WEIGHTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # that the network may get beside the texts, which count 1
 SURE = 2.0  # standard errors that a weight must gain by
-ASKED = 1000  # users who are asked which weight helps
+ASKED = 1000  # users, at most, whose last event is not learned from: it is asked which weight helps there
 ROWS = 64  # of them, scored at a time
 
 
@@ -62,17 +62,14 @@ class Transfer(Strategy):
         settings: dict[str, Any] = {"encoder": network.encoder}
         self._content = Content(**settings).fit(dataset, progress)
         if self.epochs:
-            network = _with(network, epochs=self.epochs, learning_rate=self.learning_rate, seed=self.seed)
-            network.go_on(dataset, progress)
+            settings = {"epochs": self.epochs, "learning_rate": self.learning_rate, "seed": self.seed}
+            network = _with(network, **settings, held_out=ASKED).go_on(dataset, progress, share=1.0)
         self._network = network
         self._weight = self._helpful(dataset.histories()) if self.weight is None else self.weight
 
     def _helpful(self, histories: Histories) -> float:
         """The weight that is better than none beyond doubt, on events that the network did not learn from."""
-        if self.epochs:
-            _, asked, truth = hold_out(histories, self._network.held_out, self._network.seed)
-        else:
-            _, asked, truth = hold_out(histories, ASKED, self.seed, share=1.0)
+        _, asked, truth = hold_out(histories, ASKED, self.seed, share=1.0)
         gains = [np.zeros((0, 1 + len(WEIGHTS)))]
         for low in range(0, len(asked), ROWS):
             block, true = asked.block(low, low + ROWS), truth[low : low + ROWS]

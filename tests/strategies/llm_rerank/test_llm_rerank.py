@@ -195,6 +195,7 @@ def test_thousands_of_histories_cost_max_calls(endpoint: Endpoint) -> None:
     ranked = strategy.rank(data.histories(), 5)
     assert len(endpoint.asked) == 12
     assert strategy.counts == {"answered": 12, "max_calls": 288}
+    assert strategy.caveat == "288 of 300 histories kept the order of 'ease' (max_calls 288)"
     same = (ranked.items == ease(data).rank(data.histories(), 5).items).all(axis=1)
     assert same.sum() == 288
 
@@ -220,6 +221,7 @@ def test_an_answer_is_paid_for_once(endpoint: Endpoint) -> None:
     np.testing.assert_array_equal(first.score(histories), second.score(histories))
     assert len(endpoint.asked) == 2
     assert (first.counts, second.counts) == ({"answered": 2}, {"kept": 2})
+    assert (first.caveat, second.caveat) == ("", "")
 
 
 def test_a_title_that_gives_orders_gets_an_order_at_most(endpoint: Endpoint) -> None:

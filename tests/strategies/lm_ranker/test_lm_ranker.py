@@ -172,6 +172,19 @@ def test_calibration_undoes_a_shift_and_keeps_the_order() -> None:
     assert np.isnan(Calibration.of(logits, np.zeros_like(labels)).after)
 
 
+def test_scores_that_tell_the_contrary_become_the_rate_of_clicks_in_their_order() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((400, 8)) < 0.125).astype(np.float32)
+    logits = 2 - 0.5 * labels + rng.normal(size=labels.shape).astype(np.float32)
+    found = Calibration.of(logits, labels)
+    p = found(logits)
+    assert p.mean() == pytest.approx(labels.mean(), abs=0.01)
+    assert found.after < 0.08
+    assert found.before > 0.5
+    np.testing.assert_array_equal(np.argsort(p.ravel(), kind="stable"), np.argsort(logits.ravel(), kind="stable"))
+    assert str(found).startswith("expected calibration error 0.")
+
+
 def test_calibration_error_is_the_gap_in_equal_bins() -> None:
     p, y = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.0, 0.0, 1.0, 1.0])
     assert expected_calibration_error(p, y, bins=2) == pytest.approx(0.15)

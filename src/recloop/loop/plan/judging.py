@@ -9,6 +9,8 @@ from recloop.metrics import Metric, parse_metrics
 from recloop.metrics.catalogue import METRICS
 from recloop.metrics.metric import AtK
 
+FEW = 2  # metrics that are named one by one
+
 
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What strategies are judged by.
@@ -62,12 +64,17 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):
         >>> config, said = MetricsConfig(k=[5, 100], names=["ndcg"]).within(80)
         >>> [metric.name for metric in config.metrics], said
         (['ndcg@5', 'ndcg@80'], 'The catalogue has 80 items: ndcg@100 is judged as ndcg@80.')
+        >>> MetricsConfig(k=[5, 10], names=["ndcg", "recall", "mrr"]).within(1)[1]
+        'The catalogue has 1 item: what is asked at 5 and 10 is judged at 1.'
         """
         high = [metric for metric in self.metrics if isinstance(metric, AtK) and metric.k > items]
         if not high:
             return self, ""
         lowered = {metric: replace(metric, k=items) for metric in high}
         words = ", ".join(f"{metric.name} is judged as {low.name}" for metric, low in lowered.items())
+        if len(lowered) > FEW:
+            asked = " and ".join(str(k) for k in sorted({metric.k for metric in high}))
+            words = f"what is asked at {asked} is judged at {items}"
         names = dict.fromkeys(lowered.get(metric, metric).name for metric in self.metrics)  # type: ignore[call-overload]
         config = MetricsConfig(k=list(dict.fromkeys(min(k, items) for k in self.k)), names=list(names))
         return config, f"The catalogue has {items:,} item{'s' * (items != 1)}: {words}."

@@ -18,12 +18,12 @@ def softmax(hidden: torch.Tensor, table: torch.Tensor, targets: torch.Tensor) ->
         table: (n_items, width).
         targets: (m,) the item that came.
     """
-    found: torch.Tensor = _Softmax.apply(hidden, table, targets)
+    found: torch.Tensor = _Softmax.apply(hidden, table, targets, None)
     return found
 
 
-def distilled(hidden: torch.Tensor, table: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy to what a teacher says, over all items of a table that both share.
+def distilled(hidden: torch.Tensor, table: torch.Tensor, told: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy to what a teacher says over all items, each of the two by a table of its own.
 
     Hinton, Vinyals & Dean 2015, "Distilling the knowledge in a neural network", section 2, at temperature 1.
 
@@ -31,8 +31,9 @@ def distilled(hidden: torch.Tensor, table: torch.Tensor, told: torch.Tensor) -> 
         hidden: (m, width), one row per event that foretells.
         table: (n_items, width), which does not learn.
         told: (m, width), the teacher's hidden vectors.
+        taught: (n_items, width), the teacher's table.
     """
-    found: torch.Tensor = _Softmax.apply(hidden, table, told)
+    found: torch.Tensor = _Softmax.apply(hidden, table, told, taught)
     return found
 
 
@@ -40,11 +41,14 @@ class _Softmax(torch.autograd.Function):
     """Towards items (m,), or towards the softmax of a teacher's hidden vectors (m, width)."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, table: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, hidden: torch.Tensor, table: torch.Tensor, wanted: torch.Tensor, taught: torch.Tensor | None
+    ) -> torch.Tensor:
         device = hidden.device.type
         fast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else table.dtype
         with torch.autocast(device, enabled=False):
             h, items, wide = hidden.to(fast), table.to(fast), torch.float32
+            theirs = items if taught is None else taught.to(fast)
             of_hidden = torch.empty(hidden.shape, dtype=wide, device=hidden.device)
             learns = table.requires_grad
             of_table = torch.zeros(table.shape if learns else (0,), dtype=wide, device=table.device)
@@ -57,7 +61,7 @@ class _Softmax(torch.autograd.Function):
                 if answer.ndim == 1:
                     total -= shares.gather(1, answer[:, None]).sum()
                 else:
-                    answer = (answer.to(fast) @ items.T).to(wide).softmax(1)
+                    answer = (answer.to(fast) @ theirs.T).to(wide).softmax(1)
                     total -= torch.dot(answer.flatten(), shares.flatten())
                 sums = shares.exp_().sum(1, keepdim=True)
                 total += sums.log().sum()
@@ -74,10 +78,10 @@ class _Softmax(torch.autograd.Function):
         return total / len(h)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
         of_hidden, of_table = ctx.saved_tensors
         of_table = grads[0] * of_table if ctx.needs_input_grad[1] else None
-        return grads[0].to(of_hidden.dtype) * of_hidden, of_table, None
+        return grads[0].to(of_hidden.dtype) * of_hidden, of_table, None, None
 
 
 def sampled_softmax(

@@ -17,7 +17,7 @@ from recloop.progress import SILENT, Progress
 from recloop.strategies.base import setting
 from recloop.strategies.prior import answer_empty, fill_unreached, popularity
 from recloop.strategies.sequence.text import items_from_text
-from recloop.strategies.sequence.validation import hold_out, ndcg
+from recloop.strategies.sequence.validation import SHARE, hold_out, ndcg
 from recloop.strategies.sequence.windows import GAPS, Windows, gap_classes, gather
 from recloop.strategies.vectors import VectorStrategy
 
@@ -114,8 +114,13 @@ class SequenceTransformer(VectorStrategy):
         moved.items, moved.kinds = dataset.item_ids, dataset.kinds
         return moved
 
-    def go_on(self, dataset: Dataset, progress: Progress = SILENT) -> Self:
+    def go_on(self, dataset: Dataset, progress: Progress = SILENT, *, share: float = SHARE) -> Self:
         """Train the network further, on this data.
+
+        Args:
+            dataset: of the catalogue that it was put onto.
+            progress: who watches.
+            share: of the users, whose last event is kept for validation, at most.
 
         Raises:
             ExtraError: the extra ``lm`` is not installed.
@@ -126,15 +131,15 @@ class SequenceTransformer(VectorStrategy):
         self._prior = popularity(dataset)
         network = network_for(self, dataset, len(self._gaps), progress)
         network.start_from(self._state)
-        self._train(dataset, network, progress)
+        self._train(dataset, network, progress, share)
         return self
 
-    def _train(self, dataset: Dataset, network: "Network", progress: Progress) -> None:
+    def _train(self, dataset: Dataset, network: "Network", progress: Progress, share: float = SHARE) -> None:
         """Train the network on the data and keep what serves."""
         from recloop.neural.fingerprint import fingerprint
         from recloop.neural.train import train
 
-        kept, asked, truth = hold_out(dataset.histories(), self.held_out, self.seed)
+        kept, asked, truth = hold_out(dataset.histories(), self.held_out, self.seed, share=share)
         windows = Windows(kept, self.window, self.batch)
         recipe = Recipe(
             epochs=self.epochs,
@@ -161,7 +166,7 @@ class SequenceTransformer(VectorStrategy):
                 recipe,
                 steps=len(windows),
                 validate=validate if len(truth) else None,
-                key=json.dumps([self.name, self.config(), dataset.fingerprint, fingerprint(network)]),
+                key=json.dumps([self.name, self.config(), dataset.fingerprint, fingerprint(network), share]),
                 progress=progress,
                 description="sequence",
             )
@@ -203,7 +208,7 @@ class SequenceTransformer(VectorStrategy):
         for network in students(self, dataset, progress):
             student = type(self)(**(self.config() | {"blocks": len(network.transformer.blocks)}))
             student._restore(self._arrays())
-            student._keep(network)
+            _, student._places, student._gaps = network.tables()
             student._graph = network.graph().quantised().array
             if self.items_from == "text":
                 student._state |= network.transferable()

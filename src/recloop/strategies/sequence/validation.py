@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from recloop.data.histories import Histories
 
+SHARE = 0.1  # of the users, at most
+
 
 def hold_out(
-    histories: Histories, most: int, seed: int, *, share: float = 0.1
+    histories: Histories, most: int, seed: int, *, share: float = SHARE
 ) -> tuple[Histories, Histories, NDArray[np.int32]]:
     """The histories without the last event of some users, the shortened histories of those, and those events.
 
