@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from recloop.errors import ExtraError
 
-TRAINING = ("torch", "lightning", "onnx", "onnxscript")
+TRAINING = ("torch", "lightning", "onnx", "onnxscript", "peft")
 
 
 def require_lm(what: str) -> None:

@@ -136,7 +136,8 @@ def _given(raw: bytes | msgspec.Raw, path: str) -> str:
     if isinstance(value, dict | list):
         return JSON["object" if isinstance(value, dict) else "array"]
     text = msgspec.json.encode(value).decode()
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    end = '"' if isinstance(value, str) else ""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…{end}"
 
 
 def _fields(kind: Any, path: str) -> list[str]:
