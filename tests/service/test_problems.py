@@ -60,7 +60,7 @@ def test_batches_that_are_malformed(service, body: bytes) -> None:
         ([1], "the body is a list. It must be an object."),
         (
             {"user": "x" * 300},
-            "'user' of the body is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…. It must be a text with a length of",
+            "'user' of the body is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\". It must be a text with a length of",
         ),
     ],
 )
