@@ -49,10 +49,10 @@ class Ours:
     def choose(self, n, features):
         return self.bandit.choose(self.state, np.empty((n, 0)) if features is None else features, self.rng), 1.0
 
-    def learn(self, arms, rewards, features, chances):
+    def learn(self, arms, rewards, features, chances, order):
         from recloop.bandits import Outcomes
 
-        self.state = self.bandit.update(self.state, Outcomes(arms, rewards, features, chances))
+        self.state = self.bandit.update(self.state, Outcomes(arms, rewards, features, chances, order=order))
 
 
 class Runs:
