@@ -74,7 +74,7 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     floor: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
     mixture: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.floor * len(self.arms) > 1:
@@ -133,7 +133,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
     explore: ExploreConfig = ExploreConfig()
     within: WithinConfig = WithinConfig()
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.explore.most and self.within.places:

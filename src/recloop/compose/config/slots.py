@@ -50,4 +50,4 @@ class SlotsConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slots", tag_fi
 
     slots: dict[Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], SlotConfig]
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0
