@@ -60,7 +60,9 @@ def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: 
 
     slate = SlateConfig(sources=["popular"], fallback="")
     log = pl.DataFrame({"user": ["u"], "item": ["i"], "kind": ["click"], "time": [1.0]})
-    config = ThompsonConfig(arms={"left": slate, "right": slate}, reward_kinds=["click"], reward_hours=12 * 24 + 0.5 / 3600)
+    config = ThompsonConfig(
+        arms={"left": slate, "right": slate}, reward_kinds=["click"], reward_hours=12 * 24 + 0.5 / 3600
+    )
     policy = build(config, {"popular": Popular().fit(Dataset.of(log))})
     release = SimpleNamespace(name="one", policies={"bandit": policy})
 

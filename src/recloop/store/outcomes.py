@@ -60,10 +60,11 @@ class Outcomes:
     """The log of outcomes, and the states that are folded from it.
 
     A decision of an arm is settled once, when its window is over: with 1 if an event that rewards it is in the store,
-    else with 0. Not before: where rewards counted at once and silence counted later, an arm that is shown more than
-    it was would look better than it is, and be shown still more. The state of a policy is what folding its outcomes in their order gives. Settling and folding happen
-    in one transaction beside which nobody writes, so it does not matter how many processes do it: no outcome is lost,
-    none counts twice, and folding the whole log again gives the same state.
+    else with 0. Not before: where rewards counted at once and silence later, an arm that is shown more than it was
+    would look better than it is, and be shown still more. The state of a policy is what folding its outcomes in their
+    order gives. Settling and folding happen in one transaction beside which nobody else writes, so it does not matter
+    how many processes do it: no outcome is lost, none counts twice, and folding the whole log again gives the same
+    state.
     """
 
     def __init__(self, database: Database) -> None:
