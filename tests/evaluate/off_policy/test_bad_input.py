@@ -11,6 +11,7 @@ from recloop.errors import DataError, MissingError, RecloopError, SettingError
 from recloop.evaluate.off_policy import (
     Logged,
     Target,
+    category_tables,
     importance_weights,
     ips,
     judge_policies,
@@ -58,6 +59,11 @@ def test_a_log_without_a_column_or_a_row() -> None:
         log_of(table().clear())
     with pytest.raises(DataError, match=r"the log has the action 'b'"):
         Logged.of(["a", "b"], [1, 0], [0.5, 0.5], names=["a", "c"])
+
+
+def test_a_strength_that_shrinks_nothing() -> None:
+    with pytest.raises(SettingError, match=r"the strength is 0; it is above 0; use 1"):
+        category_tables(np.zeros((2, 1), dtype=int), np.array([0, 1]), 2, 0)
 
 
 def test_policies_that_are_wrong() -> None:
