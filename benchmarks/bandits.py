@@ -9,10 +9,10 @@ whose rewards are linear in ten features; five rates of which the best changes f
 
 *Untuned* is one setting of ours for a problem, that which the documentation advises, beside the best of the default
 settings of all other libraries. *Tuned* is the best of eight settings of ours beside the best of all settings of all
-others. All settings are tried on ``--tuning`` seeds; the three that are best there are run on the seeds that are
-reported, apart from those, and the best of them is told, of ours as of the others. Other libraries need another
-environment. All takes about an hour of one core; what was run is kept in ``--keep``, so that the same command goes on
-where it stopped (after ``--minutes``), and runs our own bandits anew only where their code has changed:
+others. All settings are tried on ``--tuning`` seeds; the three that are best there, and what was run untuned, are run
+on the seeds that are reported, apart from those, and the best of them is told, of ours as of the others. Other libraries
+need another environment. What was run is kept in ``--keep``, so that the same command goes on where it stopped (after
+``--minutes``), and runs our own bandits anew only where their code has changed:
 
     python -m venv /somewhere && /somewhere/bin/pip install vowpalwabbit mabwiser river
     RECLOOP_PEERS=/somewhere/bin/python python benchmarks/bandits.py --keep peers.jsonl
@@ -51,23 +51,32 @@ def best(runs: Runs, settings: list[Setting], problem: str, schedule: str, seeds
     return settings[place], curves[place]
 
 
+def said(setting: Setting) -> str:
+    """A setting in words."""
+    library, words = setting
+    if isinstance(words, dict):
+        return " ".join([words["name"], *(f"{key} {value}" for key, value in words.items() if key != "name")])
+    return f"{library} {words if isinstance(words, str) else ' '.join(str(one) for one in words if one)}".strip()
+
+
 def compare(runs: Runs, problem: str, schedule: str, seeds: int, tuning: int) -> list[dict]:
-    """Ours beside theirs, untuned and tuned."""
+    """Ours beside theirs, untuned and tuned; who tunes has what is best untuned to choose from, too."""
     told = []
+    own: list[Setting] = []
+    last: list[Setting] = []
     for kind in ("untuned", "tuned"):
         ours = [("recloop", table) for table in OURS[problem]]
-        own = ours[:1] if kind == "untuned" else finalists(runs, ours, problem, schedule, tuning)
+        own += ours[:1] if kind == "untuned" else finalists(runs, ours, problem, schedule, tuning)
         setting, curves = best(runs, own, problem, schedule, seeds)
-        row = {"problem": problem, "schedule": schedule, "kind": kind, "recloop": " ".join(map(str, setting[1].values())),
+        row = {"problem": problem, "schedule": schedule, "kind": kind, "recloop": said(setting),
                "regret": curves[:, -1].mean(), "curve": curves.mean(axis=0).round(2).tolist()}  # fmt: skip
         if runs.python:
             others = [(library, words) for library, (default, tuned) in THEIRS[problem].items()
                       for words in ([*default, *tuned] if kind == "tuned" else default)]  # fmt: skip
-            last = finalists(runs, others, problem, schedule, tuning)
-            (library, words), theirs = best(runs, last, problem, schedule, seeds)
+            last += finalists(runs, others, problem, schedule, tuning)
+            other, theirs = best(runs, last, problem, schedule, seeds)
             gap = theirs[:, -1] - curves[:, -1]
-            said = words if isinstance(words, str) else f"{words[0]} {words[1] or ''}".strip()
-            row |= {"peer": f"{library} {said}", "peer_regret": theirs[:, -1].mean(), "gap": gap.mean(),
+            row |= {"peer": said(other), "peer_regret": theirs[:, -1].mean(), "gap": gap.mean(),
                     "error": gap.std(ddof=1) / np.sqrt(seeds), "peer_curve": theirs.mean(axis=0).round(2).tolist()}  # fmt: skip
         told.append(row)
     return told
@@ -135,7 +144,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=[*STEPS, "speed"], default=[*STEPS, "speed"])
     parser.add_argument("--schedules", nargs="*", choices=list(SCHEDULES), default=list(SCHEDULES))
     parser.add_argument("--keep", type=Path, help="file of what was run")
-    parser.add_argument("--minutes", type=float, default=np.inf, help="after which it stops; run it again to go on")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="after which it stops; the same command goes on")
     parser.add_argument("--json", action="store_true", help="one JSON object with regret curves instead of tables")
     options = parser.parse_args()
     if np.isfinite(options.minutes) and options.keep is None:
