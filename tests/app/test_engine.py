@@ -173,7 +173,7 @@ def test_reasons(store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise FloatingPointError("u1 likes i7")
 
-    monkeypatch.setattr("recloop.app.engine.causes", fail)
+    monkeypatch.setattr("recloop.app.answering.causes", fail)
     assert {entry.reason for entry in engine.decide(wish).items} == {"popular with others"}
     assert "a slate of policy 'popular' was not explained: FloatingPointError" in caplog.text
     assert "i7" not in caplog.text

@@ -22,13 +22,13 @@ from recloop.app.steps import with_steps
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
 from recloop.compose.business.effects import measured_rules
-from recloop.compose.policy import Choices, Outcomes, Policy, State
+from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Phrase
 from recloop.compose.rules import Rules
 from recloop.data.histories import Histories
 from recloop.data.kinds import Kinds
 from recloop.data.vocabulary import Vocabulary
-from recloop.errors import MissingError, RecloopError, SettingError, nearest
+from recloop.errors import MissingError, SettingError, nearest
 from recloop.experience.surveys import Survey
 from recloop.experiments.definition import NONE
 from recloop.experiments.interleaving import Interleaving
@@ -172,12 +172,8 @@ class Engine:
             name: self._store.policy_states.get(release.name, name) or policy.initial_state()
             for name, policy in release.policies.items()
         }
-        for name, policy in release.policies.items():
-            try:
-                policy.update(states[name], Outcomes([], []))
-            except RecloopError as error:  # it will fail at every request, where its message may not be told
-                _log.error("policy '%s' cannot use what it learned: %s", name, error)
         loaded = Answering(release, states, self._phrase(release.titles) if self._phrase else plainly, self._rng)
+        loaded.check_states()
         self._warm(loaded)
         self._loaded = loaded
 
