@@ -9,9 +9,10 @@ whose rewards are linear in ten features; five rates of which the best changes f
 
 *Untuned* is one setting of ours for a problem, that which the documentation advises, beside the best of the default
 settings of all other libraries. *Tuned* is the best of eight settings of ours beside the best of all settings of all
-others. All settings are tried on ``--tuning`` seeds; the three that are best there are run on the seeds that are
-reported, apart from those, and the best of them is told, of ours as of the others. Other libraries need another
-environment; what they did is kept in ``--keep``, so that a second run asks only for what is new:
+others. All settings are tried on ``--tuning`` seeds; the three that are best there, and what was run untuned, are run
+on the seeds that are reported, apart from those, and the best of them is told, of ours as of the others. Other libraries
+need another environment. What was run is kept in ``--keep``, so that the same command goes on where it stopped (after
+``--minutes``), and runs our own bandits anew only where their code has changed:
 
     python -m venv /somewhere && /somewhere/bin/pip install vowpalwabbit mabwiser river
     RECLOOP_PEERS=/somewhere/bin/python python benchmarks/bandits.py --keep peers.jsonl
@@ -20,82 +21,18 @@ environment; what they did is kept in ``--keep``, so that a second run asks only
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from regret.grids import OURS, THEIRS
-from regret.worlds import SCHEDULES, STEPS, regret
+from regret.runs import Runs
+from regret.worlds import SCHEDULES, STEPS
 
 SPEED_D, SPEED_ARMS = 32, 20
 TUNING = 10_000  # the first seed to tune on
 FINALISTS = 3
-
-
-class Ours:
-    """A bandit of recloop with its state."""
-
-    def __init__(self, table: dict, arms: int, d: int, seed: int) -> None:
-        import msgspec
-
-        from recloop.bandits import Algorithm
-
-        self.bandit = msgspec.convert(table, Algorithm)
-        self.state = self.bandit.initial([str(arm) for arm in range(arms)], features=d)
-        self.rng = np.random.default_rng([seed, 7])
-
-    def choose(self, n, features):
-        return self.bandit.choose(self.state, np.empty((n, 0)) if features is None else features, self.rng), 1.0
-
-    def learn(self, arms, rewards, features, chances):
-        from recloop.bandits import Outcomes
-
-        self.state = self.bandit.update(self.state, Outcomes(arms, rewards, features, chances))
-
-
-class Runs:
-    """Regret curves by task, a list of [library, settings, problem, schedule, seed]; each is run once.
-
-    Args:
-        python: an interpreter that has the other libraries; None asks none of them.
-        kept: what they did before, a line of JSON for each task; None keeps nothing.
-    """
-
-    def __init__(self, python: str | None, kept: Path | None) -> None:
-        self.python, self.kept = python, kept
-        self.curves: dict[str, list[float]] = {}
-        if kept is not None and kept.exists():
-            for line in kept.read_text(encoding="utf-8").splitlines():
-                task, curve = json.loads(line)
-                self.curves[json.dumps(task)] = curve
-
-    def of(self, tasks: list[list]) -> np.ndarray:
-        """(tasks, points) the regret after each tenth of the steps."""
-        new = [task for task in tasks if json.dumps(task) not in self.curves]
-        for task in [task for task in new if task[0] == "recloop"]:
-            _, table, *where = task
-            self.curves[json.dumps(task)] = regret(lambda *world, t=table: Ours(t, *world), *where)
-        if theirs := [task for task in new if task[0] != "recloop"]:
-            self._ask(theirs)
-        return np.array([self.curves[json.dumps(task)] for task in tasks])
-
-    def _ask(self, tasks: list[list]) -> None:
-        words, folder = [str(self.python), "-m", "regret.peers"], Path(__file__).parent
-        with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-            assert other.stdin is not None
-            assert other.stdout is not None
-            other.stdin.write(json.dumps(tasks))
-            other.stdin.close()
-            for line in other.stdout:
-                task, curve = json.loads(line)
-                self.curves[json.dumps(task)] = curve
-                if self.kept is not None:
-                    with self.kept.open("a", encoding="utf-8") as file:
-                        file.write(line)
-        if other.returncode:
-            sys.exit(f"another library failed in {self.python}")
 
 
 Setting = tuple[str, object]
@@ -114,23 +51,32 @@ def best(runs: Runs, settings: list[Setting], problem: str, schedule: str, seeds
     return settings[place], curves[place]
 
 
+def said(setting: Setting) -> str:
+    """A setting in words."""
+    library, words = setting
+    if isinstance(words, dict):
+        return " ".join([words["name"], *(f"{key} {value}" for key, value in words.items() if key != "name")])
+    return f"{library} {words if isinstance(words, str) else ' '.join(str(one) for one in words if one)}".strip()
+
+
 def compare(runs: Runs, problem: str, schedule: str, seeds: int, tuning: int) -> list[dict]:
-    """Ours beside theirs, untuned and tuned."""
+    """Ours beside theirs, untuned and tuned; who tunes has what is best untuned to choose from, too."""
     told = []
+    own: list[Setting] = []
+    last: list[Setting] = []
     for kind in ("untuned", "tuned"):
         ours = [("recloop", table) for table in OURS[problem]]
-        own = ours[:1] if kind == "untuned" else finalists(runs, ours, problem, schedule, tuning)
+        own += ours[:1] if kind == "untuned" else finalists(runs, ours, problem, schedule, tuning)
         setting, curves = best(runs, own, problem, schedule, seeds)
-        row = {"problem": problem, "schedule": schedule, "kind": kind, "recloop": " ".join(map(str, setting[1].values())),
+        row = {"problem": problem, "schedule": schedule, "kind": kind, "recloop": said(setting),
                "regret": curves[:, -1].mean(), "curve": curves.mean(axis=0).round(2).tolist()}  # fmt: skip
         if runs.python:
             others = [(library, words) for library, (default, tuned) in THEIRS[problem].items()
                       for words in ([*default, *tuned] if kind == "tuned" else default)]  # fmt: skip
-            last = finalists(runs, others, problem, schedule, tuning)
-            (library, words), theirs = best(runs, last, problem, schedule, seeds)
+            last += finalists(runs, others, problem, schedule, tuning)
+            other, theirs = best(runs, last, problem, schedule, seeds)
             gap = theirs[:, -1] - curves[:, -1]
-            said = words if isinstance(words, str) else f"{words[0]} {words[1] or ''}".strip()
-            row |= {"peer": f"{library} {said}", "peer_regret": theirs[:, -1].mean(), "gap": gap.mean(),
+            row |= {"peer": said(other), "peer_regret": theirs[:, -1].mean(), "gap": gap.mean(),
                     "error": gap.std(ddof=1) / np.sqrt(seeds), "peer_curve": theirs.mean(axis=0).round(2).tolist()}  # fmt: skip
         told.append(row)
     return told
@@ -197,10 +143,23 @@ def main() -> None:
     parser.add_argument("--tuning", type=int, default=3, help="seeds to tune on, apart from those")
     parser.add_argument("--only", nargs="*", choices=[*STEPS, "speed"], default=[*STEPS, "speed"])
     parser.add_argument("--schedules", nargs="*", choices=list(SCHEDULES), default=list(SCHEDULES))
-    parser.add_argument("--keep", type=Path, help="file of what other libraries did")
+    parser.add_argument("--keep", type=Path, help="file of what was run")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="after which it stops; the same command goes on")
     parser.add_argument("--json", action="store_true", help="one JSON object with regret curves instead of tables")
     options = parser.parse_args()
-    runs = Runs(os.environ.get("RECLOOP_PEERS"), options.keep)
+    if np.isfinite(options.minutes) and options.keep is None:
+        parser.error("--minutes needs --keep: what was run would be lost")
+    runs = Runs(os.environ.get("RECLOOP_PEERS"), options.keep, time.monotonic() + 60 * options.minutes)
+    try:
+        measure(options, runs)
+    except TimeoutError:
+        sys.exit(
+            f"stopped after {options.minutes:g} minutes: {len(runs.curves)} runs are kept, the same command goes on"
+        )
+
+
+def measure(options: argparse.Namespace, runs: Runs) -> None:
+    """Print, or tell as JSON, what the options ask for."""
     told: dict = {"regret": [], "speed": {}}
     for problem in [name for name in STEPS if name in options.only]:
         for schedule in options.schedules:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SHARED = {"accuracy/protocol", "regret/grids", "regret/peers", "regret/worlds"}
+SHARED = {"accuracy/protocol", "regret/grids", "regret/peers", "regret/runs", "regret/worlds"}
 SCRIPTS = sorted({str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.py")} - SHARED)
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 

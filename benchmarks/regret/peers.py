@@ -27,7 +27,7 @@ class MABWiser:
         found = self.mab.predict(features)
         return np.atleast_1d(found), 1.0
 
-    def learn(self, arms, rewards, features, chances):  # noqa: ARG002
+    def learn(self, arms, rewards, features, chances, order):  # noqa: ARG002
         fit = self.mab.partial_fit if self.begun else self.mab.fit
         fit(arms.tolist(), rewards.tolist(), features)
         self.begun = True
@@ -56,7 +56,7 @@ class River:
             return np.array([self.policy.pull(self.arms) for _ in range(n)]), 1.0
         return np.array([self.policy.pull(self.arms, context=dict(enumerate(row))) for row in features.tolist()]), 1.0
 
-    def learn(self, arms, rewards, features, chances):  # noqa: ARG002
+    def learn(self, arms, rewards, features, chances, order):  # noqa: ARG002
         rows = [None] * len(arms) if features is None else features.tolist()
         for arm, reward, row in zip(arms.tolist(), rewards.tolist(), rows, strict=True):
             if row is None:
@@ -84,7 +84,7 @@ class VowpalWabbit:
             chosen[place], chances[place] = arm, share[arm]
         return chosen, chances
 
-    def learn(self, arms, rewards, features, chances):
+    def learn(self, arms, rewards, features, chances, order):  # noqa: ARG002
         rows = [None] * len(arms) if features is None else features.tolist()
         for arm, reward, row, chance in zip(arms.tolist(), rewards.tolist(), rows, chances.tolist(), strict=True):
             self.vw.learn(f"{arm + 1}:{-reward}:{max(chance, 1e-6)} {self.text(row)}")

@@ -52,6 +52,8 @@ def regret(make, problem: str, schedule: str, seed: int) -> list[float]:
         known[fresh] = True
         if len(fresh):
             of = chosen[fresh]
-            agent.learn(of, world.rewards[fresh, of], None if seen is None else world.features[fresh], chances[fresh])
+            agent.learn(
+                of, world.rewards[fresh, of], None if seen is None else world.features[fresh], chances[fresh], fresh
+            )
     lost = np.cumsum(world.means.max(axis=1) - world.means[np.arange(steps), chosen])
     return lost[steps // POINTS - 1 :: steps // POINTS].round(4).tolist()

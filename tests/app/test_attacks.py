@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -59,12 +60,14 @@ def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: 
 
     slate = SlateConfig(sources=["popular"], fallback="")
     log = pl.DataFrame({"user": ["u"], "item": ["i"], "kind": ["click"], "time": [1.0]})
-    config = ThompsonConfig(arms={"left": slate, "right": slate}, reward_kinds=["click"], reward_hours=1e6)
+    config = ThompsonConfig(
+        arms={"left": slate, "right": slate}, reward_kinds=["click"], reward_hours=12 * 24 + 0.5 / 3600
+    )
     policy = build(config, {"popular": Popular().fit(Dataset.of(log))})
     release = SimpleNamespace(name="one", policies={"bandit": policy})
 
     def learned(name: str, attacked: bool) -> object:
-        adopted: list[object] = []
+        adopted: list[dict[str, Any]] = []
         engine = SimpleNamespace(release=release, adopt=lambda _release, _policy, state: adopted.append(state))
         now = [NOW]
         with Store(tmp_path / f"{name}.db", clock=lambda: now[0]) as store:
@@ -81,7 +84,7 @@ def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: 
             assert bool(adopted) == (not quarantine)
             now[0] += LOOK + ON_ITS_WAY
             learning.follow()
-        return adopted[-1]
+        return adopted[-1]["per_arm"]["total"]  # what was won; what made the attack was shown slates, and won nothing
 
     assert (learned("attacked", attacked=True) == learned("clean", attacked=False)) == quarantine
 

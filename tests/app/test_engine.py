@@ -173,7 +173,7 @@ def test_reasons(store: Store, release: Release, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise FloatingPointError("u1 likes i7")
 
-    monkeypatch.setattr("recloop.app.engine.causes", fail)
+    monkeypatch.setattr("recloop.app.answering.causes", fail)
     assert {entry.reason for entry in engine.decide(wish).items} == {"popular with others"}
     assert "a slate of policy 'popular' was not explained: FloatingPointError" in caplog.text
     assert "i7" not in caplog.text
@@ -261,3 +261,13 @@ def test_a_release_is_warm_before_it_answers(store: Store, release: Release, mon
     engine.switch(release)
     assert warmed == [(name, None, True) for name in release.policies]
     assert engine.release is release
+
+
+def test_a_learned_state_of_another_version_is_told_and_the_fallback_answers(
+    store: Store, release: Release, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.policy_states.put(release.name, "bandit", {"format": 99})
+    engine = Engine(store, replace(release, default_policy="bandit"), seed=1, clock=lambda: 1000.0)
+    told = engine.decide(Request(user="u1", k=5))
+    assert (told.policy, told.fallback, len(told.items)) == ("bandit", "popular", 5)
+    assert "policy 'bandit' cannot use what it learned: the state of the policy has the format 99" in caplog.text

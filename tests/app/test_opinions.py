@@ -108,6 +108,16 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["judge"] for one in told["agreements"]] == ["held-out", "simulated"]
 
 
+def test_no_difference_has_no_sign(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pl.DataFrame({"judge": "simulated", "policy": "ease", "control": "popular", "lift": [-0.0004]})
+    table.write_csv(place / "simulated.csv")
+    with pytest.raises(SystemExit):
+        main(["judges", "--store", str(place / "store.db"), "--from", str(place / "simulated.csv")])
+    out = capsys.readouterr().out
+    assert "+0.0%" in out
+    assert "-0.0%" not in out
+
+
 def test_what_evaluate_printed_is_an_opinion(tmp_path: Path) -> None:
     told = {
         "policies": [{"policy": "new", "value": 0.3, "low": 0.26, "high": 0.34},

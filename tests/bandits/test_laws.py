@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recloop.bandits import Algorithm, Bandit, LinUCB, Outcomes, State
+from recloop.bandits import Algorithm, Bandit, BetaThompson, LinUCB, Outcomes, State
 from recloop.bandits.posterior import Posterior
 from recloop.errors import ArtifactError, SettingError
 
@@ -66,6 +66,28 @@ def test_the_order_does_not_matter_where_nothing_is_forgotten(learned: Learned) 
     seen = None if outcomes.features is None else outcomes.features[::-1]
     back = Outcomes(outcomes.arms[::-1], outcomes.rewards[::-1], seen, outcomes.propensities[::-1])
     alike(bandit.update(bandit.initial(ARMS, features=3 * bandit.contextual), back), learned.state)
+
+
+def test_late_outcomes_count_as_if_they_had_come_in_order(learned: Learned) -> None:
+    bandit, outcomes = learned.bandit, learned.outcomes
+    if bandit.name in {"lin-ucb", "lin-ts", "logistic"} and getattr(bandit, "discount", 1) == 1:
+        pytest.skip("it learns its ridge, or its curve, at moments that count outcomes")
+    n = len(outcomes)
+    rows = np.random.default_rng(8).permutation(n)
+    state = bandit.initial(ARMS, features=3 * bandit.contextual)
+    for part in np.split(rows, 6):
+        late = outcomes.take(part)
+        state = bandit.update(
+            state, Outcomes(late.arms, late.rewards, late.features, late.propensities, order=np.arange(n)[part])
+        )
+    alike(state, learned.state)
+
+
+def test_the_order_of_outcomes_is_checked() -> None:
+    bandit = BetaThompson(discount=0.9)
+    for order in (np.array([1]), np.array([-1, 2]), np.array([np.nan, 1])):
+        with pytest.raises(SettingError, match=r"the order of outcomes does not fit; 2 numbers of decisions, from 0\."):
+            bandit.update(bandit.initial(ARMS), Outcomes(["a", "b"], [1.0, 0.0], order=order))
 
 
 def test_the_old_state_is_untouched(learned: Learned) -> None:

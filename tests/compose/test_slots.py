@@ -82,7 +82,7 @@ def test_each_slot_learns_its_own_arm_from_the_page() -> None:
         assert told.arms == ("best", "worst")
         assert (told.array("pulls").tolist(), told.array("total").tolist()) == (pulls, rewards)
     assert state["slots"]["hero"] == {}
-    assert policy.learns_from == ((), 86_400.0)  # type: ignore[attr-defined]
+    assert policy.learns_from == ((), 3_600.0)  # type: ignore[attr-defined]
 
 
 def test_a_slot_learns_from_the_reward_of_its_own_items() -> None:

@@ -10,12 +10,12 @@ from msgspec import structs
 from recloop.app.overlay import SPARE, Overlay
 from recloop.app.servable import Servable
 from recloop.compose.causes import causes
-from recloop.compose.policy import Choices, State
+from recloop.compose.policy import Choices, Outcomes, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
 from recloop.compose.slots import SlotsPolicy
 from recloop.data.histories import Histories
-from recloop.errors import MissingError, nearest
+from recloop.errors import MissingError, RecloopError, nearest
 from recloop.experiments.interleaving import Interleaving, mix
 from recloop.types import SlateItem
 
@@ -39,6 +39,14 @@ class Answering:
     states: Mapping[str, State]
     phrase: Phrase
     rng: np.random.Generator
+
+    def check_states(self) -> None:
+        """Log which policies cannot use what they learned: they will fail at every request, and not say why there."""
+        for name, policy in self.release.policies.items():
+            try:
+                policy.update(self.states[name], Outcomes([], []))
+            except RecloopError as error:
+                _log.error("policy '%s' cannot use what it learned: %s", name, error)
 
     def choose(
         self, wanted: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None, mixed: Mixed

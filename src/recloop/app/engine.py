@@ -173,6 +173,7 @@ class Engine:
             for name, policy in release.policies.items()
         }
         loaded = Answering(release, states, self._phrase(release.titles) if self._phrase else plainly, self._rng)
+        loaded.check_states()
         self._warm(loaded)
         self._loaded = loaded
 

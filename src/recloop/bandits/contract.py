@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
-from recloop.bandits.outcomes import Outcomes, Places, draw
+from recloop.bandits.outcomes import Checked, Outcomes, Places, draw
 from recloop.bandits.state import Array, State, Value
 from recloop.errors import SettingError
 from recloop.stats.adaptive.best_arm import with_floor
@@ -56,9 +56,7 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         """(n, n_offered) numbers of which the greatest is chosen, each with its share; None draws from the shares."""
         return None
 
-    def _learn(
-        self, state: State, places: Places, rewards: Array, features: Array | None, propensities: Array | None
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
         """The state after outcomes that were checked."""
         raise NotImplementedError
 
@@ -168,7 +166,8 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
             raise SettingError(f"a reward is {wrong}", allowed=allowed)
         seen = self._seen(state, outcomes.features, n)[0]
         chances = self._chances(outcomes, n) if self.needs_propensities else None
-        return self._learn(state, places, rewards, seen, chances)
+        order = None if outcomes.order is None else self._order(outcomes.order, n)
+        return self._learn(state, Checked(places, rewards, seen, chances, order))
 
     def _greatest(self, scores: Array) -> Places | None:
         """(n,) the column of the greatest of each row; None where arms may tie and do."""
@@ -233,6 +232,12 @@ class Bandit(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", forbid
         if chances.shape != (n,) or not ((chances > 0) & (chances <= 1)).all():
             raise SettingError("propensities of outcomes do not fit", allowed=f"{n} numbers above 0 and at most 1")
         return chances
+
+    def _order(self, order: ArrayLike, n: int) -> Array:
+        numbers = np.asarray(order, dtype=np.float64)
+        if numbers.shape != (n,) or not (numbers >= 0).all() or not np.isfinite(numbers).all():
+            raise SettingError("the order of outcomes does not fit", allowed=f"{n} numbers of decisions, from 0")
+        return numbers
 
     def _known(self, state: State, arms: Sequence[str] | NDArray[Any]) -> State:
         """The state with a fresh row for every arm that it does not know."""

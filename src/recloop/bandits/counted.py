@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Meta
 
 from recloop.bandits.contract import Bandit
-from recloop.bandits.outcomes import Places
+from recloop.bandits.outcomes import Checked, Places, faded, numbered
 from recloop.bandits.state import Array, State
 from recloop.errors import SettingError
 
@@ -17,7 +17,7 @@ class Counted(Bandit, frozen=True, kw_only=True):
     """Keeps of each arm how often it was chosen, and the sums of its rewards and of their squares.
 
     Attributes:
-        discount: what each outcome leaves of the weight of all before it; 1 forgets nothing. An outcome counts for
+        discount: what each decision leaves of the weight of all before it; 1 forgets nothing. An outcome counts for
             about 1 / (1 - discount) further ones. Source: A. Garivier, E. Moulines, "On upper-confidence bound policies
             for switching bandit problems" (ALT 2011), section 2; for Thompson sampling V. Raj, S. Kalyani (2017).
         window: how many outcomes are remembered, of all arms together; 0 remembers all. Source: ibid.
@@ -36,31 +36,30 @@ class Counted(Bandit, frozen=True, kw_only=True):
         return dict.fromkeys(SUMS, np.zeros(()))
 
     def _common(self, features: int) -> dict[str, Array]:  # noqa: ARG002
-        return {"recent_arms": np.zeros(0), "recent_rewards": np.zeros(0)} if self.window else {}
+        recent = ("recent_order", "recent_arms", "recent_rewards")
+        return dict.fromkeys(recent, np.zeros(0)) if self.window else {}
 
-    def _learn(
-        self,
-        state: State,
-        places: Places,
-        rewards: Array,
-        features: Array | None,  # noqa: ARG002
-        propensities: Array | None,  # noqa: ARG002
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
         if self.window:
-            return self._slide(state, places, rewards)
-        n, k = len(places), len(state.arms)
-        weights = None if self.discount == 1 else self.discount ** np.arange(n - 1, -1, -1.0)
-        came = _sums(places, rewards, k, weights)
-        left = 1.0 if weights is None else self.discount**n
-        per_arm = {name: left * np.asarray(state.per_arm[name]) + came[name] for name in SUMS}
-        return State(state.bandit, state.arms, state.offered, per_arm, state.common)
+            return self._slide(state, came)
+        weights, left, common = None, 1.0, state.common
+        if self.discount < 1:
+            weights, left, clock = faded(state, self.discount, came.order, len(came.places))
+            common = {"clock": clock}
+        new = _sums(came.places, came.rewards, len(state.arms), weights)
+        per_arm = {name: left * np.asarray(state.per_arm[name]) + new[name] for name in SUMS}
+        return State(state.bandit, state.arms, state.offered, per_arm, common)
 
-    def _slide(self, state: State, places: Places, rewards: Array) -> State:
+    def _slide(self, state: State, came: Checked) -> State:
         """Only the last outcomes count. Their sums are made anew, so that not even rounding is left of the others."""
-        arms = np.concatenate([state.common["recent_arms"], places])[-self.window :]
-        kept = np.concatenate([state.common["recent_rewards"], rewards])[-self.window :]
-        per_arm = _sums(arms.astype(np.intp), kept, len(state.arms), None)
-        return State(state.bandit, state.arms, state.offered, per_arm, {"recent_arms": arms, "recent_rewards": kept})
+        numbers, clock = numbered(state, came.order, len(came.places))
+        new = {"recent_order": numbers, "recent_arms": came.places, "recent_rewards": came.rewards}
+        kept = {name: np.concatenate([state.common[name], value]) for name, value in new.items()}
+        last = np.argsort(kept["recent_order"], kind="stable")[-self.window :]
+        common = {name: value[last] for name, value in kept.items()}
+        per_arm = _sums(common["recent_arms"].astype(np.intp), common["recent_rewards"], len(state.arms), None)
+        common["clock"] = np.array([max(clock, float(numbers.max()))])
+        return State(state.bandit, state.arms, state.offered, per_arm, common)
 
 
 class Indexed(Counted, frozen=True, kw_only=True):

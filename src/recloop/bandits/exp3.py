@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Meta
 
 from recloop.bandits.contract import Bandit
-from recloop.bandits.outcomes import Places
+from recloop.bandits.outcomes import Checked
 from recloop.bandits.state import Array, State
 
 
@@ -46,17 +46,11 @@ class Exp3(Bandit, frozen=True, kw_only=True, tag="exp3"):
         weights = np.exp(-rate * (losses - losses.min()))
         return np.asarray(weights / weights.sum())[None]
 
-    def _learn(
-        self,
-        state: State,
-        places: Places,
-        rewards: Array,
-        features: Array | None,  # noqa: ARG002
-        propensities: Array | None,
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
+        places, propensities = came.places, came.propensities
         assert propensities is not None
         k = len(state.arms)
-        losses = np.bincount(places, weights=(1 - rewards) / propensities, minlength=k)
+        losses = np.bincount(places, weights=(1 - came.rewards) / propensities, minlength=k)
         per_arm = {
             "pulls": np.asarray(state.per_arm["pulls"]) + np.bincount(places, minlength=k),
             "losses": np.asarray(state.per_arm["losses"]) + losses,

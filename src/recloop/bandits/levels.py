@@ -64,8 +64,8 @@ class TwoLevel:
         """The states after outcomes; the old ones are as they were."""
         places = state[1].places(outcomes.arms)
         return (
-            self.bandit.update(state[0], Outcomes(self.group_of[places], outcomes.rewards)),
-            self.bandit.update(state[1], Outcomes(places, outcomes.rewards)),
+            self.bandit.update(state[0], Outcomes(self.group_of[places], outcomes.rewards, order=outcomes.order)),
+            self.bandit.update(state[1], Outcomes(places, outcomes.rewards, order=outcomes.order)),
         )
 
 

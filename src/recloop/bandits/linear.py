@@ -11,7 +11,7 @@ from recloop.bandits.contract import Bandit
 from recloop.bandits.counted import greatest
 from recloop.bandits.evidence import Spectrum, ridge_and_noise
 from recloop.bandits.normal_best import chance_of_greatest
-from recloop.bandits.outcomes import Places
+from recloop.bandits.outcomes import Checked, Places, faded
 from recloop.bandits.posterior import Posterior
 from recloop.bandits.state import Array, State
 
@@ -28,7 +28,7 @@ class Linear(Bandit, frozen=True, kw_only=True):
         ridge: what is added to the diagonal of the Gram matrix; 0 learns it, and the noise, from all arms together by
             marginal likelihood, each time the outcomes have grown by 41% (``ridge_and_noise``).
         noise: standard deviation of a reward around its line, before it is learned; where ``ridge`` is given, for good.
-        discount: what each outcome leaves of the weight of all before it; 1 forgets nothing.
+        discount: what each decision leaves of the weight of all before it; 1 forgets nothing.
             Source: Y. Russac, C. Vernade, O. Cappé, "Weighted linear bandits for non-stationary environments" (NeurIPS
             2019), with one covariance rather than their two.
     """
@@ -76,14 +76,8 @@ class Linear(Bandit, frozen=True, kw_only=True):
         inverse = np.linalg.inv(sums[:, :-2, :-2] + ridge * np.eye(sums.shape[1] - 2))
         return Posterior.of((inverse @ sums[:, :-2, -2, None])[:, :, 0], inverse, noise)
 
-    def _learn(
-        self,
-        state: State,
-        places: Places,
-        rewards: Array,
-        features: Array | None,
-        propensities: Array | None,  # noqa: ARG002
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
+        places, rewards, features, _, order = came
         assert features is not None
         n, start = len(places), 0
         while start < n:  # as far as the next moment at which the prior is learned again
@@ -93,25 +87,26 @@ class Linear(Bandit, frozen=True, kw_only=True):
             else:
                 stop = int(min(n, start + due - seen)) if due else n
                 part = slice(start, stop)
-                state, start = self._add(state, places[part], rewards[part], features[part]), stop
+                numbers = None if order is None else order[part]
+                state, start = self._add(state, places[part], rewards[part], features[part], numbers), stop
             if due and state.common["prior"][_SEEN] >= due:
                 state = self._refit(state)
         return state
 
-    def _add(self, state: State, places: Places, rewards: Array, features: Array) -> State:
+    def _add(self, state: State, places: Places, rewards: Array, features: Array, order: Array | None) -> State:
         n = len(places)
-        order = np.argsort(places, kind="stable")
-        bounds = np.searchsorted(places[order], np.arange(len(state.arms) + 1))
-        rows = np.column_stack([features, rewards, np.ones(n)])[order]
-        weighted, left = rows, 1.0
+        sort = np.argsort(places, kind="stable")
+        bounds = np.searchsorted(places[sort], np.arange(len(state.arms) + 1))
+        rows = np.column_stack([features, rewards, np.ones(n)])[sort]
+        weighted, left, common = rows, 1.0, _counted(state, n)
         if self.discount < 1:
-            left = self.discount**n
-            weighted = rows * (self.discount ** np.arange(n - 1, -1, -1.0))[order, None]
+            weights, left, common["clock"] = faded(state, self.discount, order, n)
+            weighted = rows * weights[sort, None]
         sums = [one if left == 1 else left * one for one in state.per_arm["sums"]]
         for arm in np.flatnonzero(np.diff(bounds)).tolist():
             part = slice(bounds[arm], bounds[arm + 1])
             sums[arm] = sums[arm] + weighted[part].T @ rows[part]
-        return State(state.bandit, state.arms, state.offered, {"sums": tuple(sums)}, _counted(state, n))
+        return State(state.bandit, state.arms, state.offered, {"sums": tuple(sums)}, common)
 
     def _add_one(self, state: State, arm: int, reward: float, features: Array) -> State:
         row = np.empty(len(features) + 2)
@@ -131,7 +126,7 @@ class Linear(Bandit, frozen=True, kw_only=True):
         spectrum = Spectrum.of(sums[:, :-2, :-2], sums[:, :-2, -2])
         ridge, noise = ridge_and_noise(spectrum, sums[:, -1, -1], sums[:, -2, -2], self.noise)
         seen = float(state.common["prior"][_SEEN])
-        common = {"prior": np.array([ridge, noise, seen, math.ceil(seen * _GROWTH)])}
+        common = {**state.common, "prior": np.array([ridge, noise, seen, math.ceil(seen * _GROWTH)])}
         inverse, mean = spectrum.solved(ridge)
         derived = {"posterior": (Posterior.of(mean, inverse, noise), 0)}
         return State(state.bandit, state.arms, state.offered, state.per_arm, common, derived)

@@ -8,7 +8,7 @@ from scipy import special
 
 from recloop.bandits.contract import Bandit
 from recloop.bandits.normal_best import chance_of_greatest
-from recloop.bandits.outcomes import Places
+from recloop.bandits.outcomes import Checked
 from recloop.bandits.state import Array, State, Value
 
 _STEPS, _ENOUGH = 25, 1e-9
@@ -69,14 +69,8 @@ class LogisticThompson(Bandit, frozen=True, kw_only=True, tag="logistic"):
         assert features is not None
         return rng.normal(*self._beliefs(state, features))
 
-    def _learn(
-        self,
-        state: State,
-        places: Places,
-        rewards: Array,
-        features: Array | None,
-        propensities: Array | None,  # noqa: ARG002
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
+        places, rewards, features = came.places, came.rewards, came.features
         assert features is not None
         means, precisions = list(state.per_arm["mean"]), list(state.per_arm["precision"])
         for arm in np.unique(places).tolist():

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recloop.bandits.state import Array
+from recloop.bandits.state import Array, State
 
 Places = NDArray[np.intp]
 
@@ -23,6 +23,9 @@ class Outcomes:
         propensities: (n,) the chance that each had; None where the bandit needs none.
         details: (n) what each decision told beside (``Decision.details``); None where nobody asks.
         taken: (n) the places of its slate, from 0, whose items were rewarded; None where nobody asks.
+        order: (n,) the number of each decision, counted in the order in which decisions were made. What forgets, or
+            watches for changes, then knows how old a late outcome is; None takes outcomes in the order in which they
+            come.
 
     >>> came = Outcomes(["a", "b"], [1.0, 0.0])
     >>> len(came), came.take(np.array([1])).arms
@@ -35,6 +38,7 @@ class Outcomes:
     propensities: NDArray[np.float64] | None = None
     details: Sequence[Mapping[str, Any]] | None = None
     taken: Sequence[Sequence[int]] | None = None
+    order: NDArray[np.integer] | NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.arms)
@@ -49,7 +53,38 @@ class Outcomes:
             None if self.propensities is None else self.propensities[rows],
             None if self.details is None else [self.details[row] for row in at],
             None if self.taken is None else [self.taken[row] for row in at],
+            None if self.order is None else self.order[rows],
         )
+
+
+class Checked(NamedTuple):
+    """Outcomes as an algorithm gets them: checked, and with places instead of names."""
+
+    places: Places
+    rewards: Array
+    features: Array | None
+    propensities: Array | None
+    order: Array | None
+
+
+def numbered(state: State, order: Array | None, n: int) -> tuple[Array, float]:
+    """The numbers (n,) of the decisions of outcomes, and that of the newest decision seen before (``clock``)."""
+    clock = state.common.get("clock")
+    if order is None:
+        before = -1.0 if clock is None else float(clock[0])
+        return before + np.arange(1.0, n + 1), before
+    return order, float(order.min()) - 1 if clock is None else float(clock[0])
+
+
+def faded(state: State, discount: float, order: Array | None, n: int) -> tuple[Array, float, Array]:
+    """How much outcomes count under a discount: ``discount`` to the number of decisions between each and the newest.
+
+    Returns:
+        The weights (n,) of the outcomes, what is left of the weight of all before them, and the clock that is kept.
+    """
+    numbers, clock = numbered(state, order, n)
+    newest = max(clock, float(numbers.max()))
+    return discount ** (newest - numbers), discount ** (newest - clock), np.array([newest])
 
 
 def draw(share: Array, uniform: Array) -> Places:

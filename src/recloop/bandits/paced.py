@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from recloop.bandits.outcomes import Places
+from recloop.bandits.outcomes import Checked
 from recloop.bandits.state import Array, State
 from recloop.bandits.wrapping import Wrapping
 from recloop.errors import SettingError
@@ -96,15 +96,13 @@ class Paced(Wrapping, frozen=True, kw_only=True, tag="paced"):
         weight = ((cap - spared) / np.maximum(spent - spared, 1e-300))[:, None]
         return np.asarray(weight * over + (1 - weight) * fits)
 
-    def _learn(
-        self, state: State, places: Places, rewards: Array, features: Array | None, propensities: Array | None
-    ) -> State:
-        after = super()._learn(state, places, rewards, features, propensities)
+    def _learn(self, state: State, came: Checked) -> State:
+        after = super()._learn(state, came)
         after.derived.pop("paced", None)
         if self.burst == 1:
             return after
         # the price never falls below 0: each outcome moves it by its step, or as far as that
-        costs = np.array([self.costs.get(state.arms[place], 0.0) for place in places.tolist()])
+        costs = np.array([self.costs.get(state.arms[place], 0.0) for place in came.places.tolist()])
         moved = np.cumsum(self.step * (costs - self.budget / self.requests))
         price = moved[-1] + max(float(state.common["price"][0]), float(-moved.min()))
         return State(after.bandit, after.arms, after.offered, after.per_arm,

@@ -7,28 +7,29 @@ from msgspec import Meta
 
 from recloop.bandits.contract import Bandit
 from recloop.bandits.indices import KLUCB, UCB1, EpsilonGreedy, bernoulli_divergence
-from recloop.bandits.outcomes import Outcomes, Places
-from recloop.bandits.state import Array, State
+from recloop.bandits.outcomes import Checked, numbered
+from recloop.bandits.state import Array, State, Value
 from recloop.bandits.thompson import BetaThompson, GaussianThompson
 
 Plain = EpsilonGreedy | UCB1 | KLUCB | BetaThompson | GaussianThompson
-BLOCKS = 64  # of outcomes that are kept of each arm, for looking back
+BLOCKS = 64  # of decisions, that are kept for looking back
 
 
 class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
     """A bandit that remembers everything, until a change is found; one that forgets from then on.
 
-    The monitor cuts the outcomes of each arm into blocks and asks of every cut between two blocks whether the rates
-    before and after it differ: the generalised likelihood ratio of two Bernoulli rates against one, ``n₁ kl(μ₁, μ) + n₂
-    kl(μ₂, μ)``, above ``ln(3 n sqrt(n) / risk)``. Source: L. Besson, E. Kaufmann, O. Maillard, J. Seznec, "Efficient
-    change-point detection for tackling piecewise-stationary bandits", JMLR 23 (2022), equation 5. Forgetting costs
-    regret while nothing changes, which is why it does not begin by itself.
+    The monitor cuts the decisions into blocks, late outcomes into that of their decision (``Outcomes.order``), and asks
+    of every arm and every cut between two blocks whether the rates before and after it differ: the generalised
+    likelihood ratio of two Bernoulli rates against one, ``n₁ kl(μ₁, μ) + n₂ kl(μ₂, μ)``, above ``ln(3 n sqrt(n) /
+    risk)``. Source: L. Besson, E. Kaufmann, O. Maillard, J. Seznec, "Efficient change-point detection for tackling
+    piecewise-stationary bandits", JMLR 23 (2022), equation 5. Forgetting costs regret while nothing changes, which is
+    why it does not begin by itself.
 
     Attributes:
         steady: the bandit as long as no change was found; of those that see no features.
         drifting: the bandit afterwards. It is fed from the start, so it knows what is new.
         risk: chance of a false alarm per arm, over all time.
-        block: outcomes of an arm that make a block; it doubles when there are 64.
+        block: decisions that make a block; it doubles when there are 64.
     """
 
     rates = True
@@ -48,14 +49,8 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
             for side, bandit in zip(("steady", "drifting"), (self.steady, self.drifting), strict=True)
             for name, value in bandit._fresh(features).items()  # noqa: SLF001
         }
-        # of each block: how many, their rewards; the width of the arm's blocks
-        return {
-            **inner,
-            "pulls": np.zeros(()),
-            "count": np.zeros(BLOCKS),
-            "sum": np.zeros(BLOCKS),
-            "size": np.array(float(self.block)),
-        }
+        # of each block: how many outcomes, their rewards
+        return {**inner, "pulls": np.zeros(()), "count": np.zeros(BLOCKS), "sum": np.zeros(BLOCKS)}
 
     def _common(self, features: int) -> dict[str, Array]:
         inner = {
@@ -63,7 +58,7 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
             for side, bandit in zip(("steady", "drifting"), (self.steady, self.drifting), strict=True)
             for name, value in bandit._common(features).items()  # noqa: SLF001
         }
-        return {**inner, "alarm": np.zeros(1)}
+        return {**inner, "alarm": np.zeros(1), "size": np.array([float(self.block)])}
 
     def inner(self, state: State) -> tuple[tuple[Bandit, State], tuple[Bandit, State]]:
         """The two bandits, each with its part of the state."""
@@ -80,29 +75,24 @@ class Watched(Bandit, frozen=True, kw_only=True, tag="watched"):
         bandit, own = self.inner(state)[self.alarmed(state)]
         return None if bandit.floor or bandit.mixture else bandit._draws(own, features, n, rng)  # noqa: SLF001
 
-    def _learn(
-        self,
-        state: State,
-        places: Places,
-        rewards: Array,
-        features: Array | None,  # noqa: ARG002
-        propensities: Array | None,  # noqa: ARG002
-    ) -> State:
+    def _learn(self, state: State, came: Checked) -> State:
         per_arm, common = dict(state.per_arm), dict(state.common)
         for side, (bandit, own) in zip(("steady", "drifting"), self.inner(state), strict=True):
-            after = bandit.update(own, Outcomes(places, rewards))
+            after = bandit._learn(own, came)  # noqa: SLF001
             per_arm |= {f"{side}.{name}": value for name, value in after.per_arm.items()}
             common |= {f"{side}.{name}": value for name, value in after.common.items()}
-        counts, sums, sizes = (np.array(per_arm[name]) for name in ("count", "sum", "size"))
+        numbers, clock = numbered(state, came.order, len(came.places))
+        newest = max(clock, float(numbers.max()))
+        counts, sums, size = _reaching(newest, per_arm["count"], per_arm["sum"], float(common["size"][0]))
+        at = (came.places, (numbers // size).astype(np.intp))
+        np.add.at(counts, at, 1.0)
+        np.add.at(sums, at, came.rewards)
         alarm = bool(common["alarm"][0])
-        for arm in np.unique(places).tolist():
-            counts[arm], sums[arm], sizes[arm] = _filled(
-                counts[arm], sums[arm], float(sizes[arm]), rewards[places == arm]
-            )
+        for arm in [] if alarm else np.unique(came.places).tolist():
             alarm = alarm or changed(counts[arm], sums[arm], self.risk)
-        pulls = per_arm["pulls"] + np.bincount(places, minlength=len(state.arms))
-        per_arm |= {"pulls": pulls, "count": counts, "sum": sums, "size": sizes}
-        common["alarm"] = np.array([float(alarm)])
+        pulls = per_arm["pulls"] + np.bincount(came.places, minlength=len(state.arms))
+        per_arm |= {"pulls": pulls, "count": counts, "sum": sums}
+        common |= {"alarm": np.array([float(alarm)]), "size": np.array([size]), "clock": np.array([newest])}
         return State(state.bandit, state.arms, state.offered, per_arm, common)
 
 
@@ -129,22 +119,15 @@ def changed(counts: Array, sums: Array, risk: float) -> bool:
     return bool(ratio.max() > np.log(3 * n * np.sqrt(n) / risk))
 
 
-def _filled(counts: Array, sums: Array, size: float, rewards: Array) -> tuple[Array, Array, float]:
-    """Outcomes put into blocks of a size; when all are full, two neighbours become one and the size doubles."""
-    start = 0
-    while start < len(rewards):
-        at = int(np.count_nonzero(counts >= size))
-        if at == BLOCKS:
-            counts = np.concatenate([counts.reshape(-1, 2).sum(axis=1), np.zeros(BLOCKS // 2)])
-            sums = np.concatenate([sums.reshape(-1, 2).sum(axis=1), np.zeros(BLOCKS // 2)])
-            size *= 2
-            at = BLOCKS // 2
-        take = rewards[start : start + int(size - counts[at])]
-        counts, sums = counts.copy(), sums.copy()
-        counts[at] += len(take)
-        sums[at] += take.sum()
-        start += len(take)
-    return counts, sums, size
+def _reaching(newest: float, counts: Value, sums: Value, size: float) -> tuple[Array, Array, float]:
+    """Copies of (k, blocks) in which that decision has its block: two neighbours become one until it has."""
+    both = np.array([counts, sums])
+    while newest >= size * BLOCKS:
+        both = np.concatenate(
+            [both.reshape(2, -1, BLOCKS // 2, 2).sum(axis=3), np.zeros_like(both[:, :, : BLOCKS // 2])], 2
+        )
+        size *= 2
+    return both[0], both[1], size
 
 
 def _part(state: State, side: str, name: str) -> State:

@@ -7,7 +7,7 @@ from typing import Any
 from recloop.bandits.contract import Bandit
 from recloop.bandits.indices import KLUCB, UCB1, EpsilonGreedy
 from recloop.bandits.linear import LinTS, LinUCB
-from recloop.bandits.outcomes import Outcomes, Places
+from recloop.bandits.outcomes import Checked
 from recloop.bandits.state import Array, State
 from recloop.bandits.thompson import BetaThompson, GaussianThompson
 
@@ -65,8 +65,6 @@ class Wrapping(Bandit, frozen=True, kw_only=True):
         derived = {} if common else state.derived
         return replace(state, bandit=self.bandit.name, common={**state.common, **common}, derived=derived)
 
-    def _learn(
-        self, state: State, places: Places, rewards: Array, features: Array | None, propensities: Array | None
-    ) -> State:
-        after = self.bandit.update(self._inside(state), Outcomes(places, rewards, features, propensities))
+    def _learn(self, state: State, came: Checked) -> State:
+        after = self.bandit._learn(self._inside(state), came)  # noqa: SLF001
         return replace(after, bandit=self.name, common={**state.common, **after.common})

@@ -126,9 +126,11 @@ def _show(found: "Judgement", said: list[str]) -> None:
         colour = COLOURS[word]
         table.add_row(
             f"[bold]{_plain(one.policy)}[/]" if one.concludes else f"[dim]{_plain(one.policy)}[/]",
-            f"{one.value:.4g}",
-            f"{one.low:.4g} to {one.high:.4g}",
-            f"{one.lift[0]:+.4g}",
+            *(
+                ("–", "–", "–")
+                if one.value != one.value
+                else (f"{one.value:.4g}", f"{one.low:.4g} to {one.high:.4g}", f"{one.lift[0]:+.4g}")
+            ),
             f"{one.weights.effective:,.0f}",
             f"{one.rewards:,.0f}",
             "–" if one.missing != one.missing else f"{one.missing:.1%}",

@@ -55,7 +55,7 @@ def judges(
             same = [one for one in gathered.opinions if one.pair == (policy, control) and one.judge == judge]
             newest = max(same, key=lambda one: one.time, default=None)
             spread = "" if newest is None or newest.error != newest.error else f" ± {1.96 * newest.error:.1%}"
-            cells.append("–" if newest is None else f"{newest.lift:+.1%}{spread}")
+            cells.append("–" if newest is None else f"{round(newest.lift, 3) + 0.0:+.1%}{spread}")
         table.add_row(f"{policy} / {control}".replace("[", r"\["), *cells)
     out.print(table)
     for sentence in said(found):

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, select
 
 from recloop.store import tables
 from recloop.store.database import Database
@@ -32,8 +32,7 @@ class Rewarded(NamedTuple):
     Attributes:
         kinds: of these kinds; of any where empty.
         window: seconds after the decision in which they happen.
-        by_item: whether outcomes tell which items were rewarded. A decision is then settled once its window is over,
-            not with the first reward: another item may follow.
+        by_item: whether outcomes tell which items were rewarded.
     """
 
     kinds: tuple[str, ...]
@@ -60,10 +59,12 @@ Fold = Callable[[Any, Sequence[Outcome]], Any]
 class Outcomes:
     """The log of outcomes, and the states that are folded from it.
 
-    A decision of an arm is settled once: with 1 as soon as an event that rewards it is in the store, with 0 once its
-    window is over. The state of a policy is what folding its outcomes in their order gives. Settling and folding happen
-    in one transaction beside which nobody writes, so it does not matter how many processes do it: no outcome is lost,
-    none counts twice, and folding the whole log again gives the same state.
+    A decision of an arm is settled once, when its window is over: with 1 if an event that rewards it is in the store,
+    else with 0. Not before: where rewards counted at once and silence later, an arm that is shown more than it was
+    would look better than it is, and be shown still more. The state of a policy is what folding its outcomes in their
+    order gives. Settling and folding happen in one transaction beside which nobody else writes, so it does not matter
+    how many processes do it: no outcome is lost, none counts twice, and folding the whole log again gives the same
+    state.
     """
 
     def __init__(self, database: Database) -> None:
@@ -127,8 +128,7 @@ class Outcomes:
         within = _within(rewarded, doubts)
         reward = case((select(e.id).where(*within).exists(), 1.0), else_=0.0).label("reward")
         found: Any = select(d.id, d.time, d.arm, d.seq, reward).where(*asked, open_still).subquery().c
-        ended = found.time <= over - rewarded.window
-        ripe = ended if rewarded.by_item else or_(found.reward > 0, ended)
+        ripe = found.time <= over - rewarded.window
         columns = (found.id, literal(release), literal(policy), found.arm, found.reward, literal(now))
         names = ["id", "release", "policy", "arm", "reward", "time"]
         connection.execute(insert(tables.outcomes).from_select(names, select(*columns).where(ripe).order_by(found.seq)))

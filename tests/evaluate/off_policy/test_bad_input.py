@@ -1,5 +1,6 @@
 """What cannot be weighed is refused in words."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from recloop.errors import DataError, MissingError, RecloopError, SettingError
 from recloop.evaluate.off_policy import (
     Logged,
     Target,
+    category_tables,
     importance_weights,
     ips,
     judge_policies,
@@ -59,6 +61,11 @@ def test_a_log_without_a_column_or_a_row() -> None:
         Logged.of(["a", "b"], [1, 0], [0.5, 0.5], names=["a", "c"])
 
 
+def test_a_strength_that_shrinks_nothing() -> None:
+    with pytest.raises(SettingError, match=r"the strength is 0; it is above 0; use 1"):
+        category_tables(np.zeros((2, 1), dtype=int), np.array([0, 1]), 2, 0)
+
+
 def test_policies_that_are_wrong() -> None:
     log = log_of(table())
     with pytest.raises(SettingError, match=r"there is no policy 'unifrom'; a column target_NAME of the log, uniform"):
@@ -66,7 +73,7 @@ def test_policies_that_are_wrong() -> None:
     with pytest.raises(SettingError, match=r"the log has no action 'c'. Valid: a, b"):
         targets_of(log, table(), ["always:c"])
     with pytest.raises(DataError, match=r"a policy does 'c', which the log does not know"):
-        targets_of(log, table(target_new=['{"c": 1.0}'] * 3), ["new"])
+        targets_of(log, table(target_new=['{"c": 1.0}'] * 3), ["new"])  # a log read without that column
     with pytest.raises(DataError, match=r"the chances of policy 'new' in row 1 sum to 0.7, the smallest is 0.2"):
         targets_of(log, table(target_new=['{"a": 0.2, "b": 0.5}'] * 3), ["new"])
     with pytest.raises(DataError, match=r"the chance of the logged action under the policy of row 2 is nan"):
@@ -80,6 +87,19 @@ def test_policies_that_are_wrong() -> None:
         judge_policies(log, targets_of(log, table(), ["uniform", "uniform"]), rng=RNG)
     with pytest.raises(SettingError, match=r"there is no estimator 'snip'. Did you mean 'snips'"):
         judge_policies(log, targets_of(log, table()), rng=RNG, estimator="snip")
+
+
+def test_what_the_log_never_tried_is_refused_with_its_name() -> None:
+    for unknown, why in (
+        (0.0, None),
+        (0.7, "70.0% of what the policy does was never tried in the log (most of all 'c')"),
+    ):
+        rows = table(target_new=[json.dumps({"a": 1 - unknown, "b": 0.0, "c": unknown})] * 3)
+        log = log_of(rows)
+        assert log.names == (("a", "b", "c") if unknown else ("a", "b"))
+        (judged,) = judge_policies(log, targets_of(log, rows), rng=RNG).policies
+        assert next((one.said for one in judged.objections if one.kind == "support"), None) == why
+        assert not judged.concludes
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
         mixture: how fast the share of even draws falls as outcomes come in, n ** -mixture, above 0 and below 1; 0 mixes
             none in. Either keeps chances away from zero, so that the arms' values can be told.
         reward_kinds: kinds of the events that reward the decision that they name; any where empty.
-        reward_hours: how long after the decision; without such an event it counts as a failure then.
+        reward_hours: how long after the decision; it counts then, and teaches nothing before.
     """
 
     arms: dict[str, SlateConfig]
@@ -74,7 +74,7 @@ class ThompsonConfig(msgspec.Struct, frozen=True, kw_only=True, tag="thompson", 
     floor: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
     mixture: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.floor * len(self.arms) > 1:
@@ -119,7 +119,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
         explore: places of the arm's slate that may show an item from below it.
         within: first places of the arm's slate that go to items which are learned, too.
         reward_kinds: kinds of the events that reward the decision that they name; any where empty.
-        reward_hours: how long after the decision; without such an event it counts as a failure then.
+        reward_hours: how long after the decision; it counts then, and teaches nothing before.
 
     >>> arms = {"a": {"sources": ["ease"]}, "b": {"sources": ["popular"]}}
     >>> from recloop.compose.config import policy_config
@@ -133,7 +133,7 @@ class BanditConfig(msgspec.Struct, frozen=True, kw_only=True, tag="bandit", tag_
     explore: ExploreConfig = ExploreConfig()
     within: WithinConfig = WithinConfig()
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.explore.most and self.within.places:

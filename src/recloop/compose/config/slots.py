@@ -40,7 +40,7 @@ class SlotsConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slots", tag_fi
     Attributes:
         slots: name → slot.
         reward_kinds: kinds of the events that reward the decision that they name; any where empty.
-        reward_hours: how long after the decision; without such an event it counts as a failure then.
+        reward_hours: how long after the decision; it counts then, and teaches nothing before.
 
     >>> from recloop.compose.config import policy_config
     >>> page = policy_config({"kind": "slots", "slots": {"hero": {"size": 1, "policy": {"sources": ["ease"]}}}})
@@ -50,4 +50,4 @@ class SlotsConfig(msgspec.Struct, frozen=True, kw_only=True, tag="slots", tag_fi
 
     slots: dict[Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], SlotConfig]
     reward_kinds: list[str] = []
-    reward_hours: Annotated[float, Meta(gt=0.0)] = 24.0
+    reward_hours: Annotated[float, Meta(gt=0.0)] = 1.0

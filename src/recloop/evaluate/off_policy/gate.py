@@ -157,7 +157,8 @@ def _few(have: float, need: float, rounds: int, kind: str, what: str) -> Objecti
     nearer = "one logged by a policy more like it"
     return Objection(
         kind,
-        f"{rounds:,} rounds are worth {have:,.0f} {what}, and {need:,.0f} are needed",
+        f"{rounds:,} rounds are worth {have:,.0f} {what if round(have) != 1 else what.replace('rounds', 'round')}, and "
+        f"{need:,.0f} are needed",
         f"{more}, or {nearer}",
         True,
     )

@@ -1,7 +1,7 @@
 """Logs and policies from tables: one row a round."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,9 @@ def log_of(table: pl.DataFrame) -> Logged:
             raise DataError(f"the log has no column '{name}'", advice=nearest(name, table.columns))
     if "time" in table.columns:
         table = table.sort("time", maintain_order=True)
-    names, behaviour = sorted(table["action"].cast(pl.String).unique().to_list()), None
-    if CHANCES in table.columns:
-        written = objects(table[CHANCES])
-        names = sorted({*names, *(key for row in written for key in row)})
-        behaviour = matrix(written, names)
+    written = objects(table[CHANCES]) if CHANCES in table.columns else []
+    names = sorted({*table["action"].cast(pl.String).unique(), *_done(written), *_done(_targets(table))})
+    behaviour = matrix(written, names) if CHANCES in table.columns else None
     features = [name for name in table.columns if name.startswith(FEATURE)]
     return Logged.of(
         table["action"].cast(pl.String).to_numpy(),
@@ -187,6 +185,17 @@ def _column(log: Logged, column: pl.Series, name: str) -> Target:
     return Target.of(name, log, matrix(objects(column), log.names))
 
 
+def _targets(table: pl.DataFrame) -> Iterator[Mapping[str, float | None]]:
+    """The chances that policies in columns give to every action: what the log never tried is an action too."""
+    for name in table.columns:
+        if name.startswith(TARGET) and not table.schema[name].is_numeric():
+            yield from objects(table[name])
+
+
+def _done(rows: Iterable[Mapping[str, float | None]]) -> set[str]:
+    return {name for row in rows for name, chance in row.items() if chance}
+
+
 def numbers(table: pl.DataFrame, name: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where null.
 
@@ -229,7 +238,7 @@ def matrix(rows: Sequence[Mapping[str, float | None]], names: Sequence[str]) -> 
         DataError: a row names an action that is not known.
     """
     place = {name: code for code, name in enumerate(names)}
-    flat = [(at, name, chance) for at, row in enumerate(rows) for name, chance in row.items() if chance is not None]
+    flat = [(at, name, chance) for at, row in enumerate(rows) for name, chance in row.items() if chance]
     strange = {name for _, name, _ in flat} - place.keys()
     if strange:
         first = min(strange)
