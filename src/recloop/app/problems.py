@@ -13,6 +13,7 @@ from recloop.app.read_once import Readable, ReadOnce, read_once
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems, keywords, unless_praise
 from recloop.experiments import Experiment
+from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import DAY, OutcomeKinds, slate_table, with_users
 from recloop.metrics.outcomes.log import Sentiment
 from recloop.progress import SILENT, Progress
@@ -156,7 +157,12 @@ def _arms(experiment: Experiment, wish: Wish) -> Settings:
     for name in (treatment, control):
         if name not in weights:
             raise SettingError(f"the experiment has no variant '{name}'", allowed=f"one of {', '.join(weights)}")
-    return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights))
+    margins = {
+        one.metric: (one.margin, one.scale or OUTCOMES[one.metric].margin_scale)
+        for one in experiment.guardrails
+        if one.margin is not None and one.against in {"", control}
+    }
+    return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights), margins=margins)
 
 
 def _slates(
