@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Table
 
 from recloop.app.problems import BOUGHT, Wish, problems_in_store
@@ -62,6 +63,33 @@ def test_what_users_did_before_the_experiment_is_taken_out(store: Store) -> None
     assert int(note.split("explains ")[1].split("%")[0]) > 30
     assert report.verdict == "no_problem"
     assert report.slates == 12 * USERS  # and none of those before is counted
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(None, "no_problem"), (0.02, "do_not_ship"), (0.06, "no_problem")])
+def test_the_guardrails_of_an_experiment_say_what_is_tolerated(
+    store: Store, margin: float | None, verdict: str
+) -> None:
+    variants = {"old": {"policy": "popular", "control": True}, "new": {"policy": "blend"}}
+    guardrails = [] if margin is None else [{"metric": "latency", "margin": margin}]
+    test = Experiment.parse({"name": "away", "variants": variants, "guardrails": guardrails})
+    store.experiments.add("away", test.to_dict())
+    store.experiments.start("away")
+    rng = np.random.default_rng(0)
+    made = [slate(f"d{n}", f"u{n % USERS}", START + n, "new" if n % 2 else "old") for n in range(4800)]
+    slow = [
+        replace(one, experiment="away", latency=float(rng.uniform(0.01, 0.02)) + 0.034 * (one.variant == "new"))
+        for one in made
+    ]
+    store.append_decisions(slow)
+    store.append_events(
+        [
+            Event(one.user, "i1", "click", one.time + 5, id=f"e{one.id}", decision=one.id)
+            for one in slow[::2] + slow[1::2]
+        ]
+    )
+    report = problems_in_store(store, Wish("away"), NOW)
+    assert report.verdict == verdict
+    assert [one.metric for one in report.findings] == ["latency"] * (verdict == "do_not_ship")
 
 
 def test_without_earlier_slates_nothing_is_taken_out(store: Store) -> None:

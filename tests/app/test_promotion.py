@@ -121,9 +121,7 @@ def test_a_gate_that_holds_lets_it_pass(store: Store, winner: Path, tmp_path: Pa
     assert not held_to(store, other, NOW).passed
 
 
-def test_a_release_whose_folder_is_gone_is_compared_with_nothing(
-    store: Store, winner: Path, tmp_path: Path
-) -> None:
+def test_a_release_whose_folder_is_gone_is_compared_with_nothing(store: Store, winner: Path, tmp_path: Path) -> None:
     """What answers is lost from the disk: the way on is an experiment that can be read, a backup, or a reason."""
     tried(store, women=0.5)
     shutil.rmtree(tmp_path / "first")
