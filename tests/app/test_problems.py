@@ -92,6 +92,32 @@ def test_the_guardrails_of_an_experiment_say_what_is_tolerated(
     assert [one.metric for one in report.findings] == ["latency"] * (verdict == "do_not_ship")
 
 
+def test_it_is_held_against_the_control_that_does_best(store: Store) -> None:
+    """Slates of ``random`` never repeat, and those of the others always do: that is no problem of the treatment."""
+    variants = {name: {"policy": name, "control": name != "new"} for name in ("random", "popular", "new")}
+    store.experiments.add("away", Experiment.parse({"name": "away", "variants": variants}).to_dict())
+    store.experiments.start("away")
+    decisions, events, chances = [], [], {"random": 0.1, "popular": 0.3, "new": 0.4}
+    rng = np.random.default_rng(0)
+    for n in range(3600):
+        variant = list(variants)[n % 3]
+        item = f"i{n}" if variant == "random" else "i1"
+        one = replace(
+            slate(f"d{n}", f"u{n % 360}", START + n, variant),
+            experiment="away", items=(SlateItem(item=item, score=1.0, source="popular"),),
+        )  # fmt: skip
+        decisions.append(one)
+        if rng.random() < chances[variant]:
+            events.append(Event(one.user, item, "click", one.time + 5, id=f"e{n}", decision=one.id))
+    store.append_decisions(decisions)
+    store.append_events(events)
+    found = problems_in_store(store, Wish("away"), NOW)
+    assert (found.compared, found.verdict, found.findings) == ("new against popular", "ship", ())
+    against = problems_in_store(store, Wish("away", control="random"), NOW)
+    assert (against.compared, against.verdict) == ("new against random", "do_not_ship")
+    assert against.findings[0].metric == "repeat_exposure"
+
+
 def test_without_earlier_slates_nothing_is_taken_out(store: Store) -> None:
     serve(store, before=0)
     assert not any("did earlier" in one for one in problems_in_store(store, Wish("home"), NOW).notes)

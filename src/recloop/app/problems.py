@@ -32,7 +32,7 @@ class Wish:
     Attributes:
         experiment: whose arms are compared; "" for time against time.
         treatment: the variant that is judged; the first treatment of the experiment where empty.
-        control: what it is held against; the first control where empty.
+        control: what it is held against; where empty, the control that does best on the primary metric.
         days: how far to look back; in an experiment all of it is read.
         settings: how to look.
     """
@@ -88,6 +88,8 @@ def problems_in_store(
     events = history.filter(pl.col("time") >= since)
     counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
     table = _slates(decisions, counted, feedback, window, users)
+    if wish.experiment and not wish.control:
+        settings = replace(settings, control=_strongest(experiment, table))
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
     joins = _joins(decisions, events)
     return find_problems(
@@ -163,6 +165,23 @@ def _arms(experiment: Experiment, wish: Wish) -> Settings:
         if one.margin is not None and one.against in {"", control}
     }
     return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights), margins=margins)
+
+
+def _strongest(experiment: Experiment, table: pl.DataFrame) -> str:
+    """The control that does best on the primary metric: what users would get otherwise.
+
+    Against ``random`` whatever knows its users repeats itself more and is less varied; that is no problem of it.
+    """
+    metric, (first, *others) = OUTCOMES[experiment.primary], experiment.controls
+    if not others or metric.missing(table):
+        return first
+    does = {}
+    for name in experiment.controls:
+        mine = table.filter(pl.col("variant") == name)
+        y, *x = (float(mine[column].sum()) for column in metric.columns)
+        if of := x[0] if x else mine["user"].n_unique():
+            does[name] = metric.sign * y / of
+    return max(does, key=lambda name: does[name], default=first)
 
 
 def _slates(

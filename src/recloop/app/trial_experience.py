@@ -75,7 +75,7 @@ def findings_of(
     now: float,
     sentiment: Sentiment | None = None,
 ) -> Problems | None:
-    """Where the treatment hurts against the first control; None where it cannot be told.
+    """Where the treatment hurts against the strongest control; None where it cannot be told.
 
     Args:
         store: decisions, events and feedback.
@@ -88,6 +88,6 @@ def findings_of(
     if experiment.unit != "user":
         return None
     try:
-        return problems_in_store(store, Wish(name, treatment, experiment.controls[0]), now, sentiment=sentiment)
+        return problems_in_store(store, Wish(name, treatment), now, sentiment=sentiment)
     except RecloopError:  # too little to look at: the readout itself stands
         return None
