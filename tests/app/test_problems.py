@@ -118,6 +118,18 @@ def test_it_is_held_against_the_control_that_does_best(store: Store) -> None:
     assert against.findings[0].metric == "repeat_exposure"
 
 
+def test_the_first_days_that_are_looked_at_know_what_was_shown_before_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the share of repeated items would rise in every log, whatever is served."""
+    store.append_decisions([slate(f"d{n}-{k}", f"u{n}", NOW - k * DAY / 2 - 1) for n in range(3) for k in range(80)])
+    seen: list[pl.DataFrame] = []
+    monkeypatch.setattr("recloop.app.problems.find_problems", lambda table, *_, **__: seen.append(table))
+    problems_in_store(store, Wish(), NOW)
+    (table,) = seen
+    assert (table.height, table["repeats"].sum(), table["shown"].sum()) == (3 * 56, 3 * 56, 3 * 56)
+
+
 def test_without_earlier_slates_nothing_is_taken_out(store: Store) -> None:
     serve(store, before=0)
     assert not any("did earlier" in one for one in problems_in_store(store, Wish("home"), NOW).notes)

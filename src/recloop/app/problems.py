@@ -14,7 +14,7 @@ from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems, keywords, unless_praise
 from recloop.experiments import Experiment
 from recloop.metrics.online import OUTCOMES
-from recloop.metrics.outcomes import DAY, OutcomeKinds, slate_table, with_users
+from recloop.metrics.outcomes import AGAIN, DAY, OutcomeKinds, slate_table, with_users
 from recloop.metrics.outcomes.log import Sentiment
 from recloop.progress import SILENT, Progress
 from recloop.store import Store
@@ -69,7 +69,7 @@ def problems_in_store(
         MissingError: there is no such experiment, or no decision.
         SettingError: the experiment has no such variant.
     """
-    settings, window = wish.settings, DAY
+    settings, window, lately = wish.settings, DAY, None
     if wish.experiment:
         experiment = Experiment.parse(store.experiments.get(wish.experiment).definition)
         settings, window = _arms(experiment, wish), experiment.window
@@ -79,15 +79,16 @@ def problems_in_store(
         decisions = decisions_of(log, wish.experiment, since).filter(pl.col("variant") != "", ~pl.col("forced"))
     else:
         since = now - wish.days * DAY
-        log = read_once(store, since, since - BOUGHT * DAY)
+        log = read_once(store, since - AGAIN, since - BOUGHT * DAY)
         everyone = pl.when(pl.col("variant") == "").then(pl.lit("(none)")).otherwise(pl.col("variant"))
         decisions = with_guests(log.decisions(since=since)).with_columns(variant=everyone)
+        lately = log.decisions(since=since - AGAIN, until=since).with_columns(variant=pl.lit(""))
     if not decisions.height:
         raise MissingError("the store holds no slates of that time", advice="name more days, or another experiment")
     history, feedback = log.events(since=since - BOUGHT * DAY), log.feedback(since=since)
     events = history.filter(pl.col("time") >= since)
     counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
-    table = _slates(decisions, counted, feedback, window, users)
+    table = _slates(decisions, lately, counted, feedback, window, users)
     if wish.experiment and not wish.control:
         settings = replace(settings, control=_strongest(experiment, table))
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
@@ -186,13 +187,15 @@ def _strongest(experiment: Experiment, table: pl.DataFrame) -> str:
 
 def _slates(
     decisions: pl.DataFrame,
+    lately: pl.DataFrame | None,
     events: pl.DataFrame,
     feedback: pl.DataFrame,
     window: float,
     users: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """One row per slate with all that makes slices."""
-    table = slate_table(decisions, events, window, feedback=feedback)
+    """One row per slate with all that makes slices; what was shown ``lately``, before them, counts as shown already."""
+    known = decisions if lately is None else pl.concat([lately, decisions.select(lately.columns)])
+    table = slate_table(known, events, window, feedback=feedback)
     facts = decisions.select("release", "policy", "surface", decision="id", context="context")
     table = table.join(facts, on="decision", how="left", maintain_order="left")
     table = _with_context(table)

@@ -25,7 +25,9 @@ def test_what_nobody_notices_holds_nothing_back() -> None:
     report = slower(34, pl.lit(True))
     assert (report.findings, report.verdict) == ((), "keep_running")
     (note,) = [one for one in report.notes if one.startswith("answer time, everywhere: rose 43.4%")]
-    assert note.endswith(", 79.7 ms → 114.2 ms: less than the 50.0 ms that are tolerated, so it does not hold new back.")
+    assert note.endswith(
+        ", 79.7 ms → 114.2 ms: less than the 50.0 ms that are tolerated, so it does not hold new back."
+    )
 
 
 def test_more_than_that_does_and_says_so() -> None:

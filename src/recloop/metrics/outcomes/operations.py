@@ -2,15 +2,20 @@
 
 import polars as pl
 
-from recloop.metrics.outcomes.log import Log, Part
+from recloop.metrics.outcomes.log import DAY, Log, Part
 
 SLOW = 0.2
 """Seconds after which an answer counts as slow."""
+AGAIN = 7 * DAY
+"""Seconds in which an item that is shown once more counts as repeated.
+
+Without an end the share would rise with the length of the log alone, whatever is served.
+"""
 
 
 def operations(log: Log) -> list[Part]:
     """What was shown, what of it again, and how it was answered."""
-    again = ~pl.struct("user", "item").is_first_distinct()  # exposures are in the order of time
+    again = pl.col("time").diff().over("user", "item") <= AGAIN  # exposures are in the order of time
     shown = (
         log.exposures.with_columns(again=again).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
     )
