@@ -12,6 +12,7 @@ from recloop.app.own_slates import decisions_of, with_guests
 from recloop.app.read_once import Readable, ReadOnce, read_once
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems, keywords, unless_praise
+from recloop.experience.strongest import strongest
 from recloop.experiments import Experiment
 from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import AGAIN, DAY, OutcomeKinds, slate_table, with_users
@@ -90,7 +91,7 @@ def problems_in_store(
     counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
     table = _slates(decisions, lately, counted, feedback, window, users)
     if wish.experiment and not wish.control:
-        settings = replace(settings, control=_strongest(experiment, table))
+        settings = replace(settings, control=strongest(table, OUTCOMES[experiment.primary], experiment.controls))
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
     joins = _joins(decisions, events)
     return find_problems(
@@ -166,23 +167,6 @@ def _arms(experiment: Experiment, wish: Wish) -> Settings:
         if one.margin is not None and one.against in {"", control}
     }
     return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights), margins=margins)
-
-
-def _strongest(experiment: Experiment, table: pl.DataFrame) -> str:
-    """The control that does best on the primary metric: what users would get otherwise.
-
-    Against ``random`` whatever knows its users repeats itself more and is less varied; that is no problem of it.
-    """
-    metric, (first, *others) = OUTCOMES[experiment.primary], experiment.controls
-    if not others or metric.missing(table):
-        return first
-    does = {}
-    for name in experiment.controls:
-        mine = table.filter(pl.col("variant") == name)
-        y, *x = (float(mine[column].sum()) for column in metric.columns)
-        if of := x[0] if x else mine["user"].n_unique():
-            does[name] = metric.sign * y / of
-    return max(does, key=lambda name: does[name], default=first)
 
 
 def _slates(

@@ -16,8 +16,10 @@ from recloop.experience.fair import told
 from recloop.experience.measure import user_experience
 from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import UserExperience
+from recloop.experience.strongest import strongest
 from recloop.experience.surveys.weights import weighted_answers
 from recloop.loop.release import Release
+from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import ItemFacts, user_table
 from recloop.metrics.outcomes.log import require
 from recloop.progress import SILENT, Progress
@@ -161,6 +163,7 @@ def experience_in_files(
     columns = [] if facts is None else [name for name in ("provider", "category", "brand") if facts.has(name)]
     return user_experience(
         table, decisions, events, judged, controls, alpha, groups=groups, facts=facts, columns=columns, loss=loss,
+        against=strongest(table, OUTCOMES["slate_ctr"], tuple(controls)) if controls else "",
         simulation=simulation,
     )  # fmt: skip
 
