@@ -12,8 +12,8 @@ from recloop.experience.fair.words import say_gap, say_lifts
 from recloop.experiments.arms import Arms
 from recloop.experiments.checks import require_users, without_crossovers
 from recloop.experiments.effects import once, plain
+from recloop.experiments.segment_columns import UNKNOWN
 from recloop.experiments.segments import Cells
-from recloop.experiments.slices import UNKNOWN
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
 from recloop.metrics.online.operations import OPERATIONS
 from recloop.stats import Effect, Estimate, Moments, benjamini_hochberg, heterogeneity, one_sample
