@@ -13,12 +13,20 @@ Without an end the share would rise with the length of the log alone, whatever i
 """
 
 
+def _again(exposures: pl.LazyFrame) -> pl.LazyFrame:
+    """decision and ``again``, whether the user was shown the item within ``AGAIN`` before, of exposures in their order.
+
+    Sorted by a number for user and item: a window over both takes four times as long.
+    """
+    user, item = (pl.col(name).cast(pl.Categorical).to_physical().cast(pl.UInt64) for name in ("user", "item"))
+    pairs = exposures.select("decision", "time", pair=user * 2**32 + item).sort("pair", maintain_order=True)
+    same = pl.col("pair") == pl.col("pair").shift()
+    return pairs.select("decision", again=(same & (pl.col("time").diff() <= AGAIN)).fill_null(value=False))
+
+
 def operations(log: Log) -> list[Part]:
     """What was shown, what of it again, and how it was answered."""
-    again = pl.col("time").diff().over("user", "item") <= AGAIN  # exposures are in the order of time
-    shown = (
-        log.exposures.with_columns(again=again).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
-    )
+    shown = _again(log.exposures).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
     columns = log.slates.collect_schema().names()
     length = pl.col("items").list.len()
     usual = length.mode().max()  # what a request asked for is not kept: the usual length stands for it
