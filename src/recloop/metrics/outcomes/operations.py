@@ -14,7 +14,7 @@ Without an end the share would rise with the length of the log alone, whatever i
 
 
 def _again(exposures: pl.LazyFrame) -> pl.LazyFrame:
-    """decision and ``again``, whether the user was shown the item within ``AGAIN`` before, of exposures in their order.
+    """Of exposures in their order: ``decision``, and ``again``, whether the item was shown within ``AGAIN`` before.
 
     Sorted by a number for user and item: a window over both takes four times as long.
     """
