@@ -178,6 +178,17 @@ def test_groups_are_held_against_what_users_would_get_otherwise(files: Files, tm
     assert "f (click rate)" in found.breached
 
 
+def test_slates_that_came_twice_are_left_out_and_counted(files: Files, found: UserExperience, tmp_path: Path) -> None:
+    decisions = pl.read_csv(files.decisions)
+    pl.concat([decisions, decisions.head(48)]).write_csv(tmp_path / "decisions.csv")
+    twice = experience_in_files(Files(tmp_path / "decisions.csv", files.events, items=files.items), "new")
+    assert twice.notes[-1] == "48 slates of 4,848 have an id that came before (0.99%) and are left out"
+    assert twice.to_dict()["scorecard"] == found.to_dict()["scorecard"]
+    pl.concat([decisions, decisions.head(480)]).write_csv(tmp_path / "decisions.csv")
+    with pytest.raises(DataError, match=r"480 slates of 5,280 have an id .*\(9.09%\); at most 5%; find what writes"):
+        experience_in_files(Files(tmp_path / "decisions.csv", files.events), "new")
+
+
 def test_a_gate_may_ask_that_no_group_is_worse(store: Store) -> None:
     rules = GateConfig(worst_group=0.05)
     trial = read_trial(store, "home", START + 10 * DAY, rules=rules)
