@@ -123,6 +123,7 @@ def test_the_page_escapes_what_users_sent_and_loads_nothing(found: UserExperienc
     assert "<b>small</b>" not in page and "&lt;b&gt;small&lt;/b&gt;" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "<script" not in page
     assert "Worse than under old by more than 2% for f (click rate)" in page
+    assert "<tr><td>big</td><td>9</td>" in page and "<tr><td>&lt;b&gt;small&lt;/b&gt;</td><td>3</td>" in page
 
 
 def test_a_log_without_variants_users_or_items(files: Files, tmp_path: Path) -> None:
