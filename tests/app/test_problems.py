@@ -128,6 +128,8 @@ def test_the_first_days_that_are_looked_at_know_what_was_shown_before_them(
     problems_in_store(store, Wish(), NOW)
     (table,) = seen
     assert (table.height, table["repeats"].sum(), table["shown"].sum()) == (3 * 56, 3 * 56, 3 * 56)
+    problems_in_store(store, Wish(days=365), NOW)  # the log is younger: of its first week nobody knows
+    assert (seen[1].height, seen[1]["repeats"].null_count(), seen[1]["repeats"].sum()) == (240, 3 * 14, 240 - 3 * 14)
 
 
 def test_without_earlier_slates_nothing_is_taken_out(store: Store) -> None:

@@ -180,6 +180,9 @@ def _slates(
     """One row per slate with all that makes slices; what was shown ``lately``, before them, counts as shown already."""
     known = decisions if lately is None else pl.concat([lately, decisions.select(lately.columns)])
     table = slate_table(known, events, window, feedback=feedback)
+    if lately is not None:  # in the first week of a log nobody knows what was shown before
+        known_from = pl.col("first") >= known["time"].min() + AGAIN  # type: ignore[operator]
+        table = table.with_columns(repeats=pl.when(known_from).then("repeats"))
     facts = decisions.select("release", "policy", "surface", decision="id", context="context")
     table = table.join(facts, on="decision", how="left", maintain_order="left")
     table = _with_context(table)
