@@ -7,7 +7,7 @@ from recloop.metrics.online import FAMILIES, OutcomeMetric
 PAGE = Path(__file__).resolve().parent / "reference" / "outcomes.md"
 HEAD = """# Metrics of live users
 
-*Written from the metrics themselves (`python docs/outcomes.py`).* Each metric is a sum over users divided by another one; the user is the unit, and intervals of ratios are made by the delta method. $u$ runs over users, $d$ over decisions (slates), $i$ over items. The margin is what a guardrail tolerates where its own says nothing else.
+*Written from the metrics themselves (`python docs/outcomes.py`).* Each metric is a sum over users divided by another one; the user is the unit, and intervals of ratios are made by the delta method. $u$ runs over users, $d$ over decisions (slates), $i$ over items. The margin is what a guardrail tolerates where its own says nothing else; of how slates are answered, the [problem finder](problems.md) tolerates as much between arms.
 
 Events and feedback belong to a decision by the rules of [attribution](experiments.md). A metric whose events were never sent is *not measured*, which is not zero. Which kinds of events count as what is configuration: `recloop.metrics.outcomes.OutcomeKinds`. Measures of what slates look like need what is known of items: `ItemFacts`.
 """

@@ -173,7 +173,7 @@ def test_users_known_from_before_make_segments_and_covariates(store: Store) -> N
     )  # fmt: skip
     readout = read_trial(store, "home", 5 * DAY, users=users).readout
     assert {one.name for one in readout.checks} == {
-        "traffic", "crossover", "traffic by slice", "balance", "influence", "interference", "segments", "novelty"
+        "traffic", "crossover", "traffic by segment", "balance", "influence", "interference", "segments", "novelty"
     }  # fmt: skip
     assert {(one.column, one.value) for one in readout.segments.effects} == {("tier", "free"), ("tier", "paid")}
     with pytest.raises(DataError, match="600 rows of the users repeat a user"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Table
 
 from recloop.app.problems import BOUGHT, Wish, problems_in_store
@@ -62,6 +63,73 @@ def test_what_users_did_before_the_experiment_is_taken_out(store: Store) -> None
     assert int(note.split("explains ")[1].split("%")[0]) > 30
     assert report.verdict == "no_problem"
     assert report.slates == 12 * USERS  # and none of those before is counted
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(None, "no_problem"), (0.02, "do_not_ship"), (0.06, "no_problem")])
+def test_the_guardrails_of_an_experiment_say_what_is_tolerated(
+    store: Store, margin: float | None, verdict: str
+) -> None:
+    variants = {"old": {"policy": "popular", "control": True}, "new": {"policy": "blend"}}
+    guardrails = [] if margin is None else [{"metric": "latency", "margin": margin}]
+    test = Experiment.parse({"name": "away", "variants": variants, "guardrails": guardrails})
+    store.experiments.add("away", test.to_dict())
+    store.experiments.start("away")
+    rng = np.random.default_rng(0)
+    made = [slate(f"d{n}", f"u{n % USERS}", START + n, "new" if n % 2 else "old") for n in range(4800)]
+    slow = [
+        replace(one, experiment="away", latency=float(rng.uniform(0.01, 0.02)) + 0.034 * (one.variant == "new"))
+        for one in made
+    ]
+    store.append_decisions(slow)
+    store.append_events(
+        [
+            Event(one.user, "i1", "click", one.time + 5, id=f"e{one.id}", decision=one.id)
+            for one in slow[::2] + slow[1::2]
+        ]
+    )
+    report = problems_in_store(store, Wish("away"), NOW)
+    assert report.verdict == verdict
+    assert [one.metric for one in report.findings] == ["latency"] * (verdict == "do_not_ship")
+
+
+def test_it_is_held_against_the_control_that_does_best(store: Store) -> None:
+    """Slates of ``random`` never repeat, and those of the others always do: that is no problem of the treatment."""
+    variants = {name: {"policy": name, "control": name != "new"} for name in ("random", "popular", "new")}
+    store.experiments.add("away", Experiment.parse({"name": "away", "variants": variants}).to_dict())
+    store.experiments.start("away")
+    decisions, events, chances = [], [], {"random": 0.1, "popular": 0.3, "new": 0.4}
+    rng = np.random.default_rng(0)
+    for n in range(3600):
+        variant = list(variants)[n % 3]
+        item = f"i{n}" if variant == "random" else "i1"
+        one = replace(
+            slate(f"d{n}", f"u{n % 360}", START + n, variant),
+            experiment="away", items=(SlateItem(item=item, score=1.0, source="popular"),),
+        )  # fmt: skip
+        decisions.append(one)
+        if rng.random() < chances[variant]:
+            events.append(Event(one.user, item, "click", one.time + 5, id=f"e{n}", decision=one.id))
+    store.append_decisions(decisions)
+    store.append_events(events)
+    found = problems_in_store(store, Wish("away"), NOW)
+    assert (found.compared, found.verdict, found.findings) == ("new against popular", "ship", ())
+    against = problems_in_store(store, Wish("away", control="random"), NOW)
+    assert (against.compared, against.verdict) == ("new against random", "do_not_ship")
+    assert against.findings[0].metric == "repeat_exposure"
+
+
+def test_the_first_days_that_are_looked_at_know_what_was_shown_before_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the share of repeated items would rise in every log, whatever is served."""
+    store.append_decisions([slate(f"d{n}-{k}", f"u{n}", NOW - k * DAY / 2 - 1) for n in range(3) for k in range(80)])
+    seen: list[pl.DataFrame] = []
+    monkeypatch.setattr("recloop.app.problems.find_problems", lambda table, *_, **__: seen.append(table))
+    problems_in_store(store, Wish(), NOW)
+    (table,) = seen
+    assert (table.height, table["repeats"].sum(), table["shown"].sum()) == (3 * 56, 3 * 56, 3 * 56)
+    problems_in_store(store, Wish(days=365), NOW)  # the log is younger: of its first week nobody knows
+    assert (seen[1].height, seen[1]["repeats"].null_count(), seen[1]["repeats"].sum()) == (240, 3 * 14, 240 - 3 * 14)
 
 
 def test_without_earlier_slates_nothing_is_taken_out(store: Store) -> None:

@@ -1,6 +1,7 @@
 """The gate of a release binds people, too: a promotion by hand is held to it, and going past it leaves its reason."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,20 @@ def test_a_gate_that_holds_lets_it_pass(store: Store, winner: Path, tmp_path: Pa
     store.releases.rollback()
     other = build(tmp_path / "other", seed=5, name="3-other", version=3, default_policy="popular")
     assert not held_to(store, other, NOW).passed
+
+
+def test_a_release_whose_folder_is_gone_is_compared_with_nothing(store: Store, winner: Path, tmp_path: Path) -> None:
+    """What answers is lost from the disk: the way on is an experiment that can be read, a backup, or a reason."""
+    tried(store, women=0.5)
+    shutil.rmtree(tmp_path / "first")
+    said = (
+        r"No experiment has tried 'popular' over the strategies of this release. The folder of the release '1-first' "
+        r"\(.*first\) is gone, so it is not known what answers there and what was tried there: put back what a backup "
+        r"holds, and ask again; .*, or force it with a reason\."
+    )
+    with pytest.raises(ConflictError, match=said):
+        promote_checked(store, winner, NOW, actor="ann")
+    assert promote_checked(store, winner, NOW, actor="ann", force=True, reason="the disk broke").active
 
 
 def test_the_command(store: Store, winner: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

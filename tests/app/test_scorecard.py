@@ -86,7 +86,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def test_the_harmed_group_is_named_first(found: UserExperience) -> None:
     assert found.controls == ("old",)
-    assert "Worse by more than 2% for f (click rate)" in found.sentence
+    assert "Worse than under old by more than 2% for f (click rate)" in found.sentence
     assert found.fairness is not None
     row = found.fairness.row("sex", "slate_ctr")
     assert {one.group: one.held for one in row.groups} == {"f": "breached", "m": "held"}
@@ -122,7 +122,8 @@ def test_the_page_escapes_what_users_sent_and_loads_nothing(found: UserExperienc
     page = experience_page(found, START)
     assert "<b>small</b>" not in page and "&lt;b&gt;small&lt;/b&gt;" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "<script" not in page
-    assert "Worse by more than 2% for f (click rate)" in page
+    assert "Worse than under old by more than 2% for f (click rate)" in page
+    assert "<tr><td>big</td><td>9</td>" in page and "<tr><td>&lt;b&gt;small&lt;/b&gt;</td><td>3</td>" in page
 
 
 def test_a_log_without_variants_users_or_items(files: Files, tmp_path: Path) -> None:
@@ -163,6 +164,30 @@ def test_a_readout_carries_scorecard_fairness_and_findings(store: Store) -> None
     found = experience_in_store(store, "home", START + 10 * DAY)
     assert found.to_dict()["fairness"]["control"] == "old"
     assert read_trial(store, "home", START + 10 * DAY, whole=False).experience is None
+
+
+def test_groups_are_held_against_what_users_would_get_otherwise(files: Files, tmp_path: Path) -> None:
+    """Against a control that nobody clicks no group would ever fare worse, and no gate would ever be shut."""
+    decisions = pl.read_csv(files.decisions)
+    idle = decisions.filter(pl.col("variant") == "old").with_columns(
+        variant=pl.lit("idle"), id=pl.col("id") + "i", user=pl.col("user") + "i"
+    )
+    pl.concat([decisions, idle]).write_csv(tmp_path / "decisions.csv")
+    found = experience_in_files(Files(tmp_path / "decisions.csv", files.events), "new")
+    assert found.controls == ("idle", "old")
+    assert found.fairness is not None and found.fairness.control == "old"
+    assert "f (click rate)" in found.breached
+
+
+def test_slates_that_came_twice_are_left_out_and_counted(files: Files, found: UserExperience, tmp_path: Path) -> None:
+    decisions = pl.read_csv(files.decisions)
+    pl.concat([decisions, decisions.head(48)]).write_csv(tmp_path / "decisions.csv")
+    twice = experience_in_files(Files(tmp_path / "decisions.csv", files.events, items=files.items), "new")
+    assert twice.notes[-1] == "48 slates of 4,848 have an id that came before (0.99%) and are left out"
+    assert twice.to_dict()["scorecard"] == found.to_dict()["scorecard"]
+    pl.concat([decisions, decisions.head(480)]).write_csv(tmp_path / "decisions.csv")
+    with pytest.raises(DataError, match=r"480 slates of 5,280 have an id .*\(9.09%\); at most 5%; find what writes"):
+        experience_in_files(Files(tmp_path / "decisions.csv", files.events), "new")
 
 
 def test_a_gate_may_ask_that_no_group_is_worse(store: Store) -> None:

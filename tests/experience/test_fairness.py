@@ -73,6 +73,20 @@ def test_users_of_whom_nothing_is_known_are_counted_apart() -> None:
     assert (found.unknown, len(found.groups)) == (300, 2)
 
 
+@pytest.mark.parametrize(("more", "held"), [(0.03, "held"), (0.09, "breached")])
+def test_milliseconds_that_nobody_notices_harm_no_group(more: float, held: str) -> None:
+    """20 ms more are far more than 2% of 10 ms, and less than the margin of the metric."""
+    old, new = people({"f": 0.2, "m": 0.2}, seed=1, variant="old"), people({"f": 0.2, "m": 0.2}, seed=2)
+    rng = np.random.default_rng(0)
+    table = pl.concat([old, new]).with_columns(
+        latency_sum=pl.Series(rng.uniform(0.05, 0.15, 1200))
+        + pl.when(pl.col("variant") == "new").then(10 * more).otherwise(0)
+    )
+    groups = table.select("user", sex="group")
+    found = fairness(table.drop("group"), groups, "new", "old", metrics=["latency"]).row("sex", "latency")
+    assert {one.group: one.held for one in found.groups} == {"f": held, "m": held}
+
+
 def test_the_lift_of_each_group_is_tested_against_the_others() -> None:
     old = people({"f": 0.2, "m": 0.2}, 2000, 1, "old")
     found = read(pl.concat([people({"f": 0.17, "m": 0.25}, 2000, 2), old]), "old").row("sex", "slate_ctr")

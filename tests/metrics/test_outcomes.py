@@ -107,6 +107,12 @@ def test_repeats_count_earlier_slates_of_any_variant() -> None:
     assert (row["variant"], row["slates"], row["shown"], row["repeats"]) == ("a", 1, 2, 1)
 
 
+def test_what_was_shown_more_than_a_week_ago_is_no_repeat() -> None:
+    week = 7 * 86_400.0
+    shown = decisions(*((f"d{k}", "ann", "a", time, ["x"]) for k, time in enumerate((0.0, week, 2 * week + 1))))
+    assert only(user_table(shown, events()))["repeats"] == 1
+
+
 def test_fallbacks_latency_and_empty_slates() -> None:
     shown = decisions(
         ("d1", "ann", "a", 0.0, ["x"]), ("d2", "ann", "a", 9.0, []), latency=[0.02, 0.05], fallback=["popular", ""]

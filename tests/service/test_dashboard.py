@@ -214,6 +214,7 @@ def test_an_operator_puts_an_item_over_the_policies_and_takes_it_back(people) ->
 def test_a_wrong_form_is_told_in_a_sentence(people, form: dict[str, str], sentence: str) -> None:
     answer = people["eva"].send("/dashboard/overrides", **form)
     assert answer.status_code == 422
+    assert '<a href="/dashboard/overrides">Back to Overrides</a>' in answer.text
     assert sentence in answer.text
     assert people["store"].overrides.all() == []
 

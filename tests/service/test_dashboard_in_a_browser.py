@@ -60,6 +60,7 @@ def test_from_login_to_an_override(service: tuple[httpx.Client, Store], tmp_path
         eventually(lambda: browser.evaluate(visible) == [])
         browser.click("input[value=boost]")
         eventually(lambda: browser.evaluate(visible) == ["strength", "surface", "segment"])
+        browser.evaluate("document.querySelector('[name=strength]').value = '-3'")  # hidden again, it stops no form
         browser.click("input[value=pin]")
         browser.evaluate("document.querySelector('[name=items]').value = 'i30'")
         browser.evaluate("document.querySelector('[name=reason]').value = 'film of the week'")

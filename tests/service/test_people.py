@@ -137,13 +137,21 @@ def test_commands_of_the_queue(tmp_path: Path) -> None:
     assert "say what is to become of the finding" in wrong.output
 
 
-def test_a_report_of_data_that_cannot_be_trusted_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        ({"verdict": "invalid", "sentence": "The split is broken."}, "its data cannot be trusted: The split is broken"),
+        ({"verdict": "keep_running", "sentence": "Too early: the log spans 1 day.", "tests": 0},
+         "there was too little to look at: Too early: the log spans 1 day."),
+    ],
+)  # fmt: skip
+def test_a_report_that_did_not_look_is_refused(tmp_path: Path, report: dict[str, object], sentence: str) -> None:
     file = tmp_path / "shop.db"
     with Store(file) as store:
         store.reviews.take(REPORT["findings"])  # type: ignore[arg-type]
-    red = {"verdict": "invalid", "sentence": "The split is broken.", "findings": []}
-    done = CliRunner().invoke(recloop, ["ux", "review", "--take", "-", "--store", str(file)], input=json.dumps(red))
-    assert "its data cannot be trusted: The split is broken" in str(done.exception)
+    said = json.dumps(report | {"findings": []})
+    done = CliRunner().invoke(recloop, ["ux", "review", "--take", "-", "--store", str(file)], input=said)
+    assert sentence in str(done.exception)
     with Store(file) as store:
         assert store.reviews.get("f1").present
 

@@ -12,8 +12,10 @@ from recloop.app.own_slates import decisions_of, with_guests
 from recloop.app.read_once import Readable, ReadOnce, read_once
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.experience.problems import Joins, Problems, Settings, find_problems, keywords, unless_praise
+from recloop.experience.strongest import strongest
 from recloop.experiments import Experiment
-from recloop.metrics.outcomes import DAY, OutcomeKinds, slate_table, with_users
+from recloop.metrics.online import OUTCOMES
+from recloop.metrics.outcomes import AGAIN, DAY, OutcomeKinds, slate_table, with_users
 from recloop.metrics.outcomes.log import Sentiment
 from recloop.progress import SILENT, Progress
 from recloop.store import Store
@@ -31,7 +33,7 @@ class Wish:
     Attributes:
         experiment: whose arms are compared; "" for time against time.
         treatment: the variant that is judged; the first treatment of the experiment where empty.
-        control: what it is held against; the first control where empty.
+        control: what it is held against; where empty, the control that does best on the primary metric.
         days: how far to look back; in an experiment all of it is read.
         settings: how to look.
     """
@@ -68,7 +70,7 @@ def problems_in_store(
         MissingError: there is no such experiment, or no decision.
         SettingError: the experiment has no such variant.
     """
-    settings, window = wish.settings, DAY
+    settings, window, lately = wish.settings, DAY, None
     if wish.experiment:
         experiment = Experiment.parse(store.experiments.get(wish.experiment).definition)
         settings, window = _arms(experiment, wish), experiment.window
@@ -78,15 +80,18 @@ def problems_in_store(
         decisions = decisions_of(log, wish.experiment, since).filter(pl.col("variant") != "", ~pl.col("forced"))
     else:
         since = now - wish.days * DAY
-        log = read_once(store, since, since - BOUGHT * DAY)
+        log = read_once(store, since - AGAIN, since - BOUGHT * DAY)
         everyone = pl.when(pl.col("variant") == "").then(pl.lit("(none)")).otherwise(pl.col("variant"))
         decisions = with_guests(log.decisions(since=since)).with_columns(variant=everyone)
+        lately = log.decisions(since=since - AGAIN, until=since).with_columns(variant=pl.lit(""))
     if not decisions.height:
         raise MissingError("the store holds no slates of that time", advice="name more days, or another experiment")
     history, feedback = log.events(since=since - BOUGHT * DAY), log.feedback(since=since)
     events = history.filter(pl.col("time") >= since)
     counted = history.filter((pl.col("time") >= since) | pl.col("kind").is_in(OutcomeKinds().purchase))
-    table = _slates(decisions, counted, feedback, window, users)
+    table = _slates(decisions, lately, counted, feedback, window, users)
+    if wish.experiment and not wish.control:
+        settings = replace(settings, control=strongest(table, OUTCOMES[experiment.primary], experiment.controls))
     comments = feedback.filter(pl.col("text") != "").select("id", "user", "time", "text")
     joins = _joins(decisions, events)
     return find_problems(
@@ -156,18 +161,28 @@ def _arms(experiment: Experiment, wish: Wish) -> Settings:
     for name in (treatment, control):
         if name not in weights:
             raise SettingError(f"the experiment has no variant '{name}'", allowed=f"one of {', '.join(weights)}")
-    return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights))
+    margins = {
+        one.metric: (one.margin, one.scale or OUTCOMES[one.metric].margin_scale)
+        for one in experiment.guardrails
+        if one.margin is not None and one.against in {"", control}
+    }
+    return replace(wish.settings, treatment=treatment, control=control, weights=dict(weights), margins=margins)
 
 
 def _slates(
     decisions: pl.DataFrame,
+    lately: pl.DataFrame | None,
     events: pl.DataFrame,
     feedback: pl.DataFrame,
     window: float,
     users: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """One row per slate with all that makes slices."""
-    table = slate_table(decisions, events, window, feedback=feedback)
+    """One row per slate with all that makes slices; what was shown ``lately``, before them, counts as shown already."""
+    known = decisions if lately is None else pl.concat([lately, decisions.select(lately.columns)])
+    table = slate_table(known, events, window, feedback=feedback)
+    if lately is not None:  # in the first week of a log nobody knows what was shown before
+        known_from = pl.col("first") >= known["time"].min() + AGAIN  # type: ignore[operator]
+        table = table.with_columns(repeats=pl.when(known_from).then("repeats"))
     facts = decisions.select("release", "policy", "surface", decision="id", context="context")
     table = table.join(facts, on="decision", how="left", maintain_order="left")
     table = _with_context(table)

@@ -1,6 +1,6 @@
 """A release put in charge by a person: its gate is asked first, and going past it leaves a reason in the audit log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recloop.app.readout import read_trial
@@ -8,9 +8,10 @@ from recloop.compose.typed import typed
 from recloop.errors import ConflictError, SettingError
 from recloop.experiments import Experiment
 from recloop.experiments.designs import is_interleaving
+from recloop.experiments.words import listed
 from recloop.loop.gate import Check, GateConfig, group_check
 from recloop.loop.promote import named, promote
-from recloop.loop.release import Release, alike, header_of, load, verify
+from recloop.loop.release import CHECKSUMS, Release, alike, header_of, load, verify
 from recloop.store import Store
 from recloop.store.experiments import DRAFT, ExperimentRecord
 from recloop.store.releases import ReleaseRecord
@@ -67,7 +68,8 @@ def held_to(store: Store, folder: Path, now: float) -> Check:
 
     A release asks for nothing where its plan does not, where no release answers yet, and where its default policy is
     the one that answers already: retrained, and otherwise the same. Else the newest experiment that tried this policy
-    over these very strategies must show that no group of users fares worse by more than is tolerated.
+    over these very strategies must show that no group of users fares worse by more than is tolerated. A release whose
+    folder is gone can be compared with nothing; where that leaves no experiment, the sentence says which it is.
 
     Args:
         store: experiments and what their users did.
@@ -75,7 +77,7 @@ def held_to(store: Store, folder: Path, now: float) -> Check:
         now: seconds since 1970.
 
     Raises:
-        ArtifactError: a folder is no release, or what is asked is asked of a damaged one.
+        ArtifactError: the folder is no release, or what is asked is asked of a damaged one.
     """
     rules = typed(GateConfig, header_of(folder).get("gate", {}), "gate")
     if rules.worst_group is None:
@@ -84,20 +86,41 @@ def held_to(store: Store, folder: Path, now: float) -> Check:
     if active is None:
         return Check(GATE, True, "No release answers yet, so no group can fare worse than now.")
     policy = verify(folder)["default_policy"]
-    if header_of(Path(active.path))["default_policy"] == policy:
+    there = {record.name: Path(record.path) for record in store.releases.all() if _is_there(Path(record.path))}
+    if active.name in there and header_of(there[active.name])["default_policy"] == policy:
         return Check(GATE, True, f"'{policy}' answers already.")
-    for record, treatment, shown in _tried(store, folder, policy):
+    for record, treatment, shown in _tried(store, folder, policy, there):
         trial = read_trial(store, record.name, now, shown=shown, rules=rules, treatment=treatment, find=False)
         if trial.readout.hidden:
             return Check(GATE, False, f"Experiment '{record.name}' must not be read: {trial.readout.hidden}")
         found = group_check(trial.experience.fairness if trial.experience else None, rules)
         return Check(GATE, found.passed, f"{found.sentence.rstrip('.')} (experiment '{record.name}').")
-    return Check(GATE, False, f"No experiment has tried '{policy}' over the strategies of this release.")
+    said = f"No experiment has tried '{policy}' over the strategies of this release."
+    return Check(GATE, False, f"{said}{_lost(store, there)}")
 
 
-def _tried(store: Store, folder: Path, policy: str) -> Iterator[tuple[ExperimentRecord, str, Release]]:
+def _is_there(folder: Path) -> bool:
+    return (folder / CHECKSUMS).is_file()
+
+
+def _lost(store: Store, there: Mapping[str, Path]) -> str:
+    """Which releases can no longer be compared with."""
+    gone = [record for record in store.releases.all() if record.name not in there]
+    if not gone:
+        return ""
+    newest = [f"'{record.name}' ({record.path})" for record in gone[:-4:-1]]
+    named_ = listed([*newest, f"{len(gone) - 3} more"] if len(gone) > 3 else newest)
+    what = "folder of the release" if len(gone) == 1 else "folders of the releases"
+    return (
+        f" The {what} {named_} {'is' if len(gone) == 1 else 'are'} gone, so it is not known what answers there and "
+        "what was tried there: put back what a backup holds, and ask again."
+    )
+
+
+def _tried(
+    store: Store, folder: Path, policy: str, folders: Mapping[str, Path]
+) -> Iterator[tuple[ExperimentRecord, str, Release]]:
     """The experiments that tried a policy over the strategies of a release, the newest first; variant and release."""
-    folders = {record.name: Path(record.path) for record in store.releases.all()}
     for record in reversed(store.experiments.all()):
         if record.state == DRAFT or is_interleaving(record.definition):
             continue

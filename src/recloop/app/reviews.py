@@ -36,6 +36,7 @@ class _Report(msgspec.Struct):
     findings: list[_Finding]
     verdict: str = ""
     sentence: str = ""
+    tests: int | None = None
 
 
 def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER) -> Taken:
@@ -47,8 +48,8 @@ def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER)
         actor: who brings it.
 
     Raises:
-        DataError: it is not such a report, or it says that the data cannot be trusted: then it found nothing because it
-            did not look, and nothing is gone.
+        DataError: it is not such a report, or it says that the data cannot be trusted or are too few: then it found
+            nothing because it did not look, and nothing is gone.
     """
     try:
         parsed = msgspec.convert(report, _Report)
@@ -58,6 +59,8 @@ def take_report(store: Store, report: Mapping[str, Any], *, actor: str = FINDER)
         ) from None
     if parsed.verdict == "invalid":
         raise DataError(f"the report found nothing because its data cannot be trusted: {parsed.sentence}")
+    if parsed.tests == 0 and not parsed.findings:
+        raise DataError(f"the report found nothing because there was too little to look at: {parsed.sentence}")
     if wrong := next((one.id for one in parsed.findings if not 1 <= len(one.id) <= 100), None):
         raise DataError(f"a finding has the id '{wrong[:100]}'", allowed="ids have 1 to 100 characters")
     once = {str(one["id"]): _without_texts(one) for one in report["findings"]}

@@ -1,6 +1,6 @@
 """The scorecard of what users went through: of an experiment in the store, of a store's last weeks, or of files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,17 @@ from recloop.experience.fair import told
 from recloop.experience.measure import user_experience
 from recloop.experience.reasons import Trust, trust
 from recloop.experience.result import UserExperience
+from recloop.experience.strongest import strongest
 from recloop.experience.surveys.weights import weighted_answers
 from recloop.loop.release import Release
+from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import ItemFacts, user_table
 from recloop.metrics.outcomes.log import require
 from recloop.progress import SILENT, Progress
 from recloop.store import Store
 
 ALL = "all"
+TWICE = 0.05  # share of slates that came before, from which a log is refused
 """The variant of a log that has none."""
 
 
@@ -133,7 +136,8 @@ def experience_in_files(
         MissingError: a file or a variant is not there.
         DataError: a file cannot be read, or lacks a column.
     """
-    decisions, events = _decisions(frame(files.decisions)), _events(frame(files.events))
+    decisions, twice = _once(_decisions(frame(files.decisions)))
+    events = _events(frame(files.events))
     feedback = _feedback(frame(files.feedback)) if files.feedback else None
     first = float(decisions["time"].min()) if decisions.height else 0.0  # type: ignore[arg-type]
     facts = None
@@ -159,10 +163,28 @@ def experience_in_files(
             known if groups is None or groups.width == 1 else known.join(groups, on="user", how="full", coalesce=True)
         )
     columns = [] if facts is None else [name for name in ("provider", "category", "brand") if facts.has(name)]
-    return user_experience(
+    found = user_experience(
         table, decisions, events, judged, controls, alpha, groups=groups, facts=facts, columns=columns, loss=loss,
+        against=strongest(table, OUTCOMES["slate_ctr"], tuple(controls)) if controls else "",
         simulation=simulation,
     )  # fmt: skip
+    return replace(found, notes=(*found.notes, twice)) if twice else found
+
+
+def _once(decisions: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """The slates without those whose id came before, and a sentence on these.
+
+    Raises:
+        DataError: they are so many that something counts slates twice.
+    """
+    kept = decisions.unique("id", keep="first", maintain_order=True)
+    twice = decisions.height - kept.height
+    if not twice:
+        return decisions, ""
+    said = f"{twice:,} slates of {decisions.height:,} have an id that came before ({twice / decisions.height:.2%})"
+    if twice > TWICE * decisions.height:
+        raise DataError(said, allowed=f"at most {TWICE:.0%}", advice="find what writes a slate twice")
+    return kept, f"{said} and are left out"
 
 
 def _decisions(table: pl.DataFrame) -> pl.DataFrame:

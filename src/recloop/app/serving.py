@@ -199,7 +199,7 @@ class Serving:
         """Look for problems in the log, and bring what was found into the review queue.
 
         Raises:
-            DataError: the data cannot be trusted, and the queue stays as it is.
+            DataError: the data cannot be trusted or are too few, and the queue stays as it is.
         """
         now = self._clock()
         last = self.store.last_decision()

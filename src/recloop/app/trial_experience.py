@@ -11,8 +11,10 @@ from recloop.experience.fair import told
 from recloop.experience.measure import PARITY, user_experience
 from recloop.experience.problems import Problems
 from recloop.experience.result import UserExperience
+from recloop.experience.strongest import strongest
 from recloop.experiments import Experiment
 from recloop.loop.gate import GateConfig
+from recloop.metrics.online import OUTCOMES
 from recloop.metrics.outcomes import DAY
 from recloop.metrics.outcomes.log import Sentiment
 
@@ -61,6 +63,7 @@ def experience_of(
         columns=("category", "brand", "provider"),
         parity=tuple(dict.fromkeys([*PARITY, *rules.metrics])),
         loss=rules.loss,
+        against=strongest(table, OUTCOMES[experiment.primary], experiment.controls),
         planned_users=planned_users,
         crossed=experiment.unit != "user",
         now=now,
@@ -75,7 +78,7 @@ def findings_of(
     now: float,
     sentiment: Sentiment | None = None,
 ) -> Problems | None:
-    """Where the treatment hurts against the first control; None where it cannot be told.
+    """Where the treatment hurts against the strongest control; None where it cannot be told.
 
     Args:
         store: decisions, events and feedback.
@@ -88,6 +91,6 @@ def findings_of(
     if experiment.unit != "user":
         return None
     try:
-        return problems_in_store(store, Wish(name, treatment, experiment.controls[0]), now, sentiment=sentiment)
+        return problems_in_store(store, Wish(name, treatment), now, sentiment=sentiment)
     except RecloopError:  # too little to look at: the readout itself stands
         return None

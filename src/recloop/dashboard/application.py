@@ -92,9 +92,10 @@ class Dashboard:
                 self._memory.forget()
             await self._given(send, headers, given, visit, view)
         except RecloopError as error:
-            await self._error(send, error.status, str(error), account, token)
+            await self._error(send, error.status, str(error), account, token, view.menu)
         except TimeoutError:  # before what nobody expected, which the service tells its log
-            await self._error(send, 408, "The form did not arrive in time. Send it again.", account, token)
+            said = "The form did not arrive in time. Send it again."
+            await self._error(send, 408, said, account, token, view.menu)
         except Exception:
             await self._error(send, 500, "This page met an error that nobody expected. The log has it.", account, token)
             raise
@@ -172,12 +173,14 @@ class Dashboard:
         )  # fmt: skip
         await _respond(send, given.status, text, list(page.HEADERS))
 
-    async def _error(self, send: Send, status: int, sentence: str, account: Account | None, token: str) -> None:
+    async def _error(
+        self, send: Send, status: int, sentence: str, account: Account | None, token: str, menu: str = ""
+    ) -> None:
         if status >= 500:
             _log.error("a page of the dashboard answered %d", status)
         text = page.render(
             "error.html", {"sentence": sentence}, title="That did not work",
-            account=account, csrf=_csrf(token), menu="", now=time.time(),
+            account=account, csrf=_csrf(token), menu=menu, now=time.time(),
         )  # fmt: skip
         await _respond(send, status, text, list(page.HEADERS))
 

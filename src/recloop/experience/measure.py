@@ -34,6 +34,7 @@ def user_experience(
     columns: Sequence[str] = ("category",),
     parity: Sequence[str] = PARITY,
     loss: float = 0.02,
+    against: str = "",
     planned_users: int | None = None,
     crossed: bool = False,
     now: float | None = None,
@@ -54,7 +55,8 @@ def user_experience(
         facts: what is known of items; its columns ``columns`` make kinds of items.
         columns: columns of the facts that make kinds of items; those that it lacks are passed over.
         parity: metrics of which groups of users are held against each other.
-        loss: how much worse, relative to the first control, a group may fare.
+        loss: how much worse, relative to a control, a group may fare.
+        against: that control; the first where empty.
         planned_users: of a treatment and a control; with it, intervals of effects may be looked at any time.
         crossed: users are seen in several variants by design.
         now: seconds since 1970, for how stale the log is.
@@ -94,7 +96,7 @@ def user_experience(
         notes.append("nothing is known of users, so groups are not held against each other: send a profile")
     else:
         fair = fairness(
-            table, crossed_groups(who), treatment, "" if crossed or not controls else controls[0], alpha,
+            table, crossed_groups(who), treatment, "" if crossed or not controls else against or controls[0], alpha,
             metrics=parity, catalogue=catalogue, loss=loss, planned_users=planned_users,
         )  # fmt: skip
     kinds = _providers(mine, events, facts, treatment, columns, alpha, notes)

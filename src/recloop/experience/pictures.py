@@ -7,7 +7,7 @@ from recloop.charts import Cell, Interval, intervals, matrix_chart, pairs
 from recloop.charts.scale import as_share
 from recloop.errors import MissingError, nearest
 from recloop.experiments.analysis.pictures import Picture
-from recloop.experiments.words import percent
+from recloop.experiments.words import change, percent
 
 if TYPE_CHECKING:
     from recloop.experience.result import UserExperience
@@ -25,10 +25,11 @@ def matrix(found: "UserExperience") -> Picture:
         for control in found.controls:
             assert found.scorecard is not None
             row = found.scorecard.row(one.metric, control)
-            change = ""
-            if row.effect:
-                change = percent(row.effect.relative) if row.effect.bounded else f"{row.effect.estimate:+.3g}"
-            cells.append(Cell(f"{SIGNS[row.light]} {change}", TONES[row.light]) if change else Cell("–"))
+            moved = ""
+            if effect := row.effect:
+                own = found.metrics[one.metric]
+                moved = percent(effect.relative) if effect.bounded else change(own, effect.estimate)
+            cells.append(Cell(f"{SIGNS[row.light]} {moved}", TONES[row.light]) if moved else Cell("–"))
         rows.append((one.family, one.title, cells))
     columns = [found.treatment, *(f"vs {name}" for name in found.controls)]
     return Picture(matrix_chart(rows, columns, "What users went through, metric by metric"))

@@ -89,7 +89,10 @@ class UserExperience:
                 )
         if self.fairness:
             if breached := self.breached:
-                parts.append(f"Worse by more than {self.fairness.loss:.0%} for {', '.join(breached[:3])}.")
+                parts.append(
+                    f"Worse than under {self.fairness.control} by more than {self.fairness.loss:.0%} for "
+                    f"{', '.join(breached[:3])}."
+                )
             apart = sum(row.gap_light == "apart" for row in self.fairness.rows)
             if apart:
                 parts.append(

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from recloop.errors import MissingError, nearest
 from recloop.experience.exposure import Shown, coverage, exposure_gini, personalisation
 from recloop.experiments.json_values import to_json
+from recloop.experiments.words import number_of
 from recloop.metrics.metric import Direction
 from recloop.stats import Effect, Estimate
 from recloop.stats.effect import check_alpha, difference
@@ -133,7 +134,7 @@ def _row(
     fewest = min(arms[name].users for name in names)
     row = PopulationRow(metric.id, metric.title, metric.unit, control, math.nan, math.nan, math.nan, fewest // 2)
     if fewest < 4:
-        return replace(row, reason=f"{fewest} users are too few")
+        return replace(row, reason=f"{number_of('user', fewest)} {'is' if fewest == 1 else 'are'} too few")
     found = [metric.compute(arms[name], fewest // 2) for name in names]
     own, half = found[0], -float(ndtri(alpha / 2)) * math.sqrt(found[0].variance)
     effect, reason = None, ""

@@ -24,7 +24,7 @@ from recloop.experiments.checks import (
     skew_check,
     split,
     traffic,
-    traffic_by_slice,
+    traffic_by_segment,
 )
 from recloop.experiments.comparisons import Comparison, comparisons
 from recloop.experiments.counted import counted, with_notes
@@ -135,7 +135,7 @@ def read_out(
         now: seconds since 1970.
         catalogue: the metrics to read; those that the table lacks say so.
         segment_columns: columns of the table that say what a user was before the start (country, device): the split
-            is checked in each slice, and the effects on the primary metric and the guardrails are read per segment.
+            is checked in each segment, and the effects on the primary metric and the guardrails are read per segment.
         covariates: numeric columns of what users did before the start; the arms should be alike in them.
         daily: the same users by day, as ``user_table(..., daily=True)`` makes it: shows whether the effect fades.
         aa_p_values: of earlier A/A readouts, one per experiment.
@@ -170,7 +170,7 @@ def read_out(
     srm = split(experiment, who.seen, basis)
     found = [traffic(srm), crossover(who.crossovers, who.seen["user"].n_unique())]
     if segment_columns:
-        found.append(traffic_by_slice(experiment, who.seen, segment_columns, basis))
+        found.append(traffic_by_segment(experiment, who.seen, segment_columns, basis))
     agreed = [catalogue[id_] for id_ in experiment.metrics]
     history = pl.DataFrame() if before is None else before_columns(kept, before, agreed)
     if covariates or history.width:

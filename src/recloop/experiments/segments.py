@@ -14,7 +14,7 @@ from recloop.experiments.arms import Arms
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
 from recloop.experiments.parts import Part, Separate, Shared
-from recloop.experiments.slices import sliced
+from recloop.experiments.segment_columns import segmented
 from recloop.experiments.words import adjusted_over, lift, listed, probability
 from recloop.metrics.online import OutcomeMetric
 from recloop.stats import Comoments, Effect, Moments, benjamini_hochberg, heterogeneity
@@ -91,7 +91,7 @@ class Cells:
             DataError: a column is missing, or cannot be one of segments.
         """
         found: dict[tuple[str, str, str], dict[str, Moments]] = {}
-        frames = {name: sliced(frame, columns) for name, frame in arms.frames.items()}
+        frames = {name: segmented(frame, columns) for name, frame in arms.frames.items()}
         for column in columns:
             values = sorted(set().union(*(frame[column].unique().to_list() for frame in frames.values())))
             kind = pl.Enum(values)

@@ -95,8 +95,8 @@ def number_of(noun: str, n: int) -> str:
 def adjusted_over(method: str, n: int, noun: str) -> str:
     """What stands behind a p-value that was adjusted for how many were tested; nothing where there was one.
 
-    >>> adjusted_over("Holm", 4, "slice"), adjusted_over("Holm", 1, "slice")
-    (' after Holm over 4 slices', '')
+    >>> adjusted_over("Holm", 4, "segment"), adjusted_over("Holm", 1, "segment")
+    (' after Holm over 4 segments', '')
     """
     return f" after {method} over {number_of(noun, n)}" if n > 1 else ""
 

@@ -14,7 +14,9 @@ class ProblemsRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     experiment: Annotated[str, Meta(description="Compare the arms of this experiment; time against time without.")] = ""
     treatment: Annotated[str, Meta(description="The variant that is judged; the first treatment without.")] = ""
-    control: Annotated[str, Meta(description="What it is held against; the first control without.")] = ""
+    control: Annotated[
+        str, Meta(description="What it is held against; the control that does best on the primary metric without.")
+    ] = ""
     days: Annotated[float, Meta(gt=0, le=366, description="How far to look back.")] = 28.0
     dimensions: Annotated[
         tuple[str, ...] | None, Meta(description="Columns that make slices; all text columns without.")

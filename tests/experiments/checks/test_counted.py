@@ -1,4 +1,4 @@
-"""Who is counted: the split over all and in slices, crossovers, balance before the start, A/A history."""
+"""Who is counted: the split over all and in segments, crossovers, balance before the start, A/A history."""
 
 import numpy as np
 import polars as pl
@@ -7,7 +7,7 @@ from scipy import stats
 
 from recloop.errors import DataError
 from recloop.experiments import Experiment, Variant, read_out
-from recloop.experiments.checks import aa_history, balance, crossover, split, traffic, traffic_by_slice
+from recloop.experiments.checks import aa_history, balance, crossover, split, traffic, traffic_by_segment
 from recloop.stats import holm, sequential_srm, srm
 
 AB = Experiment(
@@ -41,16 +41,16 @@ def test_the_split_says_how_far_it_is_from_the_plan() -> None:
     )  # fmt: skip
 
 
-def test_a_slice_that_lost_users_is_red_though_the_whole_is_not() -> None:
+def test_a_segment_that_lost_users_is_red_though_the_whole_is_not() -> None:
     table = people()
     lost = (pl.col("country") == "DE") & (pl.col("variant") == "b") & (pl.int_range(pl.len()) % 3 == 0)
     kept = table.filter(~lost.fill_null(value=False))
     whole = split(AB, kept)
     assert not whole.red
-    found = traffic_by_slice(AB, kept, ["country", "phone"])
+    found = traffic_by_segment(AB, kept, ["country", "phone"])
     assert found.level == "red"
     assert "where country = DE (b has " in found.sentence
-    assert "after Holm over 6 slices. Something decides who is counted there." in found.sentence
+    assert "after Holm over 6 segments. Something decides who is counted there." in found.sentence
     assert "(unknown)" not in found.sentence
     once = Experiment(name="t", variants=AB.variants, rule="fixed", planned_users=3000)
     readout = read_out(once, kept, now=0.0, segment_columns=["country", "phone"])
@@ -58,7 +58,7 @@ def test_a_slice_that_lost_users_is_red_though_the_whole_is_not() -> None:
     assert (readout.comparisons, readout.segments.effects) == ((), ())
 
 
-def test_slices_as_scipy_and_holm() -> None:
+def test_segments_as_scipy_and_holm() -> None:
     table = people(seed=3)
     p = [
         stats.chisquare([part.filter(variant=name).height for name in "ab"]).pvalue
@@ -66,14 +66,14 @@ def test_slices_as_scipy_and_holm() -> None:
         .partition_by(["country"], as_dict=True)
         .items()
     ]
-    found = traffic_by_slice(AB, table, ["country"])
+    found = traffic_by_segment(AB, table, ["country"])
     assert found.level == "green"
-    assert f"p = {holm(p).min():.2g} after Holm over 4 slices" in found.sentence
+    assert f"p = {holm(p).min():.2g} after Holm over 4 segments" in found.sentence
 
 
-def test_too_few_users_for_slices() -> None:
-    found = traffic_by_slice(AB, people(8), ["country"])
-    assert (found.level, found.sentence) == ("green", "country: too few users to check how slices split.")
+def test_too_few_users_for_segments() -> None:
+    found = traffic_by_segment(AB, people(8), ["country"])
+    assert (found.level, found.sentence) == ("green", "country: too few users to check how segments split.")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_too_few_users_for_slices() -> None:
 )
 def test_columns_that_are_no_segments(column: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        traffic_by_slice(AB, people(), [column])
+        traffic_by_segment(AB, people(), [column])
 
 
 def test_crossover_levels() -> None:
@@ -181,7 +181,7 @@ def test_sessions_are_counted_where_sessions_are_assigned() -> None:
     visits = visits.with_columns(sessions=pl.Series(rng.poisson(4, visits.height) + 1))
     visits = visits.with_columns(sessions=pl.when(lost).then(pl.col("sessions") // 2).otherwise("sessions"))
     test = Experiment(name="t", variants=AB.variants, unit="session", planned_users=1000)
-    found = traffic_by_slice(test, visits, ["country"])
+    found = traffic_by_segment(test, visits, ["country"])
     assert found.level == "red"
     assert "fewer sessions than planned" in found.sentence
     assert "of sessions (planned 50.0%)" in split(test, visits).sentence

@@ -20,7 +20,7 @@ LIGHTS = {"green": "green", "yellow": "yellow", "red": "bold red"}
 @ux.command(epilog="Example: recloop ux problems --experiment front --html problems.html")
 @click.option("--experiment", default="", help="Compare the arms of this experiment; time against time without.")
 @click.option("--treatment", default="", help="The variant that is judged; the experiment's first treatment.")
-@click.option("--control", default="", help="What it is held against; the experiment's first control.")
+@click.option("--control", default="", help="What it is held against; the control that does best.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=28.0, show_default=True,
               help="How far to look back in the store.")  # fmt: skip
 @click.option("--slates", type=click.Path(path_type=Path), help="Read this Parquet or CSV file instead of the store.")

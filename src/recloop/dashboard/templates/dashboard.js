@@ -59,9 +59,9 @@ function fields() {
   if (!form) return;
   const show = () => {
     const action = new FormData(form).get("action");
-    for (const one of form.querySelectorAll("[data-for]")) one.hidden = one.dataset.for !== action;
-    for (const one of form.querySelectorAll("[data-not]")) {
-      one.hidden = one.dataset.not === action;
+    for (const one of form.querySelectorAll("[data-for],[data-not]")) {
+      one.hidden = one.dataset.for ? one.dataset.for !== action : one.dataset.not === action;
+      // what is typed in a field of no use must neither be sent nor stop the form
       for (const input of one.querySelectorAll("input")) input.disabled = one.hidden;
     }
   };

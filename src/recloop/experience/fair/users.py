@@ -12,9 +12,10 @@ from recloop.experience.fair.words import say_gap, say_lifts
 from recloop.experiments.arms import Arms
 from recloop.experiments.checks import require_users, without_crossovers
 from recloop.experiments.effects import once, plain
+from recloop.experiments.segment_columns import UNKNOWN
 from recloop.experiments.segments import Cells
-from recloop.experiments.slices import UNKNOWN
 from recloop.metrics.online import OUTCOMES, OutcomeMetric
+from recloop.metrics.online.operations import OPERATIONS
 from recloop.stats import Effect, Estimate, Moments, benjamini_hochberg, heterogeneity, one_sample
 from recloop.stats.one_sample import always_valid_one_sample
 
@@ -214,7 +215,15 @@ def _group(
 
 
 def _held(effect: Effect, strict: Effect, metric: OutcomeMetric, loss: float) -> Held:
-    """That all are held needs no allowance for their number, since each must hold; a breach does (Bonferroni)."""
+    """That all are held needs no allowance for their number, since each must hold; a breach does (Bonferroni).
+
+    Of how slates are answered the margin of the metric is tolerated where it is more than the loss: 2% of a few
+    milliseconds are nothing.
+    """
+    if metric in OPERATIONS:
+        most = max(loss * abs(effect.control), metric.margin)
+        worst, least = (-effect.low, -strict.high) if metric.sign > 0 else (effect.high, strict.low)
+        return "breached" if least > most else "held" if worst < most else "unclear"
     if not effect.bounded:
         return "unclear"
     worst = effect.relative_low if metric.sign > 0 else -effect.relative_high

@@ -140,8 +140,8 @@ def _too_little(coded: Coded, settings: Settings, *, arms: bool) -> str:
         return "Nothing to look at: the slates hold no column that a metric reads."
     if not arms and coded.cells < settings.before + settings.after:
         return (
-            f"Too early: the log spans {coded.cells} days, and a change needs {settings.before} before it and "
-            f"{settings.after} after."
+            f"Too early: the log spans {number_of('day', coded.cells)}, and a change needs {settings.before} before it "
+            f"and {settings.after} after."
         )
     return ""
 

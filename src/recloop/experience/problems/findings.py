@@ -13,9 +13,10 @@ from recloop.experience.problems.coded import DAY, Coded
 from recloop.experience.problems.contrast import Contrast
 from recloop.experience.problems.explain import Fact, gather, places, series
 from recloop.experience.problems.items import ATTACK, attacks
+from recloop.experience.problems.margin import margin
 from recloop.experience.problems.measures import Measure
 from recloop.experience.problems.said import Words
-from recloop.experience.problems.schema import Cause, Change, Finding, Said, finding_id
+from recloop.experience.problems.schema import Cause, Change, Evidence, Finding, Said, finding_id
 from recloop.experience.problems.settings import Settings
 from recloop.experience.problems.words import day_of, sentence
 
@@ -65,6 +66,10 @@ def _finding(context: Context, one: Fact, ids: Mapping[int, str], *, clicks_up: 
     begun = () if context.arms else interventions(coded, one.rows, one.at)
     one.interventions = tuple(x for x in begun if x.dimension not in one.where)
     gather(coded, one, context.measures, day_of(day) if day else "")
+    if allowed := margin(one, settings):
+        one.evidence.append(
+            Evidence(topic="margin", supports=True, sentence=f"More than the {allowed.words} that are tolerated.")
+        )
     ratio = one.effect.after / one.effect.before if one.effect.before else 1.0
     cause, advice = cause_of(one.measure, one.where, ratio, one.interventions, settings.treatment, clicks_up=clicks_up)
     because = ids[id(one.because)] if one.because is not None else ""

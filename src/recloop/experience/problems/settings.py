@@ -3,6 +3,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from recloop.metrics.online import Scale
+
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -25,6 +27,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         before: days that must lie before a change.
         after: days that must lie after it.
         weights: planned share of each variant; without, only differences between slices are checked.
+        margins: metric of how slates are answered → how much worse the treatment may be before it is a problem, in the
+            metric's unit or relative to the control; without, the margin that the catalogue gives a guardrail on it.
+            Between days it counts for nothing: what broke is told before anybody notices.
         most: findings that are told.
     """
 
@@ -42,4 +47,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     before: Annotated[int, Meta(ge=2)] = 5
     after: Annotated[int, Meta(ge=1)] = 2
     weights: dict[str, float] | None = None
+    margins: dict[str, tuple[float, Scale]] = {}
     most: Count = 20

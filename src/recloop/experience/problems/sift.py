@@ -1,4 +1,4 @@
-"""What is left of the hits: traffic that moved is no regression, a novelty that wears off neither."""
+"""What is left of the hits: traffic that moved, a novelty that wears off and what a guardrail tolerates are none."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from recloop.experience.problems.contrast import Step
 from recloop.experience.problems.explain import Fact, Spot, fact
 from recloop.experience.problems.findings import Context
 from recloop.experience.problems.items import SMALLEST, exposures
+from recloop.experience.problems.margin import tolerable
 from recloop.experience.problems.scan import Sums, overdispersion
 from recloop.experience.problems.search import Hit, Search
 from recloop.experience.problems.shape import shape
@@ -74,6 +75,8 @@ def _harmless(context: Context, hit: Hit, found: Fact) -> str:
             f"{what}. Traffic, no regression: {mix.share:.0%} of it is that {mix.dimension} {mix.moved} went from "
             f"{mix.before:.1%} to {mix.after:.1%}."
         )
+    if reason := tolerable(found, context.settings):
+        return f"{what}, {reason}"
     if isinstance(context.contrast, Step):
         one = hit.tested
         values, variance = one.inside.ratio / one.inside.level[:, None], one.inside.variance

@@ -76,6 +76,7 @@ def sentence(one: Finding, measure: Measure, *, treatment: str | None, clear: bo
     rest = next((fact for fact in one.evidence if fact.topic == "rest"), None)
     if rest is not None and rest.supports:
         parts.append("Unchanged elsewhere.")
+    parts += [fact.sentence for fact in one.evidence if fact.topic == "margin"]
     if one.kind == "primary":
         begun = [fact for fact in one.evidence if fact.topic in {"release", "policy", "variant", "model"}]
         if begun:

@@ -26,7 +26,7 @@ from recloop.experiments.checks import (
     skew_check,
     split_of,
     traffic,
-    traffic_of_slices,
+    traffic_of_segments,
     worst_first,
 )
 from recloop.experiments.comparisons import comparisons
@@ -35,8 +35,8 @@ from recloop.experiments.definition import Experiment
 from recloop.experiments.detail import details
 from recloop.experiments.guardrails import Basis, guardrails
 from recloop.experiments.readout import ArmValue, Readout
+from recloop.experiments.segment_columns import MOST_VALUES
 from recloop.experiments.segments import Cells, segments
-from recloop.experiments.slices import MOST_VALUES
 from recloop.stats import Moments
 
 
@@ -67,7 +67,7 @@ def conclude(plan: AnalysisPlan, scan: Scan, *, now: float | None = None) -> Ana
     if scan.counted:
         found.append(crossover(scan.crossovers, sum(users.values()) + scan.crossovers))
     found += [Check(one.name, "yellow", one.sentence) for one in scan.findings if one.name != "crossover"]
-    found += _slices(experiment, sums, basis)
+    found += _split_by_segment(experiment, sums, basis)
     found += at.checks if at else ()
     found += _balance(experiment, reader, basis)
     arms = reader.arms()
@@ -129,7 +129,7 @@ def _values(experiment: Experiment, arms: Arms) -> Iterator[ArmValue]:
             yield ArmValue(metric, name, arms.value(metric, name), arms.unknown(metric, name))
 
 
-def _slices(experiment: Experiment, sums: Sums, basis: Basis) -> list[Check]:
+def _split_by_segment(experiment: Experiment, sums: Sums, basis: Basis) -> list[Check]:
     """Whether traffic was split as planned in each segment."""
     if not sums.segments:
         return []
@@ -146,7 +146,7 @@ def _slices(experiment: Experiment, sums: Sums, basis: Basis) -> list[Check]:
                 allowed=f"at most {MOST_VALUES}",
                 advice="put the rare ones together",
             )
-    return [traffic_of_slices(experiment, counts, basis)] if counts else []
+    return [traffic_of_segments(experiment, counts, basis)] if counts else []
 
 
 def _balance(experiment: Experiment, reader: Reader, basis: Basis) -> list[Check]:

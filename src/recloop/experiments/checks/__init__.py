@@ -9,7 +9,7 @@ from recloop.experiments.checks.interference import Drift, drift, interference
 from recloop.experiments.checks.novelty import Slope, novelty, novelty_check
 from recloop.experiments.checks.simpson import simpson, within
 from recloop.experiments.checks.skew import skew_check
-from recloop.experiments.checks.traffic import split, split_of, traffic, traffic_by_slice, traffic_of_slices
+from recloop.experiments.checks.traffic import split, split_of, traffic, traffic_by_segment, traffic_of_segments
 from recloop.experiments.checks.users import once, require_users, without_crossovers
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "split",
     "split_of",
     "traffic",
-    "traffic_by_slice",
-    "traffic_of_slices",
+    "traffic_by_segment",
+    "traffic_of_segments",
     "within",
     "without_crossovers",
     "worst_first",

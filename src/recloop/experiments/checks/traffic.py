@@ -1,4 +1,4 @@
-"""Whether the variants got the users that were planned, over all and in every slice."""
+"""Whether the variants got the users that were planned, over all and in every segment."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,14 +8,14 @@ from recloop.experiments.checks.check import Check
 from recloop.experiments.checks.users import once
 from recloop.experiments.definition import Experiment
 from recloop.experiments.guardrails import Basis
-from recloop.experiments.slices import sliced
+from recloop.experiments.segment_columns import segmented
 from recloop.experiments.words import adjusted_over, listed, probability
 from recloop.stats import SRM, holm, sequential_srm, srm
 
 SEQUENTIAL_ALPHA = 0.01  # over the whole life of an experiment
 INFORMATION = 8.0  # planned users over the concentration of the mixture: near the best at the planned size
 UNITS = {"session": "sessions", "request": "slates"}  # column of the user table that counts them
-NAMED = 3  # slices that a sentence names
+NAMED = 3  # segments that a sentence names
 
 
 def split(experiment: Experiment, table: pl.DataFrame, basis: Basis = "fixed") -> SRM:
@@ -50,50 +50,50 @@ def gap(found: SRM) -> str:
     return f"{name} has {said} {'fewer' if gaps[name] <= 0 else 'more'} {found.unit} than planned"
 
 
-def traffic_by_slice(
+def traffic_by_segment(
     experiment: Experiment, table: pl.DataFrame, columns: Sequence[str], basis: Basis = "fixed"
 ) -> Check:
-    """The split within each value of each segment column; p-values are adjusted by Holm over all slices.
+    """The split within each value of each segment column; p-values are adjusted by Holm over all segments.
 
     A fault that hits one country or one browser drowns in the sum over all users, and shows here.
 
     Raises:
         DataError: a column is missing, or cannot be one of segments.
     """
-    users = _units(experiment, sliced(table, columns))
+    users = _units(experiment, segmented(table, columns))
     counts = {
         (column, str(value)): _counts(experiment, part)
         for column in columns
         for (value,), part in users.partition_by(column, as_dict=True).items()
     }
-    return traffic_of_slices(experiment, counts, basis)
+    return traffic_of_segments(experiment, counts, basis)
 
 
-def traffic_of_slices(
+def traffic_of_segments(
     experiment: Experiment, counts: Mapping[tuple[str, str], Mapping[str, int]], basis: Basis = "fixed"
 ) -> Check:
     """The same from counts: (column, value) → units per variant."""
     columns = list(dict.fromkeys(column for column, _ in counts))
-    found = {slice_: split_of(experiment, units, basis) for slice_, units in counts.items()}
+    found = {segment: split_of(experiment, units, basis) for segment, units in counts.items()}
     adjusted = dict(zip(found, holm([one.p_value for one in found.values()]).tolist(), strict=True))
-    tested = sorted((p, slice_) for slice_, p in adjusted.items() if p <= 1)
+    tested = sorted((p, segment) for segment, p in adjusted.items() if p <= 1)
     if not tested:
-        return Check("traffic by slice", "green", f"{listed(columns)}: too few users to check how slices split.")
-    broken = [(p, slice_) for p, slice_ in tested if p < found[slice_].alpha]
-    over = adjusted_over("Holm", len(tested), "slice")
+        return Check("traffic by segment", "green", f"{listed(columns)}: too few users to check how segments split.")
+    broken = [(p, segment) for p, segment in tested if p < found[segment].alpha]
+    over = adjusted_over("Holm", len(tested), "segment")
     if not broken:
         smallest = probability(tested[0][0])
         return Check(
-            "traffic by slice",
+            "traffic by segment",
             "green",
-            f"Traffic was split as planned in each slice of {listed(columns)} (smallest {smallest}{over}).",
+            f"Traffic was split as planned in each segment of {listed(columns)} (smallest {smallest}{over}).",
         )
     named = listed(
         [f"{column} = {value} ({gap(found[column, value])}; {probability(p)})" for p, (column, value) in broken[:NAMED]]
     )
     more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     return Check(
-        "traffic by slice",
+        "traffic by segment",
         "red",
         f"Traffic was not split as planned where {named}{more}{over}. Something decides who is counted there.",
     )

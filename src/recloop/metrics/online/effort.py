@@ -137,7 +137,7 @@ EFFORT = (
     OutcomeMetric(
         id="repeat_exposure",
         title="repeated items",
-        formula=r"\frac{\sum_u \#\{\text{items shown to } u \text{ before}\}}{\sum_u \sum_d |d|}",
+        formula=r"\frac{\sum_u \#\{\text{items shown to } u \text{ in the 7 days before}\}}{\sum_u \sum_d |d|}",
         unit="share of items shown",
         needs="decisions with items",
         numerator="repeats",

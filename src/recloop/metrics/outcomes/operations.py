@@ -2,18 +2,31 @@
 
 import polars as pl
 
-from recloop.metrics.outcomes.log import Log, Part
+from recloop.metrics.outcomes.log import DAY, Log, Part
 
 SLOW = 0.2
 """Seconds after which an answer counts as slow."""
+AGAIN = 7 * DAY
+"""Seconds in which an item that is shown once more counts as repeated.
+
+Without an end the share would rise with the length of the log alone, whatever is served.
+"""
+
+
+def _again(exposures: pl.LazyFrame) -> pl.LazyFrame:
+    """Of exposures in their order: ``decision``, and ``again``, whether the item was shown within ``AGAIN`` before.
+
+    Sorted by a number for user and item: a window over both takes four times as long.
+    """
+    user, item = (pl.col(name).cast(pl.Categorical).to_physical().cast(pl.UInt64) for name in ("user", "item"))
+    pairs = exposures.select("decision", "time", pair=user * 2**32 + item).sort("pair", maintain_order=True)
+    same = pl.col("pair") == pl.col("pair").shift()
+    return pairs.select("decision", again=(same & (pl.col("time").diff() <= AGAIN)).fill_null(value=False))
 
 
 def operations(log: Log) -> list[Part]:
     """What was shown, what of it again, and how it was answered."""
-    again = ~pl.struct("user", "item").is_first_distinct()  # exposures are in the order of time
-    shown = (
-        log.exposures.with_columns(again=again).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
-    )
+    shown = _again(log.exposures).group_by("decision").agg(shown=pl.len(), repeats=pl.col("again").sum())
     columns = log.slates.collect_schema().names()
     length = pl.col("items").list.len()
     usual = length.mode().max()  # what a request asked for is not kept: the usual length stands for it

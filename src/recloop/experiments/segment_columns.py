@@ -8,7 +8,7 @@ MOST_VALUES = 100  # of a segment column
 UNKNOWN = "(unknown)"
 
 
-def sliced(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def segmented(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The table with its segment columns as text; what is empty becomes ``(unknown)``.
 
     A segment is what a user was before the experiment touched them: country, device, tier. What a variant can change
@@ -17,7 +17,7 @@ def sliced(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     Raises:
         DataError: a column is missing, holds fractional numbers or times, or has more than 100 values.
 
-    >>> sliced(pl.DataFrame({"user": ["a", "b"], "tier": [1, None]}), ["tier"])["tier"].to_list()
+    >>> segmented(pl.DataFrame({"user": ["a", "b"], "tier": [1, None]}), ["tier"])["tier"].to_list()
     ['1', '(unknown)']
     """
     for column in columns:
