@@ -16,6 +16,6 @@ def best(found: NDArray[np.int64], vectors: Floats, queries: Floats, items: Inte
         for place in range(found.shape[1]):
             item = found[row, place]
             if item >= 0:
-                score = np.float32(exact(vectors[item], queries[row]))
+                score = exact(vectors[item], queries[row])
                 size = push(items[row], scores[row], size, item, score)
         finish(items[row], scores[row], size)
