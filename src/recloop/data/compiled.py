@@ -11,8 +11,9 @@ _asked: Counter[str] = Counter()  # steps by module; by "" those that count for 
 def compiled(module: str, work: float) -> Any:
     """The module of numba kernels, or None: numba is not installed, or the work is too small to pay for loading it.
 
-    Every kernel has a NumPy twin that answers the same; numba comes with the extra ``fast``. Which of the two works
-    depends on nothing but the size of the work, so that a run repeats.
+    Every kernel has a NumPy twin that answers the same but for rounding; numba comes with the extra ``fast``. Which of
+    the two works depends on nothing but the size of the work, so that a run repeats; in a service kernels always do
+    (``at_once``).
 
     Args:
         module: its dotted name, such as ``recloop.data.kernels``.
@@ -21,24 +22,24 @@ def compiled(module: str, work: float) -> Any:
     >>> compiled("recloop.data.kernels", work=100) is None
     True
     """
-    return _kernels(module) if work >= WORTH else None
+    return _kernels(module) if work + _asked[""] >= WORTH else None
 
 
 def often(module: str, work: float) -> Any:
     """As ``compiled``, for work that is small each time and never ends: what earlier calls did counts, too.
 
-    So a service has such kernels after its first requests, and a command that asks once never loads numba. Which call
-    is the first to get them depends on nothing but the calls before it, so that a run repeats.
+    So a command that asks once never loads numba. Only for kernels that answer bit for bit what their twins do: else
+    an answer would change when it is asked for again.
 
     >>> often("recloop.data.kernels", work=100) is None
     True
     """
     _asked[module] += int(work)
-    return compiled(module, _asked[module] + _asked[""])
+    return compiled(module, _asked[module])
 
 
 def at_once() -> None:
-    """Have ``often`` give kernels from the first call: a service loads them before somebody waits for a slate."""
+    """Have kernels work from the first call on: a service loads them before somebody waits for a slate."""
     _asked[""] = WORTH
 
 

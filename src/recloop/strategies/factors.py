@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recloop.data.compiled import compiled, often
+from recloop.data.compiled import compiled
 from recloop.data.histories import Rows
 from recloop.strategies.neighbours import KERNELS, plain
 
@@ -86,7 +86,7 @@ def solve(
     """
     n, d = len(rows.indptr) - 1, vectors.shape[1]
     solved = np.zeros((n, d), np.float32)
-    if kernels := often(KERNELS, work=len(rows.indices) * d):
+    if kernels := compiled(KERNELS, work=len(rows.indices) * d):
         kernels.descend(*_positive(rows), vectors, spectrum, ridges, MOST_STEPS, CONVERGED, solved)
         return solved
     for block, Y, weights in _blocks(rows, vectors):

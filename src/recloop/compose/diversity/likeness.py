@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recloop.compose.diversity.walking import Floats, Taken, gathered, in_blocks, relevance, share, walk
-from recloop.data.compiled import often
+from recloop.data.compiled import compiled
 from recloop.data.rankings import Rankings
 
 KERNELS = "recloop.compose.kernels"
@@ -49,7 +49,7 @@ def _mmr(rankings: Rankings, vectors: Floats, k: int, diversity: float) -> NDArr
     else:
         base *= np.float32(1.0 - diversity)
     weight = np.float32(-diversity)
-    if kernels := often(KERNELS, base.size * k):
+    if kernels := compiled(KERNELS, work=base.size * k * vectors.shape[1]):
         columns = np.full((len(base), k), -1, np.int64)
         kernels.diversified(np.ascontiguousarray(rankings.items), base, vectors, weight, columns)
         return columns
