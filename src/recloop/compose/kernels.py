@@ -94,15 +94,13 @@ def summed(
             givers[row, place] = giver[slots[at]]
 
 
-@jit(void(given(int32, 2), made(float32, 2), given(float32, 2), float32, made(int64, 2)), reorder=True)
-def diversified(items: Integers, base: Floats, vectors: Floats, weight: float, taken: NDArray[np.int64]) -> None:
+@jit(void(made(float32, 2), given(float32, 3), float32, made(int64, 2)), reorder=True)
+def diversified(base: Floats, directions: Floats, weight: float, taken: NDArray[np.int64]) -> None:
     """Maximal marginal relevance, see ``likeness``; ``base`` is written to, ``taken`` holds -1 everywhere."""
-    (n, m), (_, k), d = base.shape, taken.shape, vectors.shape[1]
-    near, closest = np.empty((m, d), np.float32), np.empty(m, np.float32)
+    (n, m), (_, k), d = base.shape, taken.shape, directions.shape[2]
+    closest = np.empty(m, np.float32)
     for row in range(n):
-        for place in range(m):
-            if items[row, place] >= 0:
-                near[place] = vectors[items[row, place]]
+        near = directions[row]
         closest[:] = 0  # the first place looks at relevance alone
         for step in range(min(k, m)):
             best, most = -1, np.float32(-np.inf)

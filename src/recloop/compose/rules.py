@@ -111,8 +111,10 @@ class Rules:
             shape = len(found), min(k, found.k)
             left = Rankings(np.empty(shape, np.int32), np.empty(shape, np.float32))
             starts, known = (histories.indptr, histories.items) if self.hide_seen else _nothing(len(found))
-            own = np.ascontiguousarray(found.items, np.int32), np.ascontiguousarray(found.scores, np.float32)
-            kernels.kept(*own, starts, known, left.items, left.scores)
+            kernels.kept(
+                np.ascontiguousarray(found.items, np.int32), np.ascontiguousarray(found.scores, np.float32),
+                np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(known, np.int32), left.items, left.scores,
+            )  # fmt: skip
             return left
         out = (found.items < 0) | self._refused(found.items, histories)
         items, scores = moved_up(out, (found.items, -1), (found.scores, -np.inf))

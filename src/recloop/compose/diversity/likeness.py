@@ -51,7 +51,7 @@ def _mmr(rankings: Rankings, vectors: Floats, k: int, diversity: float) -> NDArr
     weight = np.float32(-diversity)
     if kernels := compiled(KERNELS, work=base.size * k * vectors.shape[1]):
         columns = np.full((len(base), k), -1, np.int64)
-        kernels.diversified(np.ascontiguousarray(rankings.items), base, vectors, weight, columns)
+        kernels.diversified(base, gathered(vectors, rankings), weight, columns)
         return columns
     alike = _Alike(rankings, vectors)
     closest: Floats = np.full_like(base, -2.0)
