@@ -48,7 +48,7 @@ class Transfer(Strategy):
     source: str = setting("", "folder of a saved strategy 'sequence' with items_from = 'text'")
     epochs: int = setting(0, "passes over this log; 0: ranks by what was learned elsewhere", low=0, high=10_000)
     weight: float | None = setting(None, "of the network beside the texts; null: what helps on this log", low=0)
-    learning_rate: float = setting(0.0003, "with epochs: the highest one", low=1e-8, high=1, search=(1e-5, 3e-3, "log"))
+    learning_rate: float = setting(0.001, "with epochs: the highest one", low=1e-8, high=1, search=(1e-5, 3e-3, "log"))
     seed: int = setting(0, "of shuffling and dropout", low=0)
 
     def _fit(self, dataset: Dataset, progress: Progress) -> None:
