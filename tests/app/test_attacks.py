@@ -92,7 +92,7 @@ def test_a_bandit_learns_as_if_there_were_no_attack(tmp_path: Path, quarantine: 
 def test_the_command(store: Store, tmp_path: Path) -> None:
     import time
 
-    store.append_events(shop(attacked=True, now=time.time() // 3600 * 3600))  # bursts are looked for hour by hour
+    store.append_events(shop(attacked=True, now=time.time()))
     said = CliRunner().invoke(recloop, ["attacks", "--store", str(tmp_path / "shop.db"), "--json"])
     told = json.loads(said.stdout)
     assert told["flagged"] == 60

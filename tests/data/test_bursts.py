@@ -68,6 +68,17 @@ def test_a_push_is_found_whole(accounts: int, seconds: float) -> None:
         assert find_bursts(found.trusted(log)).bursts == ()
 
 
+@pytest.mark.parametrize("minute", [0, 15, 22, 30, 45, 59])
+def test_no_hour_cuts_an_attack_in_two(minute: int) -> None:
+    quiet = shop(3)
+    late = attack(3, 40, 1800.0).with_columns(time=pl.col("time") + 60.0 * minute)
+    found = find_bursts(pl.concat([quiet, late]))
+    assert [one.who for one in found.bursts] == ["i250"]
+    assert found.events >= 0.95 * late.height
+    greedy = table(np.zeros(80), np.arange(80), START + 20 * DAY + 60.0 * minute + 30.0 * np.arange(80), prefix="fast")
+    assert [one.who for one in find_bursts(pl.concat([quiet, greedy])).bursts] == ["fast0.0"]
+
+
 def test_what_a_shop_is_glad_of_is_no_attack() -> None:
     rng = np.random.default_rng(5)
     quiet = shop(5)

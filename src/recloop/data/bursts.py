@@ -12,6 +12,7 @@ WIDTHS = (3_600.0, 86_400.0)  # seconds: an hour for a rush, a day for a trickle
 YOUNG = 86_400.0  # seconds after the first event of a user in which it is new
 FEWEST = 10  # new users on one item that are looked at
 TIMES = 2.0  # as many as expected are no reason for doubt
+SHIFTS = (0.0, 0.5)  # of a width: hours and days are looked at from the full and from the half on, so that none cuts
 ALPHA = 0.01  # chance of one false alarm among all items and hours of a log
 USERS = 20  # users that are needed to know what is usual
 PER_HOUR = 60  # events of one user in an hour that are looked at
@@ -65,13 +66,13 @@ class Bursts:
 def find_bursts(events: pl.DataFrame) -> Bursts:
     """Find push and shilling attacks: bursts that established users have no part in.
 
-    **Items.** Within an hour, and within a day, the new users of an item are compared with what its established users
-    do at that time. An item that is promoted, or a day on which everybody buys, draws both; accounts made to push an
-    item come alone. Of ``Y`` events of new users on other items, ``Y s / (1 - s)`` are expected on this one, where
-    ``s`` is its share of events among established users at that time (an upper bound) or at all other times, whichever
-    is larger. A burst has ten new users or more, and more than chance would give once in a hundred logs if twice as
-    many were expected (Poisson, Bonferroni). Flagged is all that those users did on their first day: the items
-    beside which they pushed theirs are part of the attack.
+    **Items.** Within an hour, and within a day (from each full and each half one on), the new users of an item are
+    compared with what its established users do at that time. An item that is promoted, or a day on which everybody
+    buys, draws both; accounts made to push an item come alone. Of ``Y`` events of new users on other items,
+    ``Y s / (1 - s)`` are expected on this one, where ``s`` is its share of events among established users at that time
+    (an upper bound) or at all other times, whichever is larger. A burst has ten new users or more, and more than chance
+    would give once in a hundred logs if twice as many were expected (Poisson, Bonferroni). Flagged is all that those
+    users did on their first day: the items beside which they pushed theirs are part of the attack.
 
     **Users.** A user with more than 60 events within an hour, and more than six robust standard deviations above the
     usual peak of a user (median and MAD of the logarithm), is flagged for that hour.
@@ -91,16 +92,21 @@ def find_bursts(events: pl.DataFrame) -> Bursts:
     log = events.select("user", "item", "time").with_columns(
         young=pl.col("time") - pl.col("time").min().over("user") < YOUNG
     )
-    found, flags = _users(log)
-    for width in WIDTHS:
-        more, flag = _items(log, width)
-        found += [one for one in more if not any(_inside(one, other) for other in found)]
-        flags = flags | flag
+    found: list[Burst] = []
+    flags = nothing.flagged
+    for look in (_users, _items):
+        for width in WIDTHS if look is _items else WIDTHS[:1]:
+            seen = [look(log, width, shift * width) for shift in SHIFTS]
+            for one in sorted((one for bursts, _ in seen for one in bursts), key=lambda one: -one.events):
+                if not any(_overlap(one, other) for other in found):
+                    found.append(one)
+            for _, flag in seen:
+                flags = flags | flag
     return Bursts(tuple(sorted(found, key=lambda one: -one.events)), flags.alias("flagged")) if found else nothing
 
 
-def _items(log: pl.DataFrame, width: float) -> tuple[list[Burst], pl.Series]:
-    binned = log.with_columns(bin=(pl.col("time") / width).floor().cast(pl.Int64))
+def _items(log: pl.DataFrame, width: float, shift: float) -> tuple[list[Burst], pl.Series]:
+    binned = log.with_columns(bin=_bin(width, shift))
     cells = binned.group_by("bin", "item").agg(
         new=pl.col("young").sum().cast(pl.Float64), old=(~pl.col("young")).sum().cast(pl.Float64)
     )
@@ -118,21 +124,31 @@ def _items(log: pl.DataFrame, width: float) -> tuple[list[Burst], pl.Series]:
     counts = took_part.group_by("bin", "item").agg(events=pl.len(), users=pl.col("user").n_unique())
     doubt = doubt.join(counts, on=["bin", "item"]).filter(pl.col("users") >= FEWEST)
     tail = pdtrc(doubt["users"].to_numpy() - 1.0, TIMES * doubt["expected"].to_numpy())
-    doubt = doubt.filter(pl.Series(tail < ALPHA / cells.height))
+    doubt = doubt.filter(pl.Series(tail < ALPHA / (len(SHIFTS) * cells.height)))
     took_part = took_part.join(doubt.select("bin", "item"), on=["bin", "item"], how="semi")
     flags = log.select(pl.col("young") & pl.col("user").is_in(took_part["user"].unique().implode()))["young"]
     rows = doubt.sort("bin", "item").iter_rows(named=True)
     found = [
-        Burst("item", row["item"], row["bin"] * width, (row["bin"] + 1) * width, row["events"], row["users"],
-              round(row["expected"], 2))
+        Burst(
+            "item",
+            row["item"],
+            row["bin"] * width - shift,
+            (row["bin"] + 1) * width - shift,
+            row["events"],
+            row["users"],
+            round(row["expected"], 2),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     return found, flags
 
 
-def _users(log: pl.DataFrame) -> tuple[list[Burst], pl.Series]:
-    width = WIDTHS[0]
-    hours = log.select("user", bin=(pl.col("time") / width).floor().cast(pl.Int64))
+def _bin(width: float, shift: float) -> pl.Expr:
+    return ((pl.col("time") + shift) / width).floor().cast(pl.Int64)
+
+
+def _users(log: pl.DataFrame, width: float, shift: float) -> tuple[list[Burst], pl.Series]:
+    hours = log.select("user", bin=_bin(width, shift))
     counts = hours.group_by("user", "bin").len()
     peaks = np.log(counts.group_by("user").agg(pl.max("len"))["len"].to_numpy().astype(np.float64))
     if len(peaks) < USERS:
@@ -143,12 +159,12 @@ def _users(log: pl.DataFrame) -> tuple[list[Burst], pl.Series]:
     fast = counts.filter(pl.col("len") > most).with_columns(fast=True)
     flags = hours.join(fast, on=["user", "bin"], how="left", maintain_order="left")["fast"].fill_null(value=False)
     found = [
-        Burst("user", user, bin_ * width, (bin_ + 1) * width, events, 1, round(most, 2))
+        Burst("user", user, bin_ * width - shift, (bin_ + 1) * width - shift, events, 1, round(most, 2))
         for user, bin_, events in fast.select("user", "bin", "len").sort("bin", "user").iter_rows()
     ]
     return found, flags
 
 
-def _inside(one: Burst, other: Burst) -> bool:
-    """Whether a burst of a day is the one that was seen in an hour of it already."""
-    return (one.kind, one.who) == (other.kind, other.who) and one.start <= other.start and other.end <= one.end
+def _overlap(one: Burst, other: Burst) -> bool:
+    """Whether a burst was told already: in an hour of its day, or from the other half on."""
+    return (one.kind, one.who) == (other.kind, other.who) and one.start < other.end and other.start < one.end
