@@ -19,8 +19,8 @@ def compiled(module: str, work: float) -> Any:
         module: its dotted name, such as ``recloop.data.kernels``.
         work: about how many numbers are touched.
 
-    >>> compiled("recloop.data.kernels", work=100) is None
-    True
+    >>> compiled("recloop.data.kernels", work=1e9).__name__
+    'recloop.data.kernels'
     """
     return _kernels(module) if work + _asked[""] >= WORTH else None
 
@@ -31,8 +31,8 @@ def often(module: str, work: float) -> Any:
     So a command that asks once never loads numba. Only for kernels that answer bit for bit what their twins do: else
     an answer would change when it is asked for again.
 
-    >>> often("recloop.data.kernels", work=100) is None
-    True
+    >>> often("recloop.data.kernels", work=1e9).__name__
+    'recloop.data.kernels'
     """
     _asked[module] += int(work)
     return compiled(module, _asked[module])
