@@ -34,6 +34,11 @@ def compress(release: Path, plan: Path, max_loss: float | None, target: Path | N
         f"{_size(done.bytes_before)} → {_size(done.bytes_after)}, judged by {done.metric} on {done.users:,} users; "
         f"at most {done.max_loss:.1%} may be lost"
     )
+    if done.together > done.max_loss:
+        out.print(
+            f"Together those within the limit lose {done.together:.2%} of {done.metric} in {done.policy.name}: taken one "
+            "after another, those that save most first, as long as the limit holds."
+        )
     if done.trained_on_truth:
         out.print("[dim]The release was trained on the whole log, held-out events too: read losses, not levels.[/]")
     out.print(f"[green]wrote[/] {done.folder} ({done.name})")

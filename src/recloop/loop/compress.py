@@ -74,7 +74,8 @@ class Compression:
         trained_on_truth: whether the strategies had learned from the events that they are judged by, as those of a
             release do that was trained again on the whole log. Losses then compare two that know the answers.
         strategies: each of them.
-        policy: the default policy over the smaller strategies.
+        policy: the default policy over the smaller strategies that were taken.
+        together: what it would lose over all that are small enough and good enough alone.
         bytes_before, bytes_after: of the whole folders.
     """
 
@@ -86,6 +87,7 @@ class Compression:
     trained_on_truth: bool
     strategies: tuple[Compressed, ...]
     policy: Compressed
+    together: float
     bytes_before: int
     bytes_after: int
 
@@ -149,10 +151,13 @@ def compress(
             advice=f"{_least(rows)}; allow more with --max-loss",
         )
     first = policy = judge.policy(release, taken)
-    losses = {row.name: row.loss for row in rows}
-    while policy.loss > limit and len(taken) > 1:  # together they may lose more than each alone
-        del taken[max(taken, key=losses.__getitem__)]
-        policy = judge.policy(release, taken)
+    if policy.loss > limit and len(taken) > 1:  # together they may lose more than each alone
+        saved = {row.name: (row.bytes_before or 0) - (row.bytes_after or 0) for row in rows}
+        every, taken = taken, {}
+        for one in sorted(every, key=lambda name: -saved[name]):
+            with_it = judge.policy(release, taken | {one: every[one]})
+            if with_it.loss <= limit:
+                taken, policy = taken | {one: every[one]}, with_it
     if policy.loss > limit:
         raise ConflictError(
             f"the policy '{release.default_policy}' would lose {first.loss:.2%} of {judge.metric.name}",
@@ -173,6 +178,7 @@ def compress(
         trained_on_truth=plan.run.refit,
         strategies=tuple(rows),
         policy=policy,
+        together=first.loss,
         bytes_before=_bytes(folder),
         bytes_after=_bytes(target),
     )
