@@ -36,8 +36,8 @@ def compress(release: Path, plan: Path, max_loss: float | None, target: Path | N
     )
     if done.together > done.max_loss:
         out.print(
-            f"Together those within the limit lose {done.together:.2%} of {done.metric} in {done.policy.name}: taken one "
-            "after another, those that save most first, as long as the limit holds."
+            f"Together those within the limit lose {done.together:.2%} of {done.metric} in {done.policy.name}: taken "
+            "one after another, those that save most first, as long as the limit holds."
         )
     if done.trained_on_truth:
         out.print("[dim]The release was trained on the whole log, held-out events too: read losses, not levels.[/]")
