@@ -93,7 +93,7 @@ def main() -> None:
         judged, truth = held.histories.take(rows), held.truth.take(rows)
         few, many = (part(held.train, np.arange(count)) for count in (few_users, many_users))
         board = Board(f"films → {arguments.target}", goal=dict.fromkeys(METRICS[:2], 0.0), floor="content")
-        moved = {"source": str(source), "learning_rate": 0.001}  # with the passes, all as of one that starts here
+        moved = {"source": str(source)}  # with the passes and the rate of one that starts here
         methods = {
             "content": (make("content"), few),
             "network alone, zero-shot": (make("transfer", **moved, weight=ALONE), few),

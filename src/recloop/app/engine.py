@@ -337,6 +337,8 @@ class Engine:
 
     def _remembered(self, asked: Sequence[_Asked]) -> Sequence[_Asked | Exception]:
         """The requests with their histories, read at once; one by one where that fails, so that each fails alone."""
+        if not asked:
+            return []
         try:
             with self.watch.stage("history"):
                 histories = self._recent.histories([one.request for one in asked])

@@ -13,6 +13,11 @@ def _none() -> Sequence[Event]:
     return ()
 
 
+def users_of(requests: Sequence[Request]) -> list[str]:
+    """Who asks, each once; nobody is anonymous."""
+    return list({request.user: None for request in requests if request.user})
+
+
 def _time(event: Event) -> float:
     return event.time if event.time is not None else float("inf")
 
@@ -64,7 +69,7 @@ class Recent:
         Args:
             requests: each with its time.
         """
-        users = list({request.user: None for request in requests if request.user})
+        users = users_of(requests)
         with self._lock:
             self._catch_up()
             missing = [user for user in users if user not in self._known]

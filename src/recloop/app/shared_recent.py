@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from recloop.app.recent import Load, Recent
+from recloop.app.recent import Load, Recent, users_of
 from recloop.store.hot import Hot
 from recloop.types import Event, Request
 
@@ -25,8 +25,7 @@ class SharedRecent(Recent):
 
     def histories(self, requests: Sequence[Request]) -> list[tuple[Event, ...]]:
         """As ``Recent.histories``; marks are read before the store, so what changes meanwhile is seen next time."""
-        users = list({request.user: None for request in requests if request.user})
-        if users:
+        if users := users_of(requests):
             marks: Sequence[bytes | None] = self._hot.read(users) or [None] * len(users)
             with self._lock:
                 for user, mark in zip(users, marks, strict=True):

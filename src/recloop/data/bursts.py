@@ -94,8 +94,8 @@ def find_bursts(events: pl.DataFrame) -> Bursts:
     )
     found: list[Burst] = []
     flags = nothing.flagged
-    for look in (_users, _items):
-        for width in WIDTHS if look is _items else WIDTHS[:1]:
+    for look, widths in ((_users, WIDTHS[:1]), (_items, WIDTHS)):
+        for width in widths:
             seen = [look(log, width, shift * width) for shift in SHIFTS]
             for one in sorted((one for bursts, _ in seen for one in bursts), key=lambda one: -one.events):
                 if not any(_overlap(one, other) for other in found):

@@ -247,12 +247,10 @@ class SequenceTransformer(VectorStrategy):
     def _embedded(self, recent: Histories, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, longest, width) what the network reads: items, places and times of some of the histories."""
         size = int(lengths.max())
-        whole = all(table.flags.c_contiguous for table in (self._vectors, self._places, self._gaps))
-        if whole and (kernels := often(KERNELS, len(rows) * size * self.width)):
+        if kernels := often(KERNELS, len(rows) * size * self.width):
             x = np.zeros((len(rows), size, self.width), np.float32)
-            kernels.embedded(
-                recent.indptr[rows], lengths, recent.items, recent.times, self._vectors, self._places, self._gaps, x
-            )
+            tables = map(np.ascontiguousarray, (self._vectors, self._places, self._gaps))  # as they are, mostly
+            kernels.embedded(recent.indptr[rows], lengths, recent.items, recent.times, *tables, x)
             return x
         gaps = gap_classes(recent.times, recent.indptr)
         batch = gather(recent, gaps, recent.indptr[rows], lengths, size, self.window)
