@@ -7,6 +7,8 @@ from recloop.store import Appended
 from recloop.types import Decision, Request
 
 MOST = 32  # requests answered at a time: more save little, and the first of them waits for the last
+import os
+PATIENCE = float(os.environ.get('PAT','0.005'))
 SETTLE = 4  # turns of the loop before a batch: answers that are ready leave first, and what has arrived joins it
 
 Answer = Callable[[Sequence[Request]], tuple[list[Decision | Exception], "Future[Appended]"]]
@@ -30,6 +32,7 @@ class Batches:
     ) -> None:
         self._answer = answer
         self._storing = waiting
+        self._busy = False
         self._waiting: list[tuple[Request, asyncio.Future[tuple[Decision, Kept]]]] = []
 
     async def ask(self, request: Request) -> Decision:
@@ -40,9 +43,10 @@ class Batches:
         """
         loop = asyncio.get_running_loop()
         found: asyncio.Future[tuple[Decision, Kept]] = loop.create_future()
-        if not self._waiting:
-            self._soon(loop)
         self._waiting.append((request, found))
+        if not self._busy:
+            self._busy = True
+            self._soon(loop)
         decision, kept = await found
         with self._storing():
             await asyncio.shield(kept)  # who goes away takes nobody's decision along
@@ -57,8 +61,6 @@ class Batches:
 
     def _make(self) -> None:
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-        if self._waiting:
-            self._soon(asyncio.get_running_loop())
         batch = [(request, found) for request, found in batch if not found.done()]  # somebody may have gone
         try:
             answers, durable = self._answer([request for request, _ in batch])
@@ -67,12 +69,26 @@ class Batches:
         except Exception as error:  # noqa: BLE001  it is the answer
             for _, found in batch:
                 found.set_exception(error)
+            self._next()
             return
         for (_, found), answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 found.set_exception(answer)
             else:
                 found.set_result((answer, kept))
+        loop = asyncio.get_running_loop()
+        over = loop.call_later(PATIENCE, self._next)
+        def then(_):
+            if not over.cancelled() and over.when() > loop.time():
+                over.cancel()
+                self._next()
+        kept.add_done_callback(then)
+
+    def _next(self):
+        if self._waiting:
+            self._soon(asyncio.get_running_loop())
+        else:
+            self._busy = False
 
 
 def _heard(kept: Kept) -> None:

@@ -153,6 +153,10 @@ class Application:
                 }
             self._log.write(request, method, route, status, seconds, scope.get("recloop.key", ""))
 
+    def close(self) -> None:
+        """Write what of the log is put aside."""
+        self._log.flush()
+
     def _let_in(self, scope: Scope) -> None:
         """Refuse a request where too many wait already; what asks for the service's health is always answered."""
         if self.observed.under_way > UNDER_WAY and not scope["path"].startswith("/health/"):
@@ -199,7 +203,7 @@ class Endpoint:
             from_here(headers, self._origins)  # no page of a stranger may act through a visitor's browser
         found: Any = None
         if self._decoder is not None:
-            raw = await body.read(headers, receive, self._limit)
+            raw = await body.read(headers, receive, self._limit, arrived=scope.get(body.ARRIVED, False))
             found = route.parse(raw) if route.parse else body.decode(self._decoder, raw)
             if route.also and (scope_too := route.also(found)):
                 self._access.check(headers, scope_too)

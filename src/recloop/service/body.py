@@ -5,20 +5,27 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from recloop.errors import SettingError
 from recloop.service.problems import BodyError, HttpError, invalid, malformed
 
 PATIENCE = 30.0  # seconds for a body to arrive
+ARRIVED = "recloop.arrived"  # in the scope of a request that is there to its last byte
 
 
 class GoneError(Exception):
     """The client went away before it had said what it wanted."""
 
 
-async def read(headers: Headers, receive: Receive, limit: int) -> bytes:
+async def read(headers: Headers, receive: Receive, limit: int, *, arrived: bool = False) -> bytes:
     """The body of at most ``limit`` bytes; a longer one is refused before it is read.
+
+    Args:
+        headers: of the request.
+        receive: gives the next piece.
+        limit: bytes.
+        arrived: whether all pieces are there, so that nothing is waited for.
 
     Raises:
         HttpError: 408, 413 or 415.
@@ -32,7 +39,7 @@ async def read(headers: Headers, receive: Receive, limit: int) -> bytes:
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(f"{int(announced)} bytes", limit)
-    first = await _next(receive, PATIENCE)
+    first = _piece(await receive()) if arrived else await _next(receive, PATIENCE)
     if not first[1] and len(first[0]) <= limit:
         return first[0]
     chunks, size, more = [first[0]], len(first[0]), first[1]
@@ -71,6 +78,10 @@ async def _next(receive: Receive, patience: float) -> tuple[bytes, bool]:
             message = await receive()
     except TimeoutError:
         raise HttpError(408, f"the body did not arrive within {PATIENCE:.0f} seconds", advice="send it again") from None
+    return _piece(message)
+
+
+def _piece(message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise GoneError
     return message.get("body", b""), message.get("more_body", False)

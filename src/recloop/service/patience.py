@@ -1,12 +1,15 @@
-"""Slow clients: nobody holds a connection open by sending, or reading, a byte now and then."""
+"""How a connection speaks HTTP: nobody holds it open by sending, or reading, a byte now and then."""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from recloop.service.body import ARRIVED
+
 HEAD = 30.0  # seconds for the head of a request to arrive, from the first byte or the opened connection
 READING = 30.0  # seconds for a client to take what waits for it
+HEADS = tuple(b"HTTP/1.1 %d" % kind for kind in (2, 3, 4, 5))  # of answers; "100 Continue" is none
 HEAD_SIZE = 65_536  # bytes of a head: beyond it nobody reads on
 
 _TOO_LARGE = (
@@ -31,7 +34,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; from now on its first request is waited for."""
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -57,8 +60,14 @@ class PatientProtocol(HttpToolsProtocol):
         self._until_head = None
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """All of a request is there: whoever reads its body need not set a limit of time."""
+        self.scope[ARRIVED] = True
+        super().on_message_complete()
+
     def on_response_complete(self) -> None:
         """An answer is sent; where the next request has begun meanwhile, the rest of its head is waited for."""
+        self.transport.flush()
         super().on_response_complete()
         if self._in_head and self._until_head is None:
             self._wait_for_head()
@@ -83,6 +92,41 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._until_head = self.loop.call_later(HEAD, self.transport.abort)
+
+
+class Joined:
+    """A transport that sends the head of an answer together with what follows: one call of the system instead of two.
+
+    Args:
+        transport: of the connection.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Hold the head of an answer; send what follows, and the head before it."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif data.startswith(HEADS) and data.endswith(b"\r\n\r\n"):
+            self._held = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that nothing followed."""
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

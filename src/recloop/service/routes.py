@@ -115,7 +115,7 @@ async def recommend(call: Call) -> RecommendAnswer:
         experiment=decision.experiment,
         variant=decision.variant,
         fallback=decision.fallback,
-        steer=parse_steer(call.serving.door.text(wish.steer)).said(),
+        steer=parse_steer(call.serving.door.text(wish.steer)).said() if wish.steer else (),
         forced=decision.forced,
         survey=_question(call, decision),
     )

@@ -150,6 +150,7 @@ class HttpServer(uvicorn.Server):
         for task in self._following:
             task.cancel()
         await super().shutdown(sockets=sockets)
+        self._application.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
