@@ -95,8 +95,8 @@ class Assembly:
             uniform: (n,) in [0, 1), what slates are drawn by; where None, and where nothing is drawn, they are sorted.
         """
         pinned, by = self.book.pinned(k, histories, without)
-        skipped = np.full_like(by, -1)
-        if (pinned >= 0).any():
+        skipped, pins = np.full_like(by, -1), bool(self.book.pins) and bool((pinned >= 0).any())
+        if pins:
             kept = rules.permits(pinned, histories) & ~self.book.hidden(pinned, histories, without)
             skipped = np.where((pinned >= 0) & ~kept, by, np.int16(-1))
             pinned = np.where(kept, pinned, np.int32(-1))
@@ -116,11 +116,11 @@ class Assembly:
         if (lift := self.book.lift(fused.rankings, histories, without)) is not None:
             fused = _lifted(fused, lift)
             steps.append(("boosts", fused.rankings.items))
-        if (pinned >= 0).any():
+        if pins:
             fused = dropped(fused, (fused.rankings.items[:, :, None] == pinned[:, None, :]).any(axis=2))
-        made = self._first(fused, histories, k, limits, pinned, steps, uniform)
+        made = self._first(fused, histories, k, limits, pinned, trace, uniform)
         made = self._filled(made, histories, rules, limits, pinned, without)
-        if (pinned >= 0).any():
+        if pins:
             made = _with_pins(made, pinned)
             steps.append(("pins", made.items))
         return replace(made, skipped=skipped)
@@ -132,7 +132,7 @@ class Assembly:
         k: int,
         limits: Sequence[tuple[Limit, NDArray[np.bool_]]],
         pinned: NDArray[np.int32],
-        steps: list[tuple[str, NDArray[np.int32]]],
+        steps: list[tuple[str, NDArray[np.int32]]] | None,
         uniform: NDArray[np.float64] | None,
     ) -> Made:
         """The first k of the candidates, diversified and under caps."""
@@ -141,7 +141,8 @@ class Assembly:
         if how is not None:
             wanted = 2 * k if limits else k
             columns = diversify(how, rankings, histories, wanted, vectors=self.vectors, categories=self.categories)
-            steps.append(("diversity", _at(rankings.items, columns, -1)))
+            if steps is not None:
+                steps.append(("diversity", _at(rankings.items, columns, -1)))
             if limits:  # what the diversifier did not choose follows in order
                 columns = _with_rest(columns, rankings.k)
         elif self.config.softmax is not None and uniform is not None:
@@ -154,19 +155,23 @@ class Assembly:
             order = _at(rankings.items, columns, -1)
             chosen = capped(order, k, limits, pinned)
             columns = _at(columns, chosen, -1)
-            steps.append(("caps", _at(rankings.items, columns, -1)))
+            if steps is not None:
+                steps.append(("caps", _at(rankings.items, columns, -1)))
         columns = columns[:, :k]
         if columns.shape[1] < k:
             columns = np.pad(columns, ((0, 0), (0, k - columns.shape[1])), constant_values=-1)
-        items = _at(rankings.items, columns, -1)
-        shown = items >= 0
-        return Made(
-            items,
-            np.where(shown, _at(rankings.scores, columns, -np.inf), -np.inf).astype(np.float32),
-            np.where(shown, _at(fused.sources, columns, -1), -1).astype(np.int16),
-            np.full(items.shape, -1, np.int16),
+        given, padding = np.maximum(columns, 0), columns < 0
+        made = Made(
+            along(rankings.items, given),
+            along(rankings.scores, given),
+            along(fused.sources, given),
+            np.full(columns.shape, -1, np.int16),
             chances,
         )
+        padding |= made.items < 0
+        if padding.any():
+            made.items[padding], made.scores[padding], made.sources[padding] = -1, -np.inf, -1
+        return made
 
     def _filled(
         self,

@@ -51,6 +51,7 @@ def summed(
 ) -> None:
     """Sums the gifts to equal items of a row, see ``fused.summed``; items are looked up by hash."""
     n, width = items.shape
+    own = 1 if len(gifts) > 1 else 0
     room = 2
     while room < 2 * width:
         room *= 2
@@ -61,7 +62,7 @@ def summed(
         slots[:] = -1
         different = 0
         for place in range(width):
-            item, gift = items[row, place], gifts[row, place]
+            item, gift = items[row, place], gifts[own * row, place]
             if item < 0:
                 continue
             at = item & (room - 1)

@@ -158,7 +158,9 @@ class SlatePolicy(Policy):
     ) -> Choices:
         n = len(histories)
         step = max(1, BLOCK_BYTES // (4 * max(1, histories.n_items)))
-        starts = range(0, max(n, 1), step)
+        if n <= step:
+            return self._block(histories, k, uniform, rules)
+        starts = range(0, n, step)
         blocks = [
             self._block(histories.block(at, at + step), k, uniform[at : at + step], rules.block(at, at + step))
             for at in starts
@@ -182,13 +184,15 @@ class SlatePolicy(Policy):
         details = self._told(found, made, histories, k, rules) if rules.effects and len(self.book) else None
         if made.chances is not None:
             details = with_propensities(details, made.items, made.chances)
-        stood_in = np.where(found.stood_in.any(axis=1), self.config.fallback or "nothing", "")
+        fallbacks = np.full(len(histories), "", dtype=object)
+        fallbacks[found.unranked] = self.names[0]
+        fallbacks[found.stood_in.any(axis=1)] = self.config.fallback or "nothing"
         return Choices(
             rankings=Rankings(made.items, made.scores),
             sources=self._owners(found, made),
             arms=np.full(len(histories), "", dtype=object),
             propensities=np.ones(len(histories)),
-            fallbacks=np.where(found.unranked & (stood_in == ""), self.names[0], stood_in).astype(object),
+            fallbacks=fallbacks,
             failures=found.failures,
             details=details,
         )

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -82,14 +83,16 @@ class Histories:
         weights: list[float] = []
         times: list[float] = []
         ratings: list[float] = []
+        weigh = kinds.weight
         for request in requests:
-            for event in request.history:
-                place, weight = items.index(event.item), kinds.weight(event.kind, event.value)
-                if place >= 0 and weight > 0:
+            history = request.history
+            for event, place in zip(history, items.places([event.item for event in history]), strict=True):
+                kind, value = event.kind, event.value
+                if place >= 0 and (weight := weigh(kind, value)) > 0:
                     index.append(place)
                     weights.append(weight)
-                    times.append(np.nan if event.time is None else event.time)
-                    ratings.append(np.nan if event.kind != RATING or event.value is None else event.value)
+                    times.append(math.nan if event.time is None else event.time)
+                    ratings.append(math.nan if kind != RATING or value is None else value)
             indptr.append(len(index))
         return cls(
             indptr=np.array(indptr, dtype=np.int64),
@@ -123,6 +126,11 @@ class Histories:
 
     def summed(self) -> "Rows":
         """What ``matrix`` holds, as plain arrays: for few histories the matrix costs more than what is done with it."""
+        if len(self) == 1:  # as a service asks
+            order = self.items.argsort(kind="stable")
+            items = self.items[order]
+            if (items[1:] != items[:-1]).all():
+                return Rows(self.indptr, items, self.weights[order])
         cells = self.rows * self.n_items + self.items
         order = np.argsort(cells, kind="stable")
         cells = cells[order]

@@ -51,6 +51,11 @@ class Vocabulary:
         """The index of an id, -1 where it is unknown."""
         return self._index.get(name, -1)
 
+    def places(self, names: Sequence[str]) -> list[int]:
+        """As ``indices``, as a list: quicker for a few."""
+        get = self._index.get
+        return [get(name, -1) for name in names]
+
     def indices(self, names: Sequence[str] | pl.Series) -> NDArray[np.int32]:
         """The index of each id, int32, -1 where it is unknown."""
         if isinstance(names, pl.Series):

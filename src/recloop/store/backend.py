@@ -89,7 +89,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def histories(self, connection: Connection, users: Sequence[str], limit: int) -> list[list[Row]]:
+    def histories(self, users: Sequence[str], limit: int) -> list[list[Row]]:
         """The last events of each user, newest first: user, item, kind, time, value, id, decision, and two numbers."""
 
     @abstractmethod

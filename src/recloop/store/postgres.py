@@ -87,12 +87,13 @@ class Postgres(Backend):
                 new -= ids
         return [Appended(count, len(batch.rows) - count) for count, batch in zip(accepted, batches, strict=True)]
 
-    def histories(self, connection: Connection, users: Sequence[str], limit: int) -> list[list[Row]]:
+    def histories(self, users: Sequence[str], limit: int) -> list[list[Row]]:
         """The last events of each user, newest first; one way to the server and back."""
         found: list[list[Row]] = [[] for _ in users]
-        cursor = connection.connection.cursor()
-        for place, *row in cursor.execute(_HISTORIES, (list(users), limit, limit, limit)).fetchall():
-            found[place - 1].append(tuple(row))
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            for place, *row in cursor.execute(_HISTORIES, (list(users), limit, limit, limit)).fetchall():
+                found[place - 1].append(tuple(row))
         return found
 
     def arrivals(self, after: int, limit: int) -> list[Row]:

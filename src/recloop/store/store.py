@@ -176,8 +176,8 @@ class Store:
 
         Of events that were archived the last 200 of a user are found.
         """
-        with self._database.reading() as connection:
-            found = self._database.backend.histories(connection, users, limit)
+        with self._database.backend.explained():
+            found = self._database.backend.histories(users, limit)
         return [[Event(*row[:7]) for row in reversed(rows)] for rows in found]
 
     def last_arrival(self) -> int:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +26,20 @@ class Fused:
     sources: NDArray[np.int16]
 
 
-def shares(rankings: Sequence[Rankings], weights: Sequence[float] | None) -> NDArray[np.float64]:
+def shares(m: int, weights: Sequence[float] | None) -> NDArray[np.float64]:
     """(m,) the weights of m rankings brought to the sum 1; equal where None.
 
     Raises:
         SettingError: the weights are negative, sum to zero or are not one per ranking, or there is no ranking.
 
-    >>> one = Rankings(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
-    >>> shares([one, one], [3, 1]).tolist()
+    >>> shares(2, [3, 1]).tolist()
     [0.75, 0.25]
     """
-    if not rankings:
+    if not m:
         raise SettingError("there is no ranking to fuse", allowed="at least one is needed")
-    given = np.ones(len(rankings)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if len(given) != len(rankings):
-        raise SettingError(f"{len(given)} weights were given for {len(rankings)} rankings", allowed="one each")
+    given = np.ones(m) if weights is None else np.asarray(weights, dtype=np.float64)
+    if len(given) != m:
+        raise SettingError(f"{len(given)} weights were given for {m} rankings", allowed="one each")
     if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
         raise SettingError(
             f"the weights are {given.tolist()}",
@@ -51,36 +51,36 @@ def shares(rankings: Sequence[Rankings], weights: Sequence[float] | None) -> NDA
 
 
 def summed(
-    rankings: Sequence[Rankings], given: Sequence[NDArray[np.float64]], k: int, *, times_held: bool = False
+    rankings: Sequence[Rankings], gifts: NDArray[np.float64], k: int, *, times_held: bool = False
 ) -> Fused:
     """Sums what each ranking gives to the same item of the same request, without a loop over requests.
 
     Args:
         rankings: m rankings of the same n requests; none holds an item twice.
-        given: m arrays (n, places), what each place gives.
+        gifts: (n, places of all rankings together) what each place gives; or (1, ...), the same for every request.
         k: places of the answer.
         times_held: multiply each sum by the share of the rankings that hold the item.
 
     >>> one = Rankings(np.array([[4, 2]], np.int32), np.ones((1, 2), np.float32))
-    >>> summed([one, one], [np.array([[1.0, 3.0]]), np.array([[2.0, 0.0]])], 2).rankings.items.tolist()
+    >>> summed([one, one], np.array([[1.0, 3.0, 2.0, 0.0]]), 2).rankings.items.tolist()
     [[2, 4]]
     """
-    n, width = len(rankings[0]), sum(r.k for r in rankings)
+    n, places = len(rankings[0]), tuple(r.k for r in rankings)
+    width = sum(places)
     if n == 0 or width == 0:
         empty = Rankings(np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32))
         return Fused(empty, np.full((n, k), -1, np.int16))
     items = np.concatenate([r.items for r in rankings], axis=1, out=np.empty((n, width), np.int32))
-    gift = np.concatenate(given, axis=1, out=np.empty((n, width)))
-    source = np.repeat(np.arange(len(rankings), dtype=np.int16), [r.k for r in rankings])
+    source = _sources(places)
     if len(rankings) < PLAIN and (kernels := often(KERNELS, items.size)):
         fused = Fused(Rankings(np.empty((n, k), np.int32), np.empty((n, k), np.float32)), np.empty((n, k), np.int16))
         kernels.summed(
-            items, gift, source, len(rankings), times_held, fused.rankings.items, fused.rankings.scores, fused.sources
+            items, gifts, source, len(rankings), times_held, fused.rankings.items, fused.rankings.scores, fused.sources
         )
         return fused
     order = np.argsort(items, axis=1, kind="stable")  # equal items of a row stand together, in the order of the sources
     items = along(items, order)
-    given_in_order = along(gift, order).ravel()
+    given_in_order = along(np.broadcast_to(gifts, items.shape), order).ravel()
     new = np.ones((n, width), dtype=bool)
     new[:, 1:] = items[:, 1:] != items[:, :-1]
     starts = np.flatnonzero(new)
@@ -97,10 +97,16 @@ def summed(
     sources = np.full((n, width), -1, dtype=np.int16)
     sources.ravel()[starts] = np.minimum.reduceat(giver, starts)
 
-    places = top_k(scores, k)
-    filled = places.items >= 0
-    column = np.where(filled, places.items, 0)
+    best_of_all = top_k(scores, k)
+    filled = best_of_all.items >= 0
+    column = np.where(filled, best_of_all.items, 0)
     return Fused(
-        Rankings(np.where(filled, along(items, column), -1).astype(np.int32), places.scores),
+        Rankings(np.where(filled, along(items, column), -1).astype(np.int32), best_of_all.scores),
         np.where(filled, along(sources, column), -1).astype(np.int16),
     )
+
+
+@lru_cache(64)
+def _sources(places: tuple[int, ...]) -> NDArray[np.int16]:
+    """The ranking that each of all places belongs to."""
+    return np.repeat(np.arange(len(places), dtype=np.int16), places)

@@ -32,14 +32,15 @@ def reciprocal_rank(
     >>> fused.rankings.items.tolist(), fused.rankings.scores.astype(float).round(4).tolist()
     ([[1, 0, 2]], [[0.9919, 0.5, 0.4919]])
     """
-    given = [
-        np.broadcast_to(_gifts(share, constant, r.k), r.items.shape)
-        for share, r in zip(shares(rankings, weights).tolist(), rankings, strict=True)
-    ]
-    return summed(rankings, given, k)
+    given = None if weights is None else tuple(weights)
+    return summed(rankings, _gifts(given, constant, tuple(r.k for r in rankings)), k)
 
 
 @lru_cache(64)
-def _gifts(share: float, constant: float, places: int) -> NDArray[np.float64]:
-    """(places,) what each place gives: the same for every request."""
-    return np.asarray(share * (constant + 1.0) / (constant + np.arange(1, places + 1)), np.float64)
+def _gifts(weights: tuple[float, ...] | None, constant: float, places: tuple[int, ...]) -> NDArray[np.float64]:
+    """(1, places of all rankings together) what each place gives: the same for every request."""
+    each = [
+        share * (constant + 1.0) / (constant + np.arange(1, own + 1))
+        for share, own in zip(shares(len(places), weights).tolist(), places, strict=True)
+    ]
+    return np.concatenate(each, dtype=np.float64)[None]

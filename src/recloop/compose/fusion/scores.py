@@ -1,5 +1,7 @@
 from collections.abc import Sequence
 
+import numpy as np
+
 from recloop.compose.fusion.fused import Fused, shares, summed
 from recloop.compose.fusion.norms import Calibration, Scale, scaled
 from recloop.data.rankings import Rankings
@@ -74,6 +76,6 @@ def _combined(
     meant = calibrations if calibrations is not None else [None] * len(rankings)
     given = [
         share * scaled(ranking, scale, calibration)
-        for share, ranking, calibration in zip(shares(rankings, weights), rankings, meant, strict=True)
+        for share, ranking, calibration in zip(shares(len(rankings), weights), rankings, meant, strict=True)
     ]
-    return summed(rankings, given, k, times_held=times_held)
+    return summed(rankings, np.concatenate(given, axis=1, dtype=np.float64), k, times_held=times_held)
