@@ -5,7 +5,7 @@ import gc
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from recloop.app.batches import MOST, Batches
+from recloop.app.batches import MOST, WRITING, Batches
 from recloop.errors import SettingError
 from recloop.store import Appended
 from recloop.types import Decision, Request
@@ -49,8 +49,11 @@ def test_what_comes_together_is_answered_together_and_told_once_kept() -> None:
         batches = Batches(shop.answer)
         tasks = [asyncio.create_task(batches.ask(Request(user=f"u{n}"))) for n in range(MOST + 3)]
         await settle()
-        assert shop.sizes == [MOST, 3]
+        assert shop.sizes == [MOST], "the rest waits for the first batch to be on disk"
         assert not any(task.done() for task in tasks), "not on disk yet"
+        shop.keep()
+        await settle()
+        assert shop.sizes == [MOST, 3]
         shop.keep()
         assert [decision.user for decision in await asyncio.gather(*tasks)] == [f"u{n}" for n in range(MOST + 3)]
         alone = asyncio.create_task(batches.ask(Request(user="late")))
@@ -58,6 +61,29 @@ def test_what_comes_together_is_answered_together_and_told_once_kept() -> None:
         shop.keep()
         assert (await alone).user == "late"
         assert shop.sizes == [MOST, 3, 1]
+
+    asyncio.run(story())
+
+
+def test_a_slow_disk_holds_the_next_batch_up_for_a_moment_only() -> None:
+    async def story() -> None:
+        shop = Shop()
+        batches = Batches(shop.answer)
+        first = asyncio.create_task(batches.ask(Request(user="first")))
+        await settle()
+        second = asyncio.create_task(batches.ask(Request(user="second")))
+        await asyncio.sleep(4 * WRITING)
+        assert shop.sizes == [1, 1]
+        assert not first.done()
+        third = asyncio.create_task(batches.ask(Request(user="third")))
+        shop.durable[0].set_result(Appended(1, 0))  # it is not the last batch any more: nobody goes on after it
+        await settle()
+        assert (await first).user == "first"
+        shop.keep()
+        await asyncio.sleep(4 * WRITING)
+        shop.keep()
+        assert [(await one).user for one in (second, third)] == ["second", "third"]
+        assert shop.sizes == [1, 1, 1]
 
     asyncio.run(story())
 

@@ -7,9 +7,8 @@ from recloop.store import Appended
 from recloop.types import Decision, Request
 
 MOST = 32  # requests answered at a time: more save little, and the first of them waits for the last
-import os
-PATIENCE = float(os.environ.get('PAT','0.005'))
 SETTLE = 4  # turns of the loop before a batch: answers that are ready leave first, and what has arrived joins it
+WRITING = 0.005  # seconds that a batch waits, at most, for the one before it to be on disk
 
 Answer = Callable[[Sequence[Request]], tuple[list[Decision | Exception], "Future[Appended]"]]
 
@@ -19,8 +18,9 @@ Kept = asyncio.Future[Appended]
 class Batches:
     """Answers together what is asked at the same moment; belongs to one event loop.
 
-    No request waits for others to come: what came while the last batch was made is the next one. A service that is
-    hardly asked answers one request at a time, one under load many at once.
+    No request waits for others to come: what came while the last batch was made and written is the next one. A service
+    that is hardly asked answers one request at a time, one under load many at once. A batch holds up everything else,
+    the thread that writes as well, so the next one leaves the last a moment to get to the disk and out.
 
     Args:
         answer: requests to decisions, and the moment at which these are on disk.
@@ -32,8 +32,9 @@ class Batches:
     ) -> None:
         self._answer = answer
         self._storing = waiting
-        self._busy = False
         self._waiting: list[tuple[Request, asyncio.Future[tuple[Decision, Kept]]]] = []
+        self._busy = False  # a batch is being made or written, or is about to be made
+        self._last: Kept | None = None  # the batch that the next one waits for
 
     async def ask(self, request: Request) -> Decision:
         """The decision on a request, once it is on disk.
@@ -57,41 +58,41 @@ class Batches:
         if turns:
             loop.call_soon(self._soon, loop, turns - 1)
         else:
-            self._make()
+            self._make(loop)
 
-    def _make(self) -> None:
+    def _make(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         batch = [(request, found) for request, found in batch if not found.done()]  # somebody may have gone
         try:
             answers, durable = self._answer([request for request, _ in batch])
             kept = asyncio.wrap_future(durable)
-            kept.add_done_callback(_heard)
         except Exception as error:  # noqa: BLE001  it is the answer
             for _, found in batch:
                 found.set_exception(error)
-            self._next()
+            self._next(loop)
             return
         for (_, found), answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 found.set_exception(answer)
             else:
                 found.set_result((answer, kept))
-        loop = asyncio.get_running_loop()
-        over = loop.call_later(PATIENCE, self._next)
-        def then(_):
-            if not over.cancelled() and over.when() > loop.time():
-                over.cancel()
-                self._next()
-        kept.add_done_callback(then)
+        self._last = kept
+        patience = loop.call_later(WRITING, self._next, loop, kept)
 
-    def _next(self):
+        def written(kept: Kept) -> None:
+            patience.cancel()
+            self._next(loop, kept)
+            if not kept.cancelled():
+                kept.exception()  # whoever waits is told; where nobody does, asyncio would tell the log
+
+        kept.add_done_callback(written)
+
+    def _next(self, loop: asyncio.AbstractEventLoop, after: Kept | None = None) -> None:
+        """Go on after a batch, once."""
+        if after is not self._last:
+            return
+        self._last = None
         if self._waiting:
-            self._soon(asyncio.get_running_loop())
+            self._soon(loop)
         else:
             self._busy = False
-
-
-def _heard(kept: Kept) -> None:
-    """Whoever waits is told what went wrong; where nobody does, asyncio would tell the log."""
-    if not kept.cancelled():
-        kept.exception()
