@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -194,16 +195,20 @@ def test_the_writer_outlives_what_nobody_expected(tmp_path: Path, monkeypatch: p
     """Its callers are told, and the next ones are served."""
     with Store(tmp_path / "shop.db") as store:
         backend = store._database.backend
-        append = backend.append
+        take = backend.take
 
-        def broken(*_: object) -> None:
+        def broken(connection: Any, *_: object) -> None:
+            connection.connection.cursor().execute("BEGIN IMMEDIATE")
             raise RuntimeError("broken")
 
-        monkeypatch.setattr(backend, "append", broken)
-        monkeypatch.setattr(backend, "explain", broken)
+        def speechless(error: BaseException) -> None:
+            raise error
+
+        monkeypatch.setattr(backend, "take", broken)
+        monkeypatch.setattr(backend, "explain", speechless)
         with pytest.raises(RuntimeError, match="broken"):
             store.append_events([Event("u", "i", "view", 1.0, id="e1")])
         monkeypatch.undo()
-        assert backend.append == append
+        assert backend.take == take
         assert store.append_events([Event("u", "i", "view", 1.0, id="e2")]) == Appended(1, 0)
         assert store.events()["id"].to_list() == ["e2"]

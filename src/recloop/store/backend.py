@@ -88,6 +88,13 @@ class Backend(ABC):
         An id is known that is in the table, or is one of those that left it for the archive.
         """
 
+    def take(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
+        """As ``append``, in a transaction of its own: they are on disk when this returns."""
+        self.begin(connection, alone=False)
+        added = self.append(connection, batches)
+        connection.commit()
+        return added
+
     @abstractmethod
     def histories(self, users: Sequence[str], limit: int) -> list[list[Row]]:
         """The last events of each user, newest first: user, item, kind, time, value, id, decision, and two numbers."""

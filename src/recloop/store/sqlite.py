@@ -60,9 +60,20 @@ class SQLite(Backend):
     def append(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
         """Add rows, batch by batch."""
         # the driver's own cursor: thousands of rows a commit leave no room for an object per row
-        cursor = connection.connection.cursor()
-        accepted = [cursor.executemany(_INSERTS[table.name], rows).rowcount if rows else 0 for table, rows in batches]
-        return [Appended(new, len(batch.rows) - new) for new, batch in zip(accepted, batches, strict=True)]
+        return _appended(connection.connection.cursor(), batches)
+
+    def take(self, connection: Connection, batches: Sequence[Rows]) -> list[Appended]:
+        """As ``append``, by the driver alone: a small transaction costs it half of what it costs SQLAlchemy."""
+        own = connection.connection
+        cursor = own.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            added = _appended(cursor, batches)
+            cursor.execute("COMMIT")
+        except BaseException:
+            own.rollback()
+            raise
+        return added
 
     def histories(self, users: Sequence[str], limit: int) -> list[list[Row]]:
         """The last events of each user, newest first."""
@@ -113,6 +124,11 @@ def _settings(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _appended(cursor: Any, batches: Sequence[Rows]) -> list[Appended]:
+    accepted = [cursor.executemany(_INSERTS[table.name], rows).rowcount if rows else 0 for table, rows in batches]
+    return [Appended(new, len(batch.rows) - new) for new, batch in zip(accepted, batches, strict=True)]
 
 
 def _insert(table: Table) -> str:

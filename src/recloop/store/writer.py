@@ -140,10 +140,13 @@ class Writer:
         connection = self._connection
         batches = [job.work for job in group if isinstance(job.work, Rows)]
         try:
-            self._backend.begin(connection, alone=len(batches) < len(group))
-            appended = iter(self._backend.append(connection, batches))
-            results = [next(appended) if isinstance(job.work, Rows) else job.work(connection) for job in group]
-            connection.commit()
+            if len(batches) == len(group):
+                results: list[Any] = list(self._backend.take(connection, batches))
+            else:
+                self._backend.begin(connection, alone=True)
+                appended = iter(self._backend.append(connection, batches))
+                results = [next(appended) if isinstance(job.work, Rows) else job.work(connection) for job in group]
+                connection.commit()
         except BaseException as error:  # noqa: BLE001  whatever happened, its callers wait for an answer
             self._undo()
             found = self._backend.explain(error)
