@@ -119,17 +119,15 @@ class Answering:
         self, name: str, choices: Choices, histories: Histories, rules: Rules | None
     ) -> list[tuple[SlateItem, ...]]:
         """The slates with a reason for each item: what moved it where there are rules, else what brought it."""
-        titles, told = self.release.titles, []
-        shown = choices.rankings.items.tolist()
-        for slate, places, events in zip(choices.slates(self.release.items), shown, histories.lengths, strict=True):
-            facts = [
-                Facts(titles[place], entry.source, personal=bool(events))
-                for place, entry in zip(places, slate.items, strict=False)  # the rest is padding
-            ]
+        ids, ranked, told = self.release.items.ids, choices.rankings, []
+        rows = zip(ranked.items.tolist(), ranked.scores.tolist(), choices.sources.tolist(), strict=True)
+        for (items, scores, sources), events in zip(rows, histories.lengths.tolist(), strict=True):
+            why = {source: plain(Facts("", source, personal=events > 0)) for source in set(sources)}
             told.append(
                 tuple(
-                    SlateItem(entry.item, entry.score, entry.source, plain(one))
-                    for entry, one in zip(slate.items, facts, strict=True)
+                    SlateItem(ids[item], score, source, why[source])
+                    for item, score, source in zip(items, scores, sources, strict=True)
+                    if item >= 0  # the rest is padding
                 )
             )
         if rules is None or not len(histories.items) or name not in self.release.policies:
