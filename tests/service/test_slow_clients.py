@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from recloop.service.patience import Joined
+
 
 @contextmanager
 def connected(client: httpx.Client):
@@ -120,3 +122,58 @@ def test_a_client_that_is_only_slow_is_answered(service) -> None:
     with connected(client) as raw:
         drip(raw, [bytes([byte]) for byte in b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"], 0.0)
         assert raw.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_who_asks_whether_to_go_on_is_told_at_once(service) -> None:
+    client, _ = service
+    body = b'{"user": "u1"}'
+    head = (
+        b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    with connected(client) as raw:
+        raw.sendall(head)
+        assert raw.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        raw.sendall(body)
+        assert raw.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_an_answer_without_a_body_is_sent(service) -> None:
+    client, _ = service
+    assert client.head("/health/live").status_code in {200, 405}
+
+
+class Sent:
+    """A transport that keeps what each call of the system would send."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.pieces.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_a_head_goes_out_with_what_follows() -> None:
+    head, more = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"
+    sent = Sent()
+    joined = Joined(sent)  # type: ignore[arg-type]
+    joined.write(more)
+    joined.write(head)
+    assert sent.pieces == [more]
+    joined.write(b"body")
+    assert sent.pieces == [more, head + b"body"]
+    joined.write(head)
+    joined.flush()
+    joined.flush()
+    joined.write(head)
+    joined.close()
+    assert sent.pieces[2:] == [head, head]
+    assert joined.is_closing()

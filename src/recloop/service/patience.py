@@ -34,7 +34,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; from now on its first request is waited for."""
-        super().connection_made(Joined(transport))  # type: ignore[arg-type]
+        self._joined = Joined(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -62,12 +63,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request is there: whoever reads its body need not set a limit of time."""
-        self.scope[ARRIVED] = True
+        self.scope[ARRIVED] = True  # type: ignore[literal-required]  # a key of ours
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """An answer is sent; where the next request has begun meanwhile, the rest of its head is waited for."""
-        self.transport.flush()
+        self._joined.flush()
         super().on_response_complete()
         if self._in_head and self._until_head is None:
             self._wait_for_head()

@@ -50,9 +50,7 @@ def shares(m: int, weights: Sequence[float] | None) -> NDArray[np.float64]:
     return normal
 
 
-def summed(
-    rankings: Sequence[Rankings], gifts: NDArray[np.float64], k: int, *, times_held: bool = False
-) -> Fused:
+def summed(rankings: Sequence[Rankings], gifts: NDArray[np.float64], k: int, *, times_held: bool = False) -> Fused:
     """Sums what each ranking gives to the same item of the same request, without a loop over requests.
 
     Args:
