@@ -21,7 +21,8 @@ pin_native_threads()
 
 import numpy as np  # noqa: E402
 
-from recloop.strategies.index import QUERIES, Cells, Exact  # noqa: E402
+from recloop.strategies.cells import QUERIES, Cells  # noqa: E402
+from recloop.strategies.exact import Exact  # noqa: E402
 
 PEER = """
 import os, sys, time
