@@ -32,8 +32,8 @@ class Cells:
     is made: few enough that the best DEPTH items of some queries are just found with RECALL.
 
     A vector is kept as a scale and whole numbers of one byte, and a query is rounded likewise, both so short that a
-    sum of their products fits in two bytes, with which a processor does twice as much as with four. By these scores a
-    quarter more items are kept than are wanted; what is found of them is found by their exact scores. Items of a cell
+    sum of their products fits in two bytes, with which a processor does twice as much as with four. By these scores an
+    eighth more items are kept than are wanted, and put in order by their exact scores. Items of a cell
     are looked at in the order of their scales, and no longer once these say that the best are out of reach. Items that
     are added later are all scored, so that they are found at once.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recloop.data.kernels import Floats, Integers, boolean, float32, given, int32, int64, jit, made, push
 from recloop.strategies.cells import LANES, SUM
 
-SPARE = 16  # items more than a quarter that are kept beyond those wanted
+SPARE = 16  # items more than an eighth that are kept beyond those wanted
 BINS = 1024  # by which scores are put in about their order
 
 int8, int16 = types.int8, types.int16
@@ -140,7 +140,7 @@ def search(
 ) -> None:
     """The best items of each query, see ``Cells``; an empty ``allowed`` means all."""
     (n, k), cells = items.shape, len(spread)
-    kept = min(k + k // 4 + SPARE, len(numbers))
+    kept = min(k + k // 8 + SPARE, len(numbers))
     levels, scores = np.empty(codes.shape[1], np.int16), np.empty(LANES, np.float32)
     near, order = np.empty(len(means) * LANES, np.float32), np.empty(cells, np.int32)
     among, about = np.empty(kept, np.int32), np.empty(kept, np.float32)
