@@ -9,7 +9,7 @@ from recloop.compose.search import search, similar
 from recloop.compose.steering import Steerer
 from recloop.language.word_index import WordIndex
 from recloop.progress import SILENT
-from recloop.strategies.index import Cells
+from recloop.strategies.cells import Cells
 
 FILMS = pl.DataFrame(
     {
@@ -112,7 +112,7 @@ MANY = 3_000
 @pytest.fixture(scope="module")
 def cells() -> tuple[Cells, np.ndarray]:
     """Vectors of length 1 in groups, and their index; item 9 has none."""
-    pytest.importorskip("faiss", reason="needs the extra ann")
+    pytest.importorskip("numba", reason="needs the extra fast")
     rng = np.random.default_rng(5)
     vectors = rng.normal(size=(40, 3))[rng.integers(0, 40, MANY)] + 0.15 * rng.normal(size=(MANY, 3))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

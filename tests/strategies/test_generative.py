@@ -19,9 +19,10 @@ from recloop.neural import extra  # noqa: E402
 from recloop.strategies.base import Strategy  # noqa: E402
 from recloop.strategies.generative.beam import beam_search  # noqa: E402
 from recloop.strategies.generative.network import Network, network_for  # noqa: E402
-from recloop.strategies.generative.residual import centres_of, nearest, semantic_ids  # noqa: E402
+from recloop.strategies.generative.residual import centres_of, semantic_ids  # noqa: E402
 from recloop.strategies.generative.strategy import Generative  # noqa: E402
 from recloop.strategies.generative.trie import Trie  # noqa: E402
+from recloop.strategies.kmeans import nearest  # noqa: E402
 from recloop.testing import StrategyContract  # noqa: E402
 from recloop.testing.strategy import small_shop  # noqa: E402
 from recloop.types import Event, Request  # noqa: E402

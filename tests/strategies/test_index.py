@@ -11,14 +11,15 @@ from recloop.compose.rules import Rules
 from recloop.data.dataset import Dataset
 from recloop.data.histories import Histories
 from recloop.strategies import index as module
+from recloop.strategies.cells import RECALL, Cells
+from recloop.strategies.exact import Exact
 from recloop.strategies.graph import Graph
 from recloop.strategies.ials import IALS
-from recloop.strategies.index import RECALL, Cells, Exact, index_of, shorter
+from recloop.strategies.index import index_of, shorter
 from recloop.strategies.popular import Popular
 from recloop.strategies.random import Random
-from recloop.strategies.rounded import Rounded
 
-faiss = pytest.importorskip("faiss")
+pytest.importorskip("numba")
 
 
 def grouped(n: int, d: int = 16, seed: int = 0) -> np.ndarray:
@@ -59,8 +60,8 @@ def test_a_query_alone_finds_what_it_finds_among_others() -> None:
         np.testing.assert_array_equal(cells.search(queries[row : row + 1], 20).items[0], together.items[row])
 
 
-@pytest.mark.parametrize("kind", [Exact, Cells, Rounded])
-def test_only_what_is_allowed_is_found(kind: type[Exact] | type[Cells] | type[Rounded]) -> None:
+@pytest.mark.parametrize("kind", [Exact, Cells])
+def test_only_what_is_allowed_is_found(kind: type[Exact] | type[Cells]) -> None:
     vectors, queries = grouped(5000), grouped(10, seed=1)
     allowed = np.random.default_rng(2).random(5000) < 0.5
     found = kind(vectors).search(queries, 30, allowed)
@@ -68,8 +69,8 @@ def test_only_what_is_allowed_is_found(kind: type[Exact] | type[Cells] | type[Ro
     assert overlap(found.items, Exact(vectors).search(queries, 30, allowed).items) >= 0.97
 
 
-@pytest.mark.parametrize("kind", [Exact, Cells, Rounded])
-def test_new_items_are_found_at_once(kind: type[Exact] | type[Cells] | type[Rounded]) -> None:
+@pytest.mark.parametrize("kind", [Exact, Cells])
+def test_new_items_are_found_at_once(kind: type[Exact] | type[Cells]) -> None:
     vectors, new = grouped(5000), 3 * grouped(7, seed=9)
     index = kind(vectors)
     index.add(new)
@@ -84,7 +85,7 @@ def test_new_items_are_found_at_once(kind: type[Exact] | type[Cells] | type[Roun
 
 
 def test_more_places_than_items_are_padding() -> None:
-    for kind in (Exact, Cells, Rounded):
+    for kind in (Exact, Cells):
         found = kind(np.eye(3, dtype=np.float32)).search(np.ones((1, 3), np.float32), 5)
         assert sorted(found.items[0].tolist()) == [-1, -1, 0, 1, 2]
         assert (found.scores[0, 3:] == -np.inf).all()
@@ -98,12 +99,16 @@ def test_the_index_suits_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(index_of(some, exact=1000), Cells), "items that nobody took do not matter"
     assert isinstance(index_of(np.zeros((5000, 4), np.float32), exact=1000), Exact)
     noise = np.random.default_rng(0).standard_normal((5000, 64)).astype(np.float32)
-    assert isinstance(index_of(noise, exact=1000), Rounded), "vectors without cells are scored in bytes"
+    assert isinstance(index_of(noise, exact=1000), Cells), "vectors without cells are searched in most of them"
+    broken = vectors.copy()
+    broken[7, 3] = np.nan
+    assert isinstance(index_of(broken, exact=1000), Exact)
     assert shorter(vectors) is None
-    monkeypatch.setattr(module, "find_spec", lambda name: name == "numba")
-    assert isinstance(index_of(vectors, exact=1000), Rounded), "without cells they are, too"
+    monkeypatch.setattr(Cells, "_tried", lambda cells, _queries: (cells.cells, RECALL))
+    assert isinstance(index_of(vectors, exact=1000), Exact), "a search that finds too little is none"
+    monkeypatch.undo()
     monkeypatch.setattr(module, "find_spec", lambda _name: None)
-    assert isinstance(index_of(vectors, exact=1000), Exact), "without any extra all are scored"
+    assert isinstance(index_of(vectors, exact=1000), Exact), "without the extra all are scored"
 
 
 # ---- strategies, and what a policy makes of it
@@ -125,11 +130,11 @@ def shop() -> Dataset:
     return Dataset.of(log, pl.DataFrame({"item": [f"i{n}" for n in range(3000)]}))
 
 
-@pytest.fixture(params=["cells", "bytes"])
-def large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every catalogue counts as a large one, and every cell is searched: what is tested is the way there."""
     monkeypatch.setattr(module.index_of, "__kwdefaults__", {"exact": 100})
-    monkeypatch.setattr(Cells, "_tried", lambda cells, _queries: (cells.cells, float(request.param == "cells")))
+    monkeypatch.setattr(Cells, "_tried", lambda cells, _queries: (cells.cells, 1.0))
 
 
 @pytest.mark.usefixtures("large")

@@ -12,8 +12,10 @@ from recloop.data.histories import Histories
 from recloop.data.rankings import Rankings
 from recloop.progress import SILENT, Progress
 from recloop.strategies.base import Strategy
+from recloop.strategies.cells import QUERIES
 from recloop.strategies.derived import Derived
-from recloop.strategies.index import EXACT, QUERIES, Exact, Index, index_of
+from recloop.strategies.exact import Exact
+from recloop.strategies.index import EXACT, Index, index_of
 from recloop.strategies.prior import Order, answer_empty
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+from recloop.strategies.kmeans import moved, nearest
 
 ROUNDS = 20  # of Lloyd's algorithm, at most
 SAMPLE = 65_536  # points from which centres are learned: 256 for each of 256 centres say enough
-CELLS = 2**22  # distances that are made at a time
 
 
 def semantic_ids(
@@ -66,33 +66,7 @@ def centres_of(points: NDArray[np.float32], most: int, rng: np.random.Generator)
         if len(chosen) == most or not total[-1]:
             break
         chosen.append(int(np.searchsorted(total, rng.random() * total[-1], side="right")))
-    centres = points[chosen]
-    before = None
-    for _ in range(ROUNDS):
-        near = nearest(points, centres)
-        if before is not None and np.array_equal(near, before):
-            break
-        before = near
-        members = np.bincount(near, minlength=len(centres))
-        shape = (len(centres), len(points))
-        sums = (
-            sparse.csr_array((np.ones(len(points), np.float32), (near, np.arange(len(points)))), shape=shape) @ points
-        )
-        taken = members > 0  # a centre that lost all its points stays
-        centres[taken] = sums[taken] / members[taken, None]
-    return centres
-
-
-def nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int32]:
-    """(n,) the centre that is nearest to each point.
-
-    >>> nearest(np.array([[0.2], [0.9]], np.float32), np.array([[0.0], [1.0]], np.float32)).tolist()
-    [0, 1]
-    """
-    half = 0.5 * np.einsum("kd,kd->k", centres, centres)
-    step = max(1, CELLS // len(centres))
-    blocks = [(points[low : low + step] @ centres.T - half).argmax(axis=1) for low in range(0, len(points), step)]
-    return np.concatenate(blocks).astype(np.int32)
+    return moved(points, points[chosen], ROUNDS)
 
 
 def _told_apart(ids: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.int32]:
