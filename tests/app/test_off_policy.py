@@ -10,7 +10,8 @@ import pytest
 
 from recloop.app.off_policy import judge_store
 from recloop.app.replay import Replay
-from recloop.compose import SlateConfig, ThompsonConfig
+from recloop.compose import Choices, SlateConfig, ThompsonConfig
+from recloop.compose.business.settings import Pin
 from recloop.data.dataset import Dataset
 from recloop.errors import DataError, MissingError, SettingError
 from recloop.loop.release import Release, build_release, load
@@ -31,6 +32,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     )
     shop = Dataset.of(log)
     arms = {name: SlateConfig(sources=[name], fallback="") for name in ("popular", "knn")}
+    ad = Pin(name="ad", items=["i29"], place=2)
+    pinned = {name: SlateConfig(sources=[name], fallback="", rules=[ad]) for name in ("popular", "knn")}
     folder = build_release(
         tmp_path_factory.mktemp("release") / "one",
         name="one",
@@ -41,6 +44,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
             **arms,
             "bandit": ThompsonConfig(arms=arms),
             "both": SlateConfig(sources=["popular", "knn"], fallback=""),
+            "pinned": ThompsonConfig(arms=pinned),
+            "one pins": ThompsonConfig(arms={"popular": arms["popular"], "knn": pinned["knn"]}),
+            "knn, pinned": pinned["knn"],
         },
         default_policy="bandit",
         created=0.0,
@@ -59,7 +65,7 @@ def store(tmp_path: Path, release: Release) -> Iterator[Store]:
             "time": START + np.arange(N), "items": [["i0"] * K] * N,
         })  # fmt: skip
         replay = Replay.of(opened, plain, release)
-        shown = {arm: replay.slates(release.policies["bandit"].arm(arm)) for arm in RATE}
+        shown = {arm: replay.chosen(release.policies["bandit"].arm(arm)).rankings.items for arm in RATE}
         decisions, events = [], []
         for n in range(N):
             arm = "knn" if rng.random() < 0.5 else "popular"
@@ -147,3 +153,79 @@ def test_written_propensities_of_places_are_taken_as_they_are(store: Store, rele
         found = judge_store(places, ("popular",), release=release.folder, unit="place")
         assert found.rewarded == 200
         json.dumps(found.policies[0].policy)
+
+
+def clicks_by_item(release: Release, seed: int) -> np.ndarray:
+    """(n_items,) how often each item is clicked wherever it stands: the truth of the simulated logs below."""
+    return np.random.default_rng(seed).uniform(0.1, 0.7, len(release.items))
+
+
+def simulated(folder: Path, release: Release, policy: str, n: int = 900, **told: object) -> tuple[Store, Choices]:
+    """A store in which arms were drawn at .4 (knn) and .6, and what the arm 'knn' would have shown."""
+    rng, truth = np.random.default_rng(5), clicks_by_item(release, 6)
+    opened = Store(folder / "simulated.db", clock=lambda: START)
+    opened.append_events([Event(f"v{u % 40}", f"i{u % 30}", "view", 1.0 + u, id=f"before{u}") for u in range(160)])
+    table = {"id": [f"d{row}" for row in range(n)], "user": [f"v{row % 40}" for row in range(n)]}
+    plain = pl.DataFrame({**table, "time": START + np.arange(n), "items": [["i0"] * K] * n})
+    replay = Replay.of(opened, plain, release)
+    shown = {arm: replay.chosen(release.policies[policy].arm(arm)) for arm in RATE}
+    decisions, events = [], []
+    for row in range(n):
+        arm = "knn" if rng.random() < 0.4 else "popular"
+        codes = shown[arm].rankings.items[row]
+        sources = shown[arm].sources[row]
+        items = tuple(
+            SlateItem(release.items[c], 1.0, source=by) for c, by in zip(codes.tolist(), sources, strict=True)
+        )
+        decisions.append(
+            Decision(f"d{row}", f"v{row % 40}", START + row, items, policy, arm=arm, propensity=0.4 if arm == "knn" else 0.6,
+                     allocation={"popular": 0.6, "knn": 0.4}, release="one",
+                     details={name: value for name, value in told.items() if row % 3 == 0})
+        )  # fmt: skip
+        for place in np.flatnonzero(rng.random(K) < truth[codes]).tolist():
+            clicked = Event(
+                f"v{row % 40}",
+                items[place].item,
+                "click",
+                START + row + 5000.0,
+                id=f"e{row}-{place}",
+                decision=f"d{row}",
+            )
+            events.append(clicked)
+    opened.append_decisions(decisions)
+    opened.append_events(events)
+    return opened, shown["knn"]
+
+
+def test_places_that_a_rule_pins_in_every_arm_are_left_out(release: Release, tmp_path: Path) -> None:
+    store, shown = simulated(tmp_path, release, "pinned")
+    with store:
+        found = judge_store(store, ("knn, pinned", "knn"), release=release.folder, unit="place")
+    ruled = {one.policy: one for one in found.policies}["knn, pinned"]
+    free = shown.sources != "pin"  # a tenth of the users has seen the pinned item: there the pin gives way
+    truth = clicks_by_item(release, 6)[shown.rankings.items[free]].mean()
+    assert (found.rounds, found.left_out) == (1890, "810 places whose item a rule pins whatever is drawn")
+    assert ruled.concludes, ruled.objections
+    assert ruled.low < truth < ruled.high
+    assert ruled.high - ruled.low < 0.25
+    # without the rule its third item stands elsewhere, so that the log says nothing of it
+    other = next(one for one in found.policies if one.policy == "knn")
+    assert not other.concludes
+    assert "mean" in [one.kind for one in other.objections]
+
+
+def test_a_place_that_one_arm_pins_stays_a_round(release: Release, tmp_path: Path) -> None:
+    store, shown = simulated(tmp_path, release, "one pins")
+    with store:
+        found = judge_store(store, ("knn, pinned",), release=release.folder, unit="place")
+    truth = clicks_by_item(release, 6)[shown.rankings.items].mean()
+    assert (found.rounds, found.left_out) == (2700, "")
+    assert found.policies[0].concludes, found.policies[0].objections
+    assert found.policies[0].low < truth < found.policies[0].high
+
+
+def test_slates_under_an_override_are_left_out(release: Release, tmp_path: Path) -> None:
+    store, _ = simulated(tmp_path, release, "bandit", overrides={"o1": {}})
+    with store:
+        found = judge_store(store, ("knn",), release=release.folder, unit="place")
+        assert (found.rounds, found.left_out) == (1800, "300 slates under an override")

@@ -14,7 +14,7 @@ from recloop.app.overlay import MEASURED
 from recloop.app.override_effects import override_effect
 from recloop.app.overrides import OverrideWish, add_override
 from recloop.compose import SlateConfig
-from recloop.compose.config import policy_config
+from recloop.compose.config import SoftmaxConfig, policy_config
 from recloop.data.dataset import Dataset
 from recloop.errors import SettingError
 from recloop.loop.release import Release, build_release, load
@@ -57,7 +57,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
             version=1,
             dataset=shop,
             strategies={"popular": Popular().fit(shop)},
-            policies={"popular": popular, "page": page},
+            policies={
+                "popular": popular,
+                "page": page,
+                "drawn": SlateConfig(sources=["popular"], fallback="", softmax=SoftmaxConfig()),
+            },
             default_policy="popular",
             created=0.0,
         )
@@ -186,6 +190,20 @@ def test_the_decision_names_what_held_and_a_share_of_them_what_it_did(shop: Shop
 def test_the_items_source_is_the_pin(shop: Shop) -> None:
     shop.add("pin", "i9", place=2)
     assert [entry.source for entry in shop.engine.recommend(Request(k=3)).items] == ["popular", "pin", "popular"]
+
+
+def test_chances_of_places_are_told_only_where_they_are_of_what_is_shown(shop: Shop) -> None:
+    def told() -> dict[str, object]:
+        wish = Request(k=4, candidates=[f"i{n}" for n in range(N)])
+        return dict(shop.engine.recommend(wish).details)
+
+    shop.engine.run_experiment(lambda _request: Assignment("", "", "drawn"))
+    assert len(told()["propensities"]) == 4
+    hidden = shop.add("hide", "i3")
+    assert set(told()) == {"propensities", "overrides"}
+    pinned = shop.add("pin", "i9", place=2)
+    assert set(told()) == {"overrides"}, "the policy drew its places without the pin"
+    assert set(told()["overrides"]) == {hidden, pinned}
 
 
 def test_an_override_does_not_touch_what_was_decided(shop: Shop) -> None:

@@ -106,13 +106,13 @@ def tune_policies(
     watched, judged = guarded([*kept, *constraints], aims)
     kept = [*(kept or [usual(aims[0])]), *constraints]
     left_out = not_fed(plan, dataset)
-    validation = Validation.of(plan, dataset, judged)
+    validation = Validation.of(plan, dataset, judged, progress)
     fitted, _, left_out = fit_strategies(plan, validation.split.train, left_out, progress)
     mixed = tuple(sources) or tuple(name for name in fitted if plan.strategies[name].strategy != "random")
     for name in mixed:
         if name not in fitted:
             raise SettingError(f"'{name}' is no trained strategy of the plan", advice=nearest(name, fitted))
-    vectors = item_vectors(fitted.values(), validation.split.train).values
+    vectors = item_vectors(fitted.values(), validation.split.train, progress).values
     knobs = Knobs(_base(plan), mixed, _weighed(plan, weigh), diverse=True)
     try:
         composing = Composing.of(plan, dataset, knobs, judged, vectors, fitted, validation, progress, watched=watched)
@@ -140,7 +140,7 @@ def tune_policies(
     found = FrontFound.of(knobs, aims, searched, kept, composing.sentence)
     if found.picks and not searched.stopped:
         progress.note("The points to take are judged on other users")
-        found = found.confirmed(composing.confirmed({pick.name: pick.policy for pick in found.picks}))
+        found = found.confirmed(composing.confirmed({pick.name: pick.policy for pick in found.picks}, progress))
     _keep(found, command, clock())
     if write is not None and not searched.stopped:
         text = path.read_text(encoding="utf-8")

@@ -1,14 +1,16 @@
 """Policies judged by what was logged: by a file, or by the store's decisions and what followed them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from recloop.app.by_place import PROPENSITIES, by_place
+from recloop.app.by_place import by_place
 from recloop.app.own_slates import decisions_of
 from recloop.app.replay import Replay
+from recloop.compose.plackett_luce import PROPENSITIES
 from recloop.errors import DataError, MissingError, SettingError, nearest
 from recloop.evaluate.off_policy import Gate, Judgement, Logged, Target, judge_policies
 from recloop.evaluate.off_policy.reading import matrix, read_log, targets_of
@@ -94,15 +96,16 @@ def judge_store(
     decisions = decisions.join(slates, left_on="id", right_on="decision", how="left", maintain_order="left")
     folder = release or (Path(active.path) if (active := store.releases.active()) else None)
     found = load(folder) if folder is not None and (unit == "place" or _needs(wanted)) else None
-    log, targets = (
-        _by_slate(store, decisions, wanted, found, reward)
+    log, targets, left_out = (
+        (*_by_slate(store, decisions, wanted, found, reward), "")
         if unit == "slate"
         else by_place(store, decisions, wanted, found, window)
     )
-    return judge_policies(
+    judged = judge_policies(
         log, targets, rng=np.random.default_rng(seed), estimator=estimator, alpha=alpha, gate=gate, progress=progress,
         source=f"{decisions.height:,} slates of policy {name} in {store.name}",
     )  # fmt: skip
+    return replace(judged, left_out=left_out)
 
 
 def _known(what: str, name: str, names: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from recloop.compose.business.overlay import overlaid, overlay_effects
 from recloop.compose.business.rule_book import RuleBook
 from recloop.compose.business.settings import AnyRule, Boost, Hide, Pin
 from recloop.compose.catalogue import Catalogue
+from recloop.compose.plackett_luce import PROPENSITIES
 from recloop.compose.policy import Choices, Policy
 from recloop.compose.rules import Rules
 from recloop.compose.slots import SlotsPolicy
@@ -56,6 +57,11 @@ class Overlay:
         allowed = ~self.hidden if rules.allowed is None else rules.allowed & ~self.hidden
         return replace(rules, allowed=allowed)
 
+    @property
+    def moves(self) -> bool:
+        """Whether it puts items where the policy did not."""
+        return not all(isinstance(rule, Hide) for rule in self.book.rules)
+
     def measures(self, histories: Histories) -> bool:
         """Whether what each override did is measured for these requests, by chance."""
         return bool((unit(mixed(histories.keys ^ (STEP << np.uint64(1)))) < MEASURED).any())
@@ -66,6 +72,8 @@ class Overlay:
         sources = np.where(found.columns >= 0, along(choices.sources, np.maximum(found.columns, 0)), "").astype(object)
         sources[found.pinned] = PIN
         told: Sequence[Mapping[str, Any]] = choices.details or [{}] * len(choices)
+        if self.moves:  # what the policy knew of its places says nothing of those it now has
+            told = [{name: value for name, value in one.items() if name != PROPENSITIES} for one in told]
         held: dict[str, dict[str, float]] = {name: {} for name in self.ids}
         details = [{**one, "overrides": held} for one in told]
         return replace(choices, rankings=found.rankings, sources=sources, details=details)
@@ -118,8 +126,8 @@ def overlay_of(held: Sequence[Override], items: Vocabulary) -> Overlay | None:
         return None
     book = RuleBook.of(rules, Catalogue(pl.DataFrame({"item": list(items.ids)})), conflicts="precedence")
     names = tuple(rule.name for rule in rules)
-    if all(isinstance(rule, Hide) for rule in rules):
-        made = Overlay(names, book, hidden, widened=False)
+    made = Overlay(names, book, hidden, widened=any(isinstance(one, Boost) for one in rules))
+    if not made.moves:
         return replace(made, hiding=made)
     hiding = overlay_of([one for one in held if one.action in {"hide", "ban"}], items)
-    return Overlay(names, book, hidden, any(isinstance(one, Boost) for one in rules), hiding)
+    return replace(made, hiding=hiding)

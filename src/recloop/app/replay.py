@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recloop.app.log_histories import HISTORY, assembled
-from recloop.compose import Policy
+from recloop.compose import Choices, Policy
 from recloop.data.histories import Histories
 from recloop.loop.release import Release
 from recloop.store import Store
@@ -57,10 +57,8 @@ class Replay:
         row, place = np.nonzero(self.items >= 0)
         return self.items[row, place], row, place
 
-    def slates(self, policy: Policy) -> NDArray[np.int32]:
-        """(n, k) what a policy without arms shows there, -1 in padding."""
+    def chosen(self, policy: Policy) -> Choices:
+        """What a policy without arms shows there: slates of k."""
         allowed = None if self.release.available.all() else self.release.available
         k = self.items.shape[1]
-        chosen = policy.choose(policy.initial_state(), self.histories, k, np.random.default_rng(0), allowed=allowed)
-        found: NDArray[np.int32] = chosen.rankings.items
-        return found
+        return policy.choose(policy.initial_state(), self.histories, k, np.random.default_rng(0), allowed=allowed)

@@ -94,7 +94,7 @@ def tune(
         for name in spaces:  # fail before the search, not after it
             entry = plan.strategies[name]
             with_settings(text, name, entry.strategy, {key: entry.make().config()[key] for key in spaces[name]})
-    validation = Validation.of(plan, reading.dataset, judged_by.metrics)
+    validation = Validation.of(plan, reading.dataset, judged_by.metrics, progress)
     searches, left_out = [], {}
     for name, space in spaces.items():
         try:

@@ -3,9 +3,11 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from recloop.store import Store
 
 WHOLE = 10_000  # columns: what is piped keeps its lines, so that a path can be copied and a sentence searched for
+EVERY, RARER = 10.0, 0.05  # seconds between two lines of progress, at least; share of the time that work took so far
 
 
 def _console(*, stderr: bool) -> Console:
@@ -109,9 +112,91 @@ class BarProgress:
         """Nothing: the bar shows how far it is, not how well it does."""
 
 
+class LineProgress:
+    """Progress as lines, for an error stream that is no terminal: one where work begins and ends, some in between.
+
+    Args:
+        every: seconds between two lines, at least; the longer the work took, the rarer they come.
+        clock: seconds.
+    """
+
+    def __init__(self, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every, self._clock, self._began = every, clock, 0.0
+        self._open: list[_Work] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+        """Lines while the context lasts, where no other task is around it; else a part of the lines of that one."""
+        work = _Work(description, total)
+        with self._lock:
+            outermost = not self._open
+            self._open.append(work)
+        if not outermost:
+            try:
+                yield work.advance
+            finally:
+                with self._lock:
+                    self._open.remove(work)
+            return
+        self._began, over = self._clock(), Event()
+        teller = Thread(target=self._tell, args=(over,), name="progress", daemon=True)
+        try:
+            self._print(f"{description} ...")
+            teller.start()
+            yield work.advance
+            self._print(f"{work.whole()}, done after {self._seconds}")
+        finally:
+            over.set()
+            with self._lock:
+                self._open.remove(work)
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self._print(f"  {text}")
+
+    def validated(self, value: float) -> None:
+        """Nothing, as with bars."""
+
+    def _tell(self, over: Event) -> None:
+        """A line from time to time, by a thread of its own: work may be long without a sign of life."""
+        while not over.wait(max(self._every, RARER * (self._clock() - self._began))):
+            with self._lock:
+                said = ", ".join(str(work) for work in self._open)
+            self._print(f"{said}, {self._seconds}")
+
+    @property
+    def _seconds(self) -> str:
+        return f"{self._clock() - self._began:,.0f} s"
+
+    def _print(self, text: str) -> None:
+        err.print(text, markup=False, soft_wrap=True)
+
+
+class _Work:
+    """How far one task is."""
+
+    def __init__(self, description: str, total: float | None) -> None:
+        self._description, self._total, self._done = description, total, 0.0
+
+    def advance(self, amount: float) -> None:
+        self._done += amount
+
+    def whole(self) -> str:
+        self._done = self._total or self._done
+        return str(self)
+
+    def __str__(self) -> str:
+        if self._total is None:
+            return self._description + (f" {self._done:,.0f}" if self._done else "")
+        return f"{self._description} {self._done:,.0f} of {self._total:,.0f}"
+
+
 def progress_for(*, as_json: bool) -> Progress:
-    """Bars for people, silence for programs."""
-    return SILENT if as_json else BarProgress()
+    """Bars for people who watch, lines for those who read later, silence for programs."""
+    if as_json:
+        return SILENT
+    return BarProgress() if err.is_terminal else LineProgress()
 
 
 def answer(document: Any) -> None:

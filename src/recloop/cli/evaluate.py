@@ -114,6 +114,8 @@ def _show(found: "Judgement", said: list[str]) -> None:
 
     out.print(f"{found.rounds:,} rounds of {found.users:,} users, {found.rewarded:,} with a reward: {found.source}",
               markup=False)  # fmt: skip
+    if found.left_out:
+        out.print(f"left out: {found.left_out}", markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("policy")
     for name in ("value", f"{1 - found.alpha:.0%} interval", "less the log", "worth rounds", "rewarded", "not tried"):

@@ -14,6 +14,7 @@ from recloop.compose.business.effects import Effect
 from recloop.compose.catalogue import Catalogue
 from recloop.compose.config import BanditConfig, ThompsonConfig
 from recloop.compose.features import Features
+from recloop.compose.plackett_luce import PROPENSITIES
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.rules import Rules
 from recloop.compose.slate import SlatePolicy
@@ -154,7 +155,7 @@ class BanditPolicy(Policy):
             scores = np.where(shown, np.take_along_axis(scores, at, axis=1), -np.inf).astype(np.float32)
             sources = np.where(shown, np.take_along_axis(sources, at, axis=1), "").astype(object)
             for told, row in zip(details, found.propensities.tolist(), strict=True):
-                told["propensities"] = row
+                told[PROPENSITIES] = row
         return Choices(
             rankings=Rankings(items, scores),
             sources=sources,
@@ -198,7 +199,7 @@ class BanditPolicy(Policy):
         found = within.draw(state.get("within", within.initial()), items, chance)
         first = np.take_along_axis(items, found.order, axis=1)[:, :places]
         for told, row, own in zip(details, found.chances.tolist(), first.tolist(), strict=True):
-            told["propensities"] = row + [1.0] * (k - len(row))
+            told[PROPENSITIES] = row + [1.0] * (k - len(row))
             told["within"] = within.told([item for item in own if item >= 0])
         return found.order
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from recloop.data.splitmix import STEP, mixed, unit
 from recloop.errors import SettingError
 
+PROPENSITIES = "propensities"
+"""Where a decision's details hold the chance of the item at each place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -121,7 +124,7 @@ def with_propensities(
     """
     certain = np.where(np.isnan(chances), 1.0, chances)
     rows = [
-        {"propensities": row[:length]}
+        {PROPENSITIES: row[:length]}
         for row, length in zip(certain.tolist(), (items >= 0).sum(axis=1).tolist(), strict=True)
     ]
     return [{**told, **row} for told, row in zip(details or [{}] * len(rows), rows, strict=True)]

@@ -153,14 +153,14 @@ class Composing:
         kept = {} if self.bring is None else self.bring.per_user(found.slates["tried"].items)
         return told | {name: float(values.mean()) for name, values in kept.items()}
 
-    def confirmed(self, policies: Mapping[str, SlateConfig]) -> Evaluation:
+    def confirmed(self, policies: Mapping[str, SlateConfig], progress: Progress = SILENT) -> Evaluation:
         """Policies, and each source alone, on the users that nothing was chosen by."""
         rankers = {
             name: build(unbound(policy), self.strategies, self.vectors, catalogue=self.catalogue)
             for name, policy in policies.items()
         }
         alone = {name: self.strategies[name] for name in self.knobs.sources}
-        found = evaluate(self.confirm, {**alone, **rankers}, self.metrics, vectors=self.vectors)
+        found = evaluate(self.confirm, {**alone, **rankers}, self.metrics, vectors=self.vectors, progress=progress)
         objectives = self.catalogue.objectives
         if not self.watched or objectives is None:
             return found

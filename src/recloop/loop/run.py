@@ -157,7 +157,7 @@ def _make(
 ) -> Run:
     plan, dataset = made.plan, made.reading.dataset
     strategies, seconds, left_out = fit_strategies(plan, split.train, made.left_out, progress)
-    vectors = item_vectors(strategies.values(), split.train)
+    vectors = item_vectors(strategies.values(), split.train, progress)
     policy, models, objectives = _policy(plan, split.train, left_out, progress)
     objectives = None if objectives is None else objectives.refreshed(split.train, vectors.values)
     catalogue = Catalogue(dataset.items, models, objectives)
@@ -182,7 +182,7 @@ def _make(
     if plan.run.refit:
         progress.note("The strategies of the release are trained again, on the whole log")
         strategies, _, _ = fit_strategies(plan, dataset, left_out, progress)
-        vectors = item_vectors(strategies.values(), dataset)
+        vectors = item_vectors(strategies.values(), dataset, progress)
         objectives = None if objectives is None else objectives.refreshed(dataset, vectors.values)
 
     version, parent = _next(plan.out)
@@ -329,7 +329,7 @@ def _policy(
     strategies, _, _ = fit_strategies(plan, validation.train, left_out, progress)
     if not chosen and isinstance(policy, SlateConfig):
         progress.note("What to fuse is learned on a part of the training events")
-        vectors = item_vectors(strategies.values(), validation.train).values if policy.diversified else None
+        vectors = item_vectors(strategies.values(), validation.train, progress).values if policy.diversified else None
         policy = select(
             policy,
             strategies,
@@ -344,7 +344,7 @@ def _policy(
     if not weighs(policy):
         return policy, models, None
     progress.note("What objectives need is learned on a part of the training events")
-    vectors = item_vectors(strategies.values(), validation.train).values
+    vectors = item_vectors(strategies.values(), validation.train, progress).values
     seed = child_seed(plan.run.seed, "objectives")
     policy, objectives = learned_for(
         policy, strategies, train, validation, vectors, models=models, seed=seed, progress=progress

@@ -20,6 +20,7 @@ from recloop.loop.plan import Plan, child_seed
 from recloop.loop.run import not_fed
 from recloop.loop.vectors import behaviour_vectors, item_vectors
 from recloop.metrics import Judged, Metric, item_users
+from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
 
 NAME = "trial"
@@ -47,13 +48,14 @@ class Validation:
     ratings: HeldOutRatings | None
 
     @classmethod
-    def of(cls, plan: Plan, dataset: Dataset, metrics: Sequence[Metric]) -> "Validation":
+    def of(cls, plan: Plan, dataset: Dataset, metrics: Sequence[Metric], progress: Progress = SILENT) -> "Validation":
         """The validation split of a plan.
 
         Args:
             plan: how to split, and the seed.
             dataset: the whole log.
             metrics: what is judged by.
+            progress: shows how far texts are encoded, where a metric needs vectors.
 
         Raises:
             DataError: the log cannot be split, or its training part cannot be split again.
@@ -75,7 +77,7 @@ class Validation:
         return cls(
             split=split,
             metrics=tuple(metrics),
-            vectors=_vectors(plan, split.train) if "vectors" in needs else None,
+            vectors=_vectors(plan, split.train, progress) if "vectors" in needs else None,
             ratings=HeldOutRatings.of(train, split) if "ratings" in needs else None,
         )
 
@@ -184,10 +186,10 @@ class _RaterInBlocks(_InBlocks):
         return self.strategy.predict(histories, items)
 
 
-def _vectors(plan: Plan, dataset: Dataset) -> NDArray[np.float32]:
+def _vectors(plan: Plan, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
     """The vectors that a run of the plan would measure diversity in."""
     fed = [name for name in plan.strategies if name not in not_fed(plan, dataset)]
     try:
-        return item_vectors([plan.strategies[name].make() for name in fed], dataset).values
+        return item_vectors([plan.strategies[name].make() for name in fed], dataset, progress).values
     except (ExtraError, MissingError):
         return behaviour_vectors(dataset)

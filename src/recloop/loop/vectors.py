@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recloop.data.dataset import Dataset
+from recloop.progress import SILENT, Progress
 from recloop.strategies import Strategy
 
 DIMENSIONS = 64
@@ -30,7 +31,7 @@ class ItemVectors(NamedTuple):
         return f"texts, encoder '{self.encoder}'" if self.encoder else "behaviour: who took what"
 
 
-def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> ItemVectors:
+def item_vectors(strategies: Iterable[Strategy], dataset: Dataset, progress: Progress = SILENT) -> ItemVectors:
     """Item vectors for diversity and steering: those of the texts where a strategy reads them, else of behaviour.
 
     Raises:
@@ -44,7 +45,7 @@ def item_vectors(strategies: Iterable[Strategy], dataset: Dataset) -> ItemVector
 
             source = str(strategy.config().get("encoder", "default"))
             encoder = load_encoder(source)
-            return ItemVectors(vectors(dataset, encoder), source, encoder.fingerprint)
+            return ItemVectors(vectors(dataset, encoder, progress=progress), source, encoder.fingerprint)
     return ItemVectors(behaviour_vectors(dataset))
 
 

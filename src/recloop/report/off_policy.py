@@ -42,6 +42,7 @@ def off_policy_page(found: Judgement, now: float) -> str:
         "first": sentences(found)[0],
         "sentences": sentences(found)[1:],
         "source": found.source,
+        "left_out": found.left_out,
         "tiles": [
             ("rounds", f"{found.rounds:,}"),
             ("users", f"{found.users:,}"),

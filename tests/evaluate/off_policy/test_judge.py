@@ -18,6 +18,7 @@ from recloop.evaluate.off_policy import (
     cross_fitted,
     estimates,
     judge_policies,
+    propensity_calibration,
 )
 from recloop.evaluate.off_policy.words import sentences, verdict
 from recloop.report.off_policy import off_policy_page, off_policy_picture
@@ -37,6 +38,16 @@ def world(seed: int, n: int = 6000, actions: int = 5, *, rate: float = 0.1) -> t
         names=names, behaviour=behaviour, features=x,
     )  # fmt: skip
     return log, softmax(2 * x @ taste, axis=1), means
+
+
+def test_an_action_that_only_some_rounds_could_have_speaks_not_against_propensities() -> None:
+    """One action is pinned in half of the rounds, and has no chance in the others."""
+    rng = np.random.default_rng(3)
+    done = np.where(np.arange(2000) % 2, 2, (rng.random(2000) < 0.3) * 1)
+    right = propensity_calibration(done, np.where(done == 2, 1.0, np.where(done == 1, 0.3, 0.7)), 3)
+    assert right.p_value == 1.0
+    wrong = propensity_calibration(done, np.where(done == 2, 1.0, np.where(done == 1, 0.1, 0.9)), 3)
+    assert (wrong.action, wrong.ratio > 1.3, wrong.p_value < 1e-6) == (1, True, True)
 
 
 def test_a_better_policy_is_found_and_ranked() -> None:

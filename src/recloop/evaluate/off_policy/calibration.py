@@ -37,7 +37,9 @@ def propensity_calibration(
 
     With the chances of every action in every round, the number of times an action was drawn is held against the sum of
     its chances. With those of the drawn actions alone, the sum of 1 / propensity over the rounds of an action is held
-    against the number of rounds, which is its expectation.
+    against the number of rounds. Its expectation is that of the rounds in which the action had a chance, which nobody
+    knows then: so only too large a sum speaks against what was written. Propensities of a round that sum to one cannot
+    be too large for one action without being too small for another.
 
     Args:
         actions: (n,) codes.
@@ -52,7 +54,7 @@ def propensity_calibration(
     >>> right = propensity_calibration(actions, np.where(actions == 1, 0.3, 0.7), 2)
     >>> wrong = propensity_calibration(actions, np.where(actions == 1, 0.4, 0.6), 2)
     >>> right.p_value > 0.05, wrong.p_value < 1e-6, round(wrong.ratio, 1)
-    (True, True, 0.8)
+    (True, True, 1.2)
     """
     check_propensities(propensities)
     n = len(actions)
@@ -65,6 +67,8 @@ def propensity_calibration(
         observed = np.bincount(actions, weights=1 / propensities, minlength=n_actions).astype(np.float64)
         spread = np.bincount(actions, weights=(1 - propensities) / np.square(propensities), minlength=n_actions)
         expected, often = np.full(n_actions, float(n)), count >= FEW
+        # below it may be an action that only some rounds could have had, such as one pinned to a place
+        observed = np.maximum(observed, expected)
     tested = np.flatnonzero(often & (spread > 0))
     if not tested.size:
         return Calibration(1.0, -1, 1.0, 0)

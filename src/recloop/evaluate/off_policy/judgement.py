@@ -88,6 +88,7 @@ class Judgement:
         alpha: error rate of the intervals.
         source: where the log came from.
         simulation: whether users were simulated.
+        left_out: what of the log is no round, in words.
     """
 
     policies: tuple[Judged, ...]
@@ -99,3 +100,4 @@ class Judgement:
     alpha: float
     source: str = ""
     simulation: bool = False
+    left_out: str = ""
