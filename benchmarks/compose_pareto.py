@@ -1,17 +1,20 @@
 """Composed policies against every single strategy on several aims, and the search itself against pymoo's.
 
     python benchmarks/compose_pareto.py --data ml-1m|beauty|ml-100k [--trials 60]   # real users
-    python benchmarks/compose_pareto.py --problems [--evaluations 300]              # ZDT1, ZDT2, DTLZ2
+    python benchmarks/compose_pareto.py --problems [ZDT1 ZDT2 DTLZ2] [--evaluations 300]   # all three where none is named
+    python benchmarks/compose_pareto.py --problems --sampler gp --keep FOLDER       # goes on where it was, after a kill too
 
 Real users: leave-last-out, full ranking, seen items hidden. ``recloop compose tune`` searches on validation users. Then
 all is trained anew on the training events, objectives are learned on users of the validation split, and the points found
 are judged once on the test events, beside every single strategy, on the same users (paired t, 95%).
 
 Problems: hypervolume after equal evaluations, by the search's NSGA-II (Optuna) and by pymoo's (an oracle: where it is
-not installed, its column stays empty), and both volumes by both implementations.
+not installed, its column stays empty), and both volumes by both implementations. With ``--keep`` every search stays in
+the folder, and the same command goes on where it was.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -56,8 +59,8 @@ def real(options: argparse.Namespace) -> dict:
     from recloop.progress import SILENT
     from recloop.stats import paired
 
-    with tempfile.TemporaryDirectory() as temporary:
-        path = (options.keep or Path(temporary)) / "recloop.toml"
+    with kept(options.keep) as folder:
+        path = folder / "recloop.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = [f'{what} = "{file}"' for what, file in files.items()]
         path.write_text(
@@ -153,6 +156,16 @@ def pymoo_problem(function, wide: int, axes: int):
     return Problem()
 
 
+@contextlib.contextmanager
+def kept(folder: Path | None):
+    """The folder, or one that goes away."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
+
+
 def problems(options: argparse.Namespace) -> dict:
     import numpy as np
 
@@ -168,22 +181,25 @@ def problems(options: argparse.Namespace) -> dict:
         HV = None
     answer = {}
     print(f"{'problem':<8}{'ours':>10}{'pymoo':>10}{'ratio':>8}   largest relative difference of the two volumes")
-    for name, (function, wide, axes, corner) in PROBLEMS.items():
+    for name in options.problems or PROBLEMS:
+        function, wide, axes, corner = PROBLEMS[name]
         ours, theirs, gap = [], [], 0.0
         for seed in range(options.seeds):
             space = {f"x{at:02d}": Range(low=0.0, high=1.0) for at in range(wide)}
-            tried = []
-            with tempfile.TemporaryDirectory() as folder:
-                place = Path(folder) / "study"
-                place.mkdir()
+            with kept(options.keep) as folder:
+                place = folder / f"{name}-{options.sampler}-{seed}"
+                place.mkdir(parents=True, exist_ok=True)
                 study = Study(place, None, space, axes, seed, sampler=options.sampler)
-                for _ in range(options.evaluations):
+                while study.begun < options.evaluations:
                     trial = study.ask(None)
                     merits = -function(np.array([trial.params[at] for at in space]))
-                    study.tell(trial, "complete", merits, settings={}, values={}, seconds=0.0, reason="")
-                    tried.append(merits)
+                    values = {str(at): float(merit) for at, merit in enumerate(merits)}
+                    study.tell(trial, "complete", merits, settings={}, values=values, seconds=0.0, reason="")
+                tried = [list(trial.values.values()) for trial in study.trials()[: options.evaluations]]
             points, low = np.array(tried), np.full(axes, -corner)
             ours.append(hypervolume(points, low))
+            if options.keep is not None:
+                print(f"{name}, seed {seed}: {ours[-1]:.4f}", file=sys.stderr, flush=True)
             if HV is not None:
                 problem = pymoo_problem(function, wide, axes)
                 minimize(problem, NSGA2(pop_size=20), ("n_eval", options.evaluations), seed=seed)
@@ -202,14 +218,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=LOGS, default="ml-1m")
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--keep", type=Path, help="write plan and search into this folder, and leave them there")
-    parser.add_argument("--problems", action="store_true", help="standard problems instead of real users")
+    parser.add_argument("--keep", type=Path, help="keep the search in this folder, and go on with it")
+    parser.add_argument(
+        "--problems",
+        nargs="*",
+        choices=PROBLEMS,
+        help="standard problems instead of real users; all where none is named",
+    )
     parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sampler", choices=("nsga2", "gp"), default="nsga2")
     parser.add_argument("--json", action="store_true", help="one JSON document after the table")
     options = parser.parse_args()
-    answer = problems(options) if options.problems else real(options)
+    answer = problems(options) if options.problems is not None else real(options)
     if options.json:
         print(json.dumps(answer))
 
