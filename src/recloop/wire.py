@@ -111,6 +111,10 @@ class RecommendAnswer(Struct, frozen=True):
     fallback: Annotated[str, Meta(description="What stood in for a strategy that failed; empty where nothing did.")] = (
         ""
     )
+    failed: Annotated[
+        dict[str, str] | UnsetType,
+        Meta(description="Strategy or policy that failed, and why; with `explain`, left out where all did their work."),
+    ] = UNSET
     steer: Annotated[tuple[str, ...], Meta(description="How the sentence of wishes was understood.")] = ()
     forced: Annotated[bool, Meta(description="The variant was given by hand; readouts leave the user out.")] = False
     survey: Annotated[SurveyQuestion | UnsetType, Meta(description="Left out where nothing is asked.")] = UNSET

@@ -1,5 +1,7 @@
 """The engine without HTTP: histories, assignment, switching, fallback, learning."""
 
+import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +13,10 @@ from msgspec import structs
 
 from recloop.app.engine import Assignment, Engine, unassigned
 from recloop.app.servable import NotReadyError
-from recloop.compose import SlateConfig, ThompsonConfig
+from recloop.app.watch import Unwatched
+from recloop.compose import SlateConfig, ThompsonConfig, build
 from recloop.data.dataset import Dataset
+from recloop.data.histories import Histories
 from recloop.errors import MissingError
 from recloop.loop.release import Release, build_release, load
 from recloop.store import Store
@@ -270,4 +274,50 @@ def test_a_learned_state_of_another_version_is_told_and_the_fallback_answers(
     engine = Engine(store, replace(release, default_policy="bandit"), seed=1, clock=lambda: 1000.0)
     told = engine.decide(Request(user="u1", k=5))
     assert (told.policy, told.fallback, len(told.items)) == ("bandit", "popular", 5)
+    assert told.details == {"failed": {"bandit": "SettingError"}}
     assert "policy 'bandit' cannot use what it learned: the state of the policy has the format 99" in caplog.text
+
+
+class Slow(Popular):
+    """Answers when the test lets it."""
+
+    name = "slow"
+
+    asked = 0
+    gate = threading.Event()
+    gate.set()
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        Slow.asked += 1
+        assert self.gate.wait(30)
+        return super()._score(histories)
+
+    def _best(self, *_: object) -> None:
+        """Every item is scored."""
+
+
+def test_a_late_source_is_told_and_an_explanation_does_not_wait_for_it(
+    store: Store, release: Release, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = Slow()
+    vars(slow).update(vars(release.strategies["popular"]))  # fitted on the same log
+    config = SlateConfig(sources=["slow", "random"], budget=0.1)
+    policies = {**release.policies, "mixed": build(config, {**release.strategies, "slow": slow})}
+    counted: list[tuple[str, str]] = []
+
+    class Counting(Unwatched):
+        def failed(self, policy: str, strategy: str) -> None:
+            counted.append((policy, strategy))
+
+    engine = Engine(store, replace(release, policies=policies), watch=Counting(), clock=lambda: 1000.0)
+    engine.run_experiment(lambda _request: Assignment("", "", "mixed"))
+    Slow.gate.clear()  # a release is warmed before it answers, and that waits
+    Slow.asked = 0
+    told = engine.recommend(Request("u1", history=(Event("u1", "i1", "view", 1.0),), k=3, explain=True))
+    Slow.gate.set()
+    assert Slow.asked == 1, "while it has not ended it is not asked again, to explain neither"
+    assert (told.fallback, len(told.items)) == ("popular", 3)
+    assert told.details["failed"] == {"slow": "it did not answer within 0.1 seconds"}
+    assert json.loads(store.decisions()["details"][0])["failed"] == told.details["failed"]
+    assert counted == [("mixed", "slow")]
+    assert "strategy 'slow' failed for 1 of 1 requests: it did not answer within 0.1 seconds" in caplog.text

@@ -287,9 +287,11 @@ def test_a_cascade_ranks_what_others_found_and_keeps_their_order_where_the_ranke
     assert choices.rankings.items.tolist() == [[7, 6, 5], [6, 5, 4]]
     assert choices.fallbacks.tolist() == ["up", "up"]
     assert choices.failures == {"down": "RuntimeError: no memory"}
+    assert choices.details == [{"failed": {"down": "RuntimeError"}}] * 2, "the type alone: words may be a user's"
     some = choose(policy(config, up=Fixed(UP), down=Fixed(DOWN, float("nan"))))
     assert some.rankings.items.tolist() == [[4, 5, 6], [6, 5, 4]]
     assert some.fallbacks.tolist() == ["", "up"]
+    assert some.details == [{}, {"failed": {"down": "scores that are not numbers"}}]
 
 
 def test_a_ranker_that_is_late_is_not_waited_for() -> None:
@@ -307,6 +309,7 @@ def test_a_ranker_that_is_late_is_not_waited_for() -> None:
         choices = choose(made)
     assert choices.rankings.items.tolist() == [[7, 6, 5], [6, 5, 4]]
     assert choices.failures == {"slow": "it did not answer within 0.05 seconds"}
+    assert choices.details == [{"failed": choices.failures}] * 2
 
 
 def test_quotas_of_a_policy() -> None:

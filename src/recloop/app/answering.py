@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from msgspec import structs
@@ -10,6 +10,7 @@ from msgspec import structs
 from recloop.app.overlay import SPARE, Overlay
 from recloop.app.servable import Servable
 from recloop.compose.causes import causes
+from recloop.compose.failed import with_failed
 from recloop.compose.policy import Choices, Outcomes, State
 from recloop.compose.reasons import Facts, Phrase, plain
 from recloop.compose.rules import Rules
@@ -59,7 +60,10 @@ class Answering:
                 raise
             # the type alone: a message may hold what a user sent
             _log.warning("policy '%s' failed with %s: '%s' answers", wanted, type(error).__name__, FALLBACK)
-            return FALLBACK, self.laid(FALLBACK, histories, k, rules, overlay, mixed)
+            choices = self.laid(FALLBACK, histories, k, rules, overlay, mixed)
+            why = {wanted: type(error).__name__}
+            details = with_failed(choices.details, {wanted: np.ones(len(choices), bool)}, why)
+            return FALLBACK, replace(choices, failures={**choices.failures, **why}, details=details)
 
     def laid(
         self, name: str, histories: Histories, k: int, rules: Rules, overlay: Overlay | None, mixed: Mixed
@@ -118,7 +122,10 @@ class Answering:
     def told(
         self, name: str, choices: Choices, histories: Histories, rules: Rules | None
     ) -> list[tuple[SlateItem, ...]]:
-        """The slates with a reason for each item: what moved it where there are rules, else what brought it."""
+        """The slates with a reason for each item: what moved it where there are rules, else what brought it.
+
+        Where something stood in for a strategy, nothing is scored again: who was late would be waited for.
+        """
         ids, ranked, told = self.release.items.ids, choices.rankings, []
         rows = zip(ranked.items.tolist(), ranked.scores.tolist(), choices.sources.tolist(), strict=True)
         for (items, scores, sources), events in zip(rows, histories.lengths.tolist(), strict=True):
@@ -130,7 +137,7 @@ class Answering:
                     if item >= 0  # the rest is padding
                 )
             )
-        if rules is None or not len(histories.items) or name not in self.release.policies:
+        if rules is None or choices.failures or not len(histories.items) or name not in self.release.policies:
             return told
         return [self._explained(name, choices, histories, rules, told[0])]
 

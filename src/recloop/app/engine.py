@@ -22,6 +22,7 @@ from recloop.app.steps import with_steps
 from recloop.app.watch import Unwatched, Watch
 from recloop.compose.budget import awaited
 from recloop.compose.business.effects import measured_rules
+from recloop.compose.failed import FAILED
 from recloop.compose.policy import Choices, Policy, State
 from recloop.compose.reasons import Phrase
 from recloop.compose.rules import Rules
@@ -371,11 +372,14 @@ class Engine:
             return [answer for asked in group for answer in self._answers(loaded, [asked])]
         told: Sequence[Mapping[str, Any]] = choices.details or [{}] * len(choices)
         if first.request.explain:  # then it is alone
-            slates[0], details = with_steps(release.policies.get(name), choices, histories, first.rules, slates[0])
+            with awaited():
+                slates[0], details = with_steps(release.policies.get(name), choices, histories, first.rules, slates[0])
             told = [details]
         for propensity in choices.propensities.tolist():
             self.watch.chose(wanted, propensity)
         for details in told:
+            for strategy in details.get(FAILED, ()):
+                self.watch.failed(wanted, strategy)
             for rule, did in measured_rules(details):
                 self.watch.ruled(wanted, rule, did["places"], did["exposure"])
         return [

@@ -21,6 +21,10 @@ class Watch(Protocol):
         """A policy chose an arm with this probability."""
         ...
 
+    def failed(self, policy: str, strategy: str) -> None:
+        """A strategy failed for a request to a policy, or was late; or the policy itself did."""
+        ...
+
     def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:
         """A business rule changed so many places of a slate and moved so much of its exposure."""
         ...
@@ -37,6 +41,9 @@ class Unwatched:
         """Nothing happens."""
 
     def chose(self, policy: str, propensity: float) -> None:
+        """Nothing happens."""
+
+    def failed(self, policy: str, strategy: str) -> None:
         """Nothing happens."""
 
     def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:

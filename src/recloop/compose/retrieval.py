@@ -33,6 +33,12 @@ class Retrieved:
     unranked: NDArray[np.bool_]
     failures: Mapping[str, str] = field(default_factory=dict)
 
+    def failed(self, names: Sequence[str], ranker: str) -> dict[str, NDArray[np.bool_]]:
+        """Each strategy that failed → (n,) for which requests."""
+        by_name = dict(zip(names, self.stood_in.T, strict=True))
+        own = by_name.get(ranker, np.zeros_like(self.unranked))  # a source may rank, too
+        return {name: rows for name, rows in {**by_name, ranker: own | self.unranked}.items() if name in self.failures}
+
     def take(self, rows: NDArray[np.integer]) -> "Retrieved":
         """Some of the requests."""
         return Retrieved(

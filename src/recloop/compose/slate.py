@@ -12,6 +12,7 @@ from recloop.compose.business.rule_book import RuleBook
 from recloop.compose.catalogue import Catalogue
 from recloop.compose.config import SlateConfig
 from recloop.compose.diversity import unit
+from recloop.compose.failed import with_failed
 from recloop.compose.fusion.fuser import Fuser
 from recloop.compose.objectives.weigher import Weigher
 from recloop.compose.plackett_luce import with_propensities
@@ -184,6 +185,8 @@ class SlatePolicy(Policy):
         details = self._told(found, made, histories, k, rules) if rules.effects and len(self.book) else None
         if made.chances is not None:
             details = with_propensities(details, made.items, made.chances)
+        if found.failures:
+            details = with_failed(details, found.failed(self.names, self.config.ranker), found.failures)
         fallbacks = np.full(len(histories), "", dtype=object)
         fallbacks[found.unranked] = self.names[0]
         fallbacks[found.stood_in.any(axis=1)] = self.config.fallback or "nothing"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recloop.compose.bandit import BanditPolicy
 from recloop.compose.business.effects import Effect
 from recloop.compose.config import SlotsConfig
+from recloop.compose.failed import FAILED, together
 from recloop.compose.policy import Choices, Outcomes, Policy, State
 from recloop.compose.rules import Rules
 from recloop.compose.slot_rewards import rewards_of
@@ -220,17 +221,19 @@ class SlotsPolicy(Policy):
         counts = np.stack([(part.rankings.items >= 0).sum(axis=1) for part in chosen], axis=1).tolist()
         rows: list[Mapping[str, Any]] = []
         for row in range(n):
+            told = [part.details[row] if part.details is not None else {} for part in chosen]
             slots = [
                 {
                     "slot": slot.name,
                     "items": count,
                     "arm": str(part.arms[row]),
                     "propensity": float(part.propensities[row]),
-                    **(part.details[row] if part.details is not None else {}),
+                    **{name: value for name, value in own.items() if name != FAILED},
                 }
-                for slot, part, count in zip(self.slots, chosen, counts[row], strict=False)
+                for slot, part, count, own in zip(self.slots, chosen, counts[row], told, strict=False)
             ]
-            rows.append({"slots": slots})
+            failed = together(told)
+            rows.append({"slots": slots, FAILED: failed} if failed else {"slots": slots})
         return rows
 
     def _update(self, state: State, outcomes: Outcomes) -> State:

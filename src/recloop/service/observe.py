@@ -57,6 +57,12 @@ class Observed:
         self.fallbacks = Counter(
             "recloop_fallbacks", "Slates in which something stood in for what failed.", ["policy"], registry=registry
         )
+        self._failed = Counter(
+            "recloop_strategy_failures",
+            "Slates for which a strategy failed or was late, or the whole policy did.",
+            ["policy", "strategy"],
+            registry=registry,
+        )
         self.empty = Counter("recloop_empty_slates", "Slates without any item.", registry=registry)
         self.events = Counter("recloop_events", "Events by what became of them.", ["outcome"], registry=registry)
         self.times = Counter(
@@ -157,6 +163,10 @@ class Observed:
         if put is None:
             put = self._policies[policy] = self._propensity.of(policy)
         put(propensity)
+
+    def failed(self, policy: str, strategy: str) -> None:
+        """Count what failed."""
+        self._failed.labels(policy, strategy).inc()
 
     def ruled(self, policy: str, rule: str, places: int, exposure: float) -> None:
         """Count what a business rule did."""

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from recloop.app.experiments import Experiments
 from recloop.app.servable import NotReadyError, Servable
+from recloop.compose.failed import FAILED
 from recloop.compose.search import Found
 from recloop.compose.slots import slots_of
 from recloop.errors import RecloopError
@@ -115,6 +116,7 @@ async def recommend(call: Call) -> RecommendAnswer:
         experiment=decision.experiment,
         variant=decision.variant,
         fallback=decision.fallback,
+        failed=decision.details.get(FAILED, UNSET) if wish.explain else UNSET,
         steer=parse_steer(call.serving.door.text(wish.steer)).said() if wish.steer else (),
         forced=decision.forced,
         survey=_question(call, decision),

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recloop.compose import Choices
+from recloop.compose.failed import FAILED, together
 from recloop.data.rankings import Rankings
 from recloop.experiments.interleaving.definition import Interleaving, interleave
 
@@ -31,6 +32,7 @@ def mix(definition: Interleaving, choices: Sequence[Choices], k: int, key: str) 
         items[0, place] = item
         scores[0, place] = choices[owner].rankings.scores[0, at]
         sources[0, place] = choices[owner].sources[0, at]
+    failed = together(one.details[0] for one in choices if one.details is not None)
     return Choices(
         rankings=Rankings(items, scores),
         sources=sources,
@@ -38,4 +40,5 @@ def mix(definition: Interleaving, choices: Sequence[Choices], k: int, key: str) 
         propensities=np.array([made.propensity]),
         fallbacks=np.array([next((one.fallbacks[0] for one in choices if one.fallbacks[0]), "")], dtype=object),
         failures={name: why for one in choices for name, why in one.failures.items()},
+        details=[{FAILED: failed}] if failed else None,
     )
