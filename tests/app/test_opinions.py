@@ -132,6 +132,24 @@ def test_what_evaluate_printed_is_an_opinion(tmp_path: Path) -> None:
     assert found.error == pytest.approx(np.hypot(0.04 / 1.96, 1.5 * 0.02 / 1.96) / 0.2, rel=1e-3)
 
 
+def test_a_wider_interval_is_no_larger_error(tmp_path: Path) -> None:
+    told = {"policies": [{"policy": name, "value": 0.2, "low": 0.2 - 0.1645, "high": 0.2 + 0.1645} for name in "ab"],
+            "concludes": {"a": True, "b": True}, "alpha": 0.1}  # fmt: skip
+    (tmp_path / "judged.json").write_text(json.dumps(told))
+    (found,) = opinions_of(tmp_path / "judged.json", [("a", "b")])
+    assert found.error == pytest.approx(np.hypot(0.1, 0.1) / 0.2, rel=1e-3)
+
+
+def test_what_simulate_printed_is_an_opinion(tmp_path: Path) -> None:
+    lines = [{"policy": "new", "metric": "click_rate", "value": 0.3, "low": 0.26, "high": 0.34},
+             {"policy": "new", "metric": "visits", "value": 9.0, "low": 8.0, "high": 10.0},
+             {"policy": "none", "metric": "click_rate", "value": None, "low": None, "high": None},
+             {"policy": "old", "metric": "click_rate", "value": 0.2, "low": 0.18, "high": 0.22}]  # fmt: skip
+    (tmp_path / "simulated.json").write_text(json.dumps({"simulation": True, "lines": lines}))
+    (found,) = opinions_of(tmp_path / "simulated.json", [("new", "old"), ("new", "none"), ("gone", "old")])
+    assert (found.judge, found.lift, found.metric) == ("simulated", pytest.approx(0.5), "click_rate")
+
+
 def test_bad_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"holds no run; name a folder that recloop run wrote"):
         held_out(tmp_path, [])
@@ -152,4 +170,18 @@ def test_few_pairs_say_that_they_are_few() -> None:
     assert found.pairs == ((early, live),)  # not what was said after users had spoken
     assert (found.ordering, found.line) == (None, None)
     assert "1 pair of policies was judged both ways" in said((found,))[0]
-    assert said(agreements([live])) == ["No pair of policies was judged both offline and by live users yet."]
+    (told,) = said(agreements([live]))
+    assert told.startswith(
+        "No pair of policies was judged both offline and by live users yet. Name the run of a policy"
+    )
+
+
+def test_two_pairs_have_no_order() -> None:
+    """That of two is 1 or -1, and means nothing."""
+    live = [Opinion(f"p{n}", "old", "live", 0.1 * n, 0.02, time=n) for n in range(1, 4)]
+    held = [Opinion(f"p{n}", "old", "held-out", 0.2 * n, 0.01) for n in range(1, 4)]
+    (two,), (three,) = agreements([*live[:2], *held]), agreements([*live, *held])
+    assert two.ordering is None
+    assert "rank correlation" not in said((two,))[0]
+    assert three.ordering is not None
+    assert three.ordering.correlation == 1.0

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.stats import norm
 
 from recloop.app.readout import read_trial
 from recloop.errors import DataError, MissingError, RecloopError
@@ -21,6 +22,7 @@ from recloop.store import Store
 from recloop.store.experiments import DRAFT
 
 Z = 1.959964
+CLICK_RATE = "click_rate"  # of slates: what is read of a simulation
 COLUMNS = ("judge", "policy", "control", "lift")
 
 
@@ -39,7 +41,8 @@ def gather(store: Store, now: float, *, runs: Sequence[Path] = (), files: Sequen
         store: experiments, and the releases whose runs are read beside ``runs``.
         now: seconds since 1970.
         runs: more folders of runs.
-        files: tables of opinions, or what ``recloop evaluate --off-policy --json`` printed; see ``opinions_of``.
+        files: tables of opinions, or what ``recloop evaluate --off-policy --json`` or ``recloop simulate --json``
+            printed; see ``opinions_of``.
 
     Raises:
         MissingError: a folder or file is not there.
@@ -120,7 +123,7 @@ def opinions_of(file: Path, pairs: Sequence[tuple[str, str]] = ()) -> list[Opini
     Args:
         file: a table (``.csv``, ``.parquet``, ``.jsonl``) with ``judge, policy, control, lift``, and where known
             ``low`` and ``high`` (95%), ``metric``, ``source`` and ``time``; or a ``.json`` of ``recloop evaluate
-            --off-policy --json``, which tells of pairs of the policies that it judged.
+            --off-policy --json`` or ``recloop simulate --json``, which tells of pairs of the policies that it judged.
         pairs: of which such a ``.json`` is asked.
 
     Raises:
@@ -150,19 +153,35 @@ def _opinion(row: dict[str, Any], file: Path) -> Opinion:
 
 
 def _judged(file: Path, pairs: Sequence[tuple[str, str]]) -> list[Opinion]:
+    """What a command printed of pairs of policies."""
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        values = {
-            one["policy"]: (one["value"], (one["high"] - one["low"]) / (2 * Z))
-            for one in told["policies"]
-            if told["concludes"][one["policy"]]
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file.name} is no answer of recloop evaluate --off-policy --json: {error}") from None
+        judge, metric, values = _simulated(told) if told.get("simulation") and "lines" in told else _off_policy(told)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{file.name} is no answer of recloop evaluate --off-policy --json or recloop simulate --json: {error}"
+        ) from None
     found = []
     for policy, control in pairs:
         if policy in values and control in values and values[control][0] > 0:
             (a, s), (b, t) = values[policy], values[control]
-            spread = math.hypot(s, a / b * t) / b  # as if apart: they share rounds, so it is rather too large
-            found.append(Opinion(policy, control, "off-policy", a / b - 1, spread, "", file.name, file.stat().st_mtime))
+            # as if apart: they share rounds, or users, so it is rather too large
+            spread = math.hypot(s, a / b * t) / b
+            found.append(Opinion(policy, control, judge, a / b - 1, spread, metric, file.name, file.stat().st_mtime))
     return found
+
+
+Values = dict[str, tuple[float, float]]  # policy → value and standard error
+
+
+def _off_policy(told: dict[str, Any]) -> tuple[str, str, Values]:
+    z = 2 * norm.isf(told.get("alpha", 0.05) / 2)
+    values = {one["policy"]: (one["value"], (one["high"] - one["low"]) / z)
+              for one in told["policies"] if told["concludes"][one["policy"]]}  # fmt: skip
+    return "off-policy", "", values
+
+
+def _simulated(told: dict[str, Any]) -> tuple[str, str, Values]:
+    values = {one["policy"]: (one["value"], (one["high"] - one["low"]) / (2 * Z))
+              for one in told["lines"] if one["metric"] == CLICK_RATE and one["value"] is not None}  # fmt: skip
+    return "simulated", CLICK_RATE, values

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from recloop.charts.scale import Scale, number
@@ -43,8 +43,24 @@ def _free(x: float, y: float, wide: float, taken: Sequence[_Box], floor: float) 
     return min(inside or places, key=lambda box: sum(box.hits(other) for other in taken))
 
 
-def scatter(points: Sequence[Point], title: str, *, x_label: str, y_label: str) -> str:
+def scatter(
+    points: Sequence[Point],
+    title: str,
+    *,
+    x_label: str,
+    y_label: str,
+    form: Callable[[float], str] = number,
+    diagonal: bool = False,
+) -> str:
     """Labelled points with their Pareto front; both axes point to better.
+
+    Args:
+        points: to be drawn.
+        title: for who hears the picture.
+        x_label: under the axis.
+        y_label: beside it.
+        form: how numbers on the axes are written.
+        diagonal: draw where both numbers are the same.
 
     >>> "popular" in scatter([Point("popular", 0.1, 0.2)], "t", x_label="NDCG", y_label="diversity")
     True
@@ -57,14 +73,20 @@ def scatter(points: Sequence[Point], title: str, *, x_label: str, y_label: str) 
         x = x_scale(tick)
         parts += [
             element("line", x1=x, x2=x, y1=TOP, y2=floor, class_="grid"),
-            text(x, floor + 15, number(tick), "tick", "middle"),
+            text(x, floor + 15, form(tick), "tick", "middle"),
         ]
     for tick in y_scale.ticks():
         y = y_scale(tick)
         parts += [
             element("line", x1=LEFT, x2=WIDTH, y1=y, y2=y, class_="grid"),
-            text(LEFT - 6, y + 4, number(tick), "tick", "end"),
+            text(LEFT - 6, y + 4, form(tick), "tick", "end"),
         ]
+    if diagonal and points:
+        low = max(min(p.x for p in points), min(p.y for p in points))
+        high = min(max(p.x for p in points), max(p.y for p in points))
+        if low < high:
+            ends = {"x1": x_scale(low), "y1": y_scale(low), "x2": x_scale(high), "y2": y_scale(high)}
+            parts.append(element("line", **ends, class_="reference"))
     front = sorted((p for p in points if p.front), key=lambda p: (p.x, -p.y))
     if len(front) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in front)
@@ -75,7 +97,7 @@ def scatter(points: Sequence[Point], title: str, *, x_label: str, y_label: str) 
         tone = point.tone or ("first" if point.front else "quiet")
         parts.append(element("circle", cx=x, cy=y, r=5, class_=f"mark {tone}"))
         words = shorten(point.label, 22)
-        box = _free(x, y, 6.6 * len(words), taken, floor)
+        box = _free(x, y, 7.4 * len(words), taken, floor)
         taken.append(box)
         parts.append(text(box.left, box.bottom - 3, words, "label"))
     parts += [

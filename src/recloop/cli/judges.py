@@ -15,7 +15,7 @@ from recloop.errors import SettingError
     "--run", "runs", multiple=True, type=click.Path(path_type=Path), help="A run's folder; may be given again."
 )
 @click.option("--from", "files", multiple=True, type=click.Path(path_type=Path),
-              help="A table of opinions, or what evaluate --off-policy --json printed.")  # fmt: skip
+              help="What evaluate --off-policy --json or simulate --json printed, or a table.")  # fmt: skip
 @click.option("--alpha", default=0.05, show_default=True, help="Error rate of intervals.")
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page (.html).")
 @json_option

@@ -71,7 +71,7 @@ class Agreement:
         judge: its name.
         pairs: what it said beside what users showed, in the order of time.
         same_sign: of those where users showed a clear direction, the share that it foretold; NaN where none is clear.
-        ordering: rank correlation; None below two pairs.
+        ordering: rank correlation; None below three pairs, for that of two is 1 or -1 whatever they are.
         line: live lift by its lift; None below three pairs, or where one of them has no error.
         grown: both, after each live answer.
     """
@@ -126,7 +126,7 @@ def _before(opinions: Sequence[Opinion], judge: str, live: Opinion) -> Opinion |
 
 
 def _ordering(pairs: Sequence[tuple[Opinion, Opinion]], alpha: float) -> Ordering | None:
-    if len(pairs) < 2:
+    if len(pairs) < SIZE:
         return None
     return rank_correlation([a.lift for a, _ in pairs], [b.lift for _, b in pairs], alpha)
 
@@ -149,10 +149,10 @@ def caution(found: Agreement) -> str:
     """What can not yet be said of a judge; "" where there are pairs enough.
 
     >>> caution(agreements([Opinion("a", "b", "live", 0.1, 0.1), Opinion("a", "b", "held-out", 0.1)])[0])
-    '1 pair of policies was judged both ways: an interval of the order needs 4, a line needs 3.'
+    '1 pair of policies was judged both ways: an order and a line need 3, an interval of the order 4.'
     """
     n = len(found.pairs)
     if n >= ORDER:
         return ""
     noun = "pair of policies was" if n == 1 else "pairs of policies were"
-    return f"{n} {noun} judged both ways: an interval of the order needs {ORDER}, a line needs {SIZE}."
+    return f"{n} {noun} judged both ways: an order and a line need {SIZE}, an interval of the order {ORDER}."

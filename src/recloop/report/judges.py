@@ -9,6 +9,10 @@ from recloop.charts.scale import percent
 from recloop.evaluate.opinions import JUDGES, LIVE, Agreement, Opinion, caution
 from recloop.report.page import render
 
+MORE = (
+    "Name the run of a policy with --run, and what recloop evaluate --off-policy --json or recloop simulate --json "
+    "printed with --from."
+)
 TONES = {LIVE: "first", "held-out": "quiet", "off-policy": "second", "simulated": "good"}
 
 
@@ -47,10 +51,10 @@ def said(found: tuple[Agreement, ...]) -> list[str]:
     """What is known of each judge, in sentences.
 
     >>> said(())
-    ['No pair of policies was judged both offline and by live users yet.']
+    ['No pair of policies was judged both offline and by live users yet. Name the run of a policy with --run...
     """
     if not found:
-        return ["No pair of policies was judged both offline and by live users yet."]
+        return [f"No pair of policies was judged both offline and by live users yet. {MORE}"]
     return [_sentence(one) for one in found]
 
 
@@ -77,7 +81,10 @@ def _end(value: float) -> str:
 
 
 def _judge(one: Agreement) -> dict[str, object]:
-    points = [Point(b.policy, a.lift, b.lift, tone="first") for a, b in one.pairs]
+    apart = len({b.control for _, b in one.pairs}) > 1
+    points = [
+        Point(f"{b.policy} / {b.control}" if apart else b.policy, a.lift, b.lift, tone="first") for a, b in one.pairs
+    ]
     grown = [step for step in one.grown if math.isfinite(step.correlation)]
     slopes = [step for step in one.grown if math.isfinite(step.slope)]
     growth = []
@@ -88,7 +95,14 @@ def _judge(one: Agreement) -> dict[str, object]:
             Series("slope", [s.pairs for s in slopes], [s.slope for s in slopes], [s.slope_low for s in slopes],
                    [s.slope_high for s in slopes], tone="second")
         )  # fmt: skip
-    dots = scatter(points, f"{one.judge} beside live", x_label=f"lift, {one.judge}", y_label="live lift")
+    dots = scatter(
+        points,
+        f"{one.judge} beside live",
+        x_label=f"lift, {one.judge}",
+        y_label="live lift",
+        form=percent,
+        diagonal=True,
+    )
     ticks = [(float(step.pairs), str(step.pairs)) for step in one.grown[:: max(1, len(one.grown) // 8)]]
     heard = "Agreement as experiments came in"
     course = lines(growth, heard, x_label="experiments", reference=1.0, x_ticks=ticks) if growth else ""
