@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from recloop.charts.scale import Scale, number
 from recloop.charts.svg import WIDTH, element, picture, shorten, text
 
-HEIGHT, LEFT, TOP, BOTTOM = 290, 58, 12, 40
+HEIGHT, LEFT, TOP, BOTTOM = 290, 68, 12, 40
 
 
 @dataclass(frozen=True, slots=True)
