@@ -63,12 +63,12 @@ def simulate(worlds: int) -> None:
             log, target = _draw(rng, taste, level, rounds, logging, wanted)
             model = cross_fitted(log.actions, log.rewards, actions, rng, features=log.features)
             made = estimates(log, target, Knowledge(model, taste.T))
-            factor = weights_to_come(log, target, target.chances / log.propensities)
+            factor = weights_to_come(log, target, target.chances / log.propensities, model)
             for name, terms in made.items():
                 found.setdefault(name, []).append((terms.value, *interval_of(terms, name, log, factor)[:2]))
             for how, ends in (("bootstrap", made["sndr"].bootstrap(rng)), ("t", made["sndr"].interval())):
                 found.setdefault(f"sndr, {how}", []).append((made["sndr"].value, ends.low, ends.high))
-            passes.append(not any(entry.refuses for entry in _against(log, target)))
+            passes.append(not any(entry.refuses for entry in _against(log, target, factor)))
             if seed < worlds // 5:
                 largest = float((target.distribution / log.behaviour).max())  # type: ignore[operator]
                 band = anytime(target.chances / log.propensities, log.rewards, largest=largest, grid=500)
@@ -90,10 +90,10 @@ def _share(held: NDArray[np.bool_]) -> str:
     return f"{held.mean():.3f}" if held.size else "–"
 
 
-def _against(log: Logged, target: Target) -> tuple[Objection, ...]:
+def _against(log: Logged, target: Target, factor: float) -> tuple[Objection, ...]:
     weights = target.chances / log.propensities
     calibration = propensity_calibration(log.actions, log.propensities, len(log.names), log.behaviour)
-    return objections(log, target, weights, diagnose(weights), calibration)
+    return objections(log, target, weights, diagnose(weights), calibration, factor=factor)
 
 
 def _draw(

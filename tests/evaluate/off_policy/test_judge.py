@@ -185,8 +185,9 @@ def test_the_open_bandit_logs_say_too_little(data_dir: Path) -> None:
     (back,) = judge_file(bts, ("uniform",)).policies
     for one in (there, back):
         assert refusals(one) == ["rewards"]
-        assert 15 <= one.rewards < 20
-    assert there.low < 0.0067 < there.high  # the click rate of the full log
+    assert (round(there.rewards), round(back.rewards)) == (16, 2)
+    assert there.low < 0.0067 < there.high  # the click rates of the full logs
+    assert back.low < 0.0051 < back.high
     assert (back.weights.effective, back.value) == (pytest.approx(656, abs=1), pytest.approx(0.0032, abs=1e-4))
 
 

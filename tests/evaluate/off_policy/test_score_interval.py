@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from recloop.evaluate.off_policy import Logged, Target, judge_policies, snips
+from recloop.evaluate.off_policy import Logged, Target, diagnose, effective_rewards, judge_policies, snips
+from recloop.evaluate.off_policy.calibration import Calibration
+from recloop.evaluate.off_policy.gate import objections
 from recloop.evaluate.off_policy.score_interval import score_interval, weights_to_come
 
 
@@ -32,6 +34,13 @@ def test_weights_that_are_missing_from_the_log_widen_it() -> None:
     assert weights_to_come(lucky, Target.of("even", lucky, [0.5, 0.5]), np.full(200, 50.0)) == 1.0  # never narrower
     blind = Logged.of(["a"] * 200, np.ones(200), np.full(200, 0.99), names=names)
     assert weights_to_come(blind, target, weights) == 1.0
+    # rewards of b alone: the log holds none of the squares that make the error
+    model = np.tile([0.01, 1.0], (200, 1))
+    foretold = 0.25 / 0.99 * 0.01 + 0.25 / 0.01
+    assert weights_to_come(unlucky, target, weights, model) == pytest.approx(
+        foretold / (np.square(weights) * 0.01).mean()
+    )
+    assert weights_to_come(blind, target, weights, model) == 1.0
 
 
 def test_rewards_below_zero_keep_students_t() -> None:
@@ -84,3 +93,41 @@ def test_it_holds_where_weights_are_skewed_and_t_does_not() -> None:
     assert held[0] / 250 < 0.91
     assert held[1] / 250 > 0.925
     assert wide[1] / wide[0] < 1.25
+
+
+def test_what_the_gate_lets_pass_holds_where_policies_are_far_apart() -> None:
+    """A simulation: it must not pick the logs that lack heavy rewarded rounds, whose estimates are too low."""
+    taste, level = (
+        np.random.default_rng(7).normal(size=(5, 20)) / np.sqrt(5),
+        np.random.default_rng(8).normal(size=20) / 2,
+    )
+
+    def world(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        score = level + rng.normal(size=(n, 5)) @ taste
+        return softmax(-0.7 * score, axis=1), softmax(1.2 * score, axis=1), 1 / (1 + np.exp(3 - score))
+
+    _, wanted, rate = world(np.random.default_rng(9), 100_000)
+    truth = float((wanted * rate).sum(axis=1).mean())
+    held: list[bool] = []
+    by_luck: list[bool] = []
+    for seed in range(200):
+        rng = np.random.default_rng([seed, 6])
+        behaviour, wanted, rate = world(rng, 3000)
+        row = np.arange(3000)
+        done = (rng.random(3000)[:, None] > behaviour.cumsum(axis=1)).sum(axis=1).clip(0, 19)
+        log = Logged.of(
+            done.astype(str), (rng.random(3000) < rate[row, done]) * 1.0, behaviour[row, done],
+            names=[str(name) for name in range(20)], behaviour=behaviour,
+        )  # fmt: skip
+        target = Target.of("wanted", log, wanted)
+        weights = target.chances / log.propensities
+        terms, factor = snips(weights, log.rewards), weights_to_come(log, target, weights)
+        low, high, _ = score_interval(terms.value, terms.error() * np.sqrt(factor), 3000)
+        against = objections(log, target, weights, diagnose(weights), Calibration(1.0, -1, 1.0, 0), factor=factor)
+        if not any(one.refuses for one in against):
+            held.append(low <= truth <= high)
+        if effective_rewards(weights, log.rewards) >= 20:
+            by_luck.append(low <= truth <= high)
+    assert len(held) > 100
+    assert np.mean(held) > 0.94
+    assert np.mean(by_luck) < np.mean(held)

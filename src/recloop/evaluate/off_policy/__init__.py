@@ -4,7 +4,7 @@ from recloop.evaluate.off_policy.calibration import Calibration, propensity_cali
 from recloop.evaluate.off_policy.choice import error_bounds, slope
 from recloop.evaluate.off_policy.confidence import anytime, bernstein, empirical_bernstein_interval, weighted_scores
 from recloop.evaluate.off_policy.estimators import TITLES, Knowledge, estimates
-from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support
+from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, expected_rewards, missing_support
 from recloop.evaluate.off_policy.inverse import clipped, ips, snips
 from recloop.evaluate.off_policy.judge import judge_policies
 from recloop.evaluate.off_policy.judgement import Estimated, Judged, Judgement
@@ -67,6 +67,7 @@ __all__ = [
     "empirical_bernstein_interval",
     "error_bounds",
     "estimates",
+    "expected_rewards",
     "importance_weights",
     "independent",
     "ips",

@@ -10,13 +10,17 @@ from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.terms import Array
 from recloop.evaluate.off_policy.weights import WeightDiagnostics, effective_sample_size
 
+REWARDED = "rounds with a reward"
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """From where on an estimate may be read as a conclusion.
 
     Attributes:
-        rewards: rounds with a reward, after weighing, that are needed: (sum w r)^2 / sum (w r)^2.
+        rewards: rounds with a reward, after weighing, that are needed, by what can be expected: ``expected_rewards``.
+        seen: the same by those that the log happens to hold: ``effective_rewards``. It is low, as it hangs on luck: of
+            logs alike, those have most that lack a heavy rewarded round, and with it estimate too little.
         effective: rounds, after weighing, that are needed.
         missing: largest share of the policy's actions that the log never tries.
         one: largest share of all weight that a single round may have.
@@ -25,6 +29,7 @@ class Gate:
     """
 
     rewards: float = 20.0
+    seen: float = 10.0
     effective: float = 100.0
     missing: float = 0.05
     one: float = 0.1
@@ -80,6 +85,27 @@ def effective_rewards(weights: Array, rewards: Array) -> float:
     return effective_sample_size(weights * np.abs(rewards))
 
 
+def expected_rewards(weights: Array, rewards: Array, factor: float = 1.0) -> float:
+    """Rounds with a reward that all the weighted ones are worth, were rewards spread over weights as they come.
+
+    The effective rounds, times the share of them that is rewarded: ``(sum w)^2 / sum w^2 * E[r]^2 / E[r^2]``, with
+    means weighted by w.
+
+    Args:
+        weights: (n,).
+        rewards: (n,).
+        factor: from ``weights_to_come``: heavy rounds that the log lacks count, too.
+
+    >>> expected_rewards(np.array([1.0, 1.0, 2.0, 2.0]), np.array([1.0, 0.0, 1.0, 0.0]))  # half of 3.6 rounds
+    1.8
+    """
+    total = float(weights.sum())
+    squares = float(weights @ np.square(rewards))
+    if not total or not squares:
+        return 0.0
+    return effective_sample_size(weights) / factor * float(weights @ np.abs(rewards)) ** 2 / total / squares
+
+
 def objections(
     log: Logged,
     target: Target,
@@ -88,8 +114,11 @@ def objections(
     calibration: Calibration,
     gate: Gate = Gate(),
     biased: str = "",
+    factor: float = 1.0,
 ) -> tuple[Objection, ...]:
     """Everything that speaks against a conclusion, the gravest first; ``biased`` names the estimator where it is that.
+
+    ``factor`` is that of ``weights_to_come``.
 
     >>> from recloop.evaluate.off_policy.weights import diagnose
     >>> log = Logged.of(["a", "b"] * 50, [1, 0] * 50, [0.5] * 100, names=["a", "b", "c"])
@@ -104,7 +133,8 @@ def objections(
         _propensities(log, calibration, gate),
         _mean(diagnostics, gate),
         _few(diagnostics.effective, gate.effective, log.n, "effective", "rounds"),
-        _few(effective_rewards(weights, log.rewards), gate.rewards, log.n, "rewards", "rounds with a reward"),
+        _few(expected_rewards(weights, log.rewards, factor), gate.rewards, log.n, "rewards", REWARDED)
+        or _few(effective_rewards(weights, log.rewards), gate.seen, log.n, "rewards", REWARDED),
         _one(diagnostics, gate),
         _tail(diagnostics, gate),
         _bias(biased),

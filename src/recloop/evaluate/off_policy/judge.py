@@ -13,7 +13,7 @@ from recloop.evaluate.off_policy.calibration import Calibration, propensity_cali
 from recloop.evaluate.off_policy.choice import error_bounds
 from recloop.evaluate.off_policy.confidence import anytime
 from recloop.evaluate.off_policy.estimators import BIASED, Knowledge, check_estimator, estimates
-from recloop.evaluate.off_policy.gate import Gate, Objection, effective_rewards, missing_support, objections
+from recloop.evaluate.off_policy.gate import Gate, Objection, expected_rewards, missing_support, objections
 from recloop.evaluate.off_policy.judgement import Estimated, Judged, Judgement
 from recloop.evaluate.off_policy.logged import Logged, Target
 from recloop.evaluate.off_policy.reward_model import cross_fitted
@@ -105,15 +105,15 @@ def _judge(
 ) -> tuple[Judged, Terms | None]:  # fmt: skip
     weights = importance_weights(target.chances, log.propensities)
     diagnostics = diagnose(weights, log.users)
-    against = objections(log, target, weights, diagnostics, calibration, gate)
     if not weights.any():
+        against = objections(log, target, weights, diagnostics, calibration, gate)
         return _silent(target, diagnostics, missing_support(log, target), against), None
     made = estimates(log, target, knowledge)
     name = estimator if estimator in made else "snips"
     if estimator == "auto":
         bounds = error_bounds(list(made.values()), made["dr" if "dr" in made else "ips"], log.users)
         name = list(made)[bounds.index(min(bounds))]
-    terms, factor = made[name], weights_to_come(log, target, weights)
+    terms, factor = made[name], weights_to_come(log, target, weights, knowledge.model)
     low, high, method = interval_of(terms, name, log, factor, alpha)
     ends = terms.bootstrap(rng, alpha, log.users)
     lift = terms.minus(Terms.of(log.rewards))
@@ -131,14 +131,16 @@ def _judge(
         p_value=p_value,
         p_best=math.nan,
         weights=diagnostics,
-        rewards=effective_rewards(weights, log.rewards),
+        rewards=expected_rewards(weights, log.rewards, factor),
         missing=missing_support(log, target),
         all=tuple(
             Estimated(key, one.value, *own[:2], one.error(log.users), key in BIASED)
             for key, one in made.items()
             for own in (interval_of(one, key, log, factor, alpha),)
         ),
-        objections=objections(log, target, weights, diagnostics, calibration, gate, name if name in BIASED else ""),
+        objections=objections(
+            log, target, weights, diagnostics, calibration, gate, name if name in BIASED else "", factor
+        ),
     )
     return judged, terms
 

@@ -18,12 +18,20 @@ from recloop.stats.effect import check_alpha
 METHOD = "score, by user"
 
 
-def weights_to_come(log: Logged, target: Target, weights: Array) -> float:
+def weights_to_come(log: Logged, target: Target, weights: Array, model: Array | None = None) -> float:
     """By how much the mean square weight that both policies promise is above that of the log; 1 where it is not.
 
     The mean square over all actions of the rounds, ``mean_x sum_a target(a|x)^2 / behaviour(a|x)``, is known where the
     chances of all actions are. It stands for the log's own as a ratio estimate does (W. G. Cochran, "Sampling
-    techniques", 3rd ed. 1977, section 6.2), but never lowers an error.
+    techniques", 3rd ed. 1977, section 6.2), but never lowers an error. With a model of rewards that are not negative,
+    squares also count by the reward that is foretold, as those of rewarded rounds make the error: the greater of both
+    ratios is taken.
+
+    Args:
+        log: what was done.
+        target: the policy.
+        weights: (n,) of the log.
+        model: (n, A) foretold rewards, as from ``cross_fitted``.
 
     >>> log = Logged.of(["a", "a", "a"], [1, 0, 1], [0.9] * 3, names=["a", "b"], behaviour=[[0.9, 0.1]] * 3)
     >>> target = Target.of("even", log, [0.5, 0.5])
@@ -35,7 +43,11 @@ def weights_to_come(log: Logged, target: Target, weights: Array) -> float:
         return 1.0
     chances, behaviour = target.distribution, np.broadcast_to(log.behaviour, target.distribution.shape)
     each = np.divide(np.square(chances), behaviour, out=np.zeros(chances.shape), where=behaviour > 0)
-    return max(1.0, float(each.sum(axis=1).mean()) / seen)
+    found = max(1.0, float(each.sum(axis=1).mean()) / seen)
+    if model is None or log.rewards.min() < 0:
+        return found
+    foretold = float((np.square(weights) * model[np.arange(log.n), log.actions]).mean())
+    return max(found, float((each * model).sum(axis=1).mean()) / foretold) if foretold > 0 else found
 
 
 def score_interval(value: float, error: float, groups: int, alpha: float = 0.05) -> Interval:
