@@ -2,6 +2,7 @@
 
     python benchmarks/off_policy.py                        # all of it, as in README.md
     python benchmarks/off_policy.py --worlds 20 --sets 3 --actions 10 200
+    python benchmarks/off_policy.py --gate 500             # what the gate lets pass, near and far, and nothing else
 
 The peer is the Open Bandit Pipeline (obp); its part is left out where it is not installed.
 """
@@ -30,6 +31,7 @@ from recloop.evaluate.off_policy import (
     ips,
     judge_policies,
     propensity_calibration,
+    self_normalised_doubly_robust,
     snips,
 )
 from recloop.evaluate.off_policy.choice import slope
@@ -40,6 +42,10 @@ from recloop.evaluate.off_policy.score_interval import weights_to_come
 
 Array = NDArray[np.float64]
 SETTINGS = ((10, 2000, 0.0, 1.0), (20, 2000, -0.5, 1.0), (20, 10_000, 0.0, 2.0), (100, 5000, -0.5, 1.0))
+GATED = (
+    (10, 2000, 0.0, 1.0), (10, 1000, 0.0, 0.5), (20, 10_000, 0.0, 2.0), (20, 2000, -0.5, 1.0), (50, 1000, 0.0, 1.5),
+    (20, 3000, -0.7, 1.2), (20, 2000, -0.8, 1.3), (50, 3000, -0.3, 2.0),
+)  # fmt: skip
 TRUTH = {"random→bts": 0.0067, "bts→random": 0.0051}  # click rates of the full logs
 BLOCK = 1000
 FEW = 1000  # actions up to which fewer categories are tried too
@@ -53,11 +59,7 @@ def simulate(worlds: int) -> None:
     print("\nSimulated worlds: bias and root mean squared error in % of the truth, and coverage of 95% intervals")
     for actions, rounds, logging, wanted in SETTINGS:
         start, found, passes, kept = time.process_time(), {}, [], 0
-        taste = np.random.default_rng(7).normal(size=(5, actions)) / np.sqrt(5)
-        level = np.random.default_rng(8).normal(size=actions) / 2
-        x = np.random.default_rng(9).normal(size=(200_000, 5))
-        score = level + x @ taste
-        truth = float((softmax(wanted * score, axis=1) * expit(score - 3)).sum(axis=1).mean())
+        taste, level, truth = _world(actions, wanted)
         for seed in range(worlds):
             rng = np.random.default_rng([seed, actions, rounds])
             log, target = _draw(rng, taste, level, rounds, logging, wanted)
@@ -84,6 +86,37 @@ def simulate(worlds: int) -> None:
             value, low, high = np.array(rows).T
             print(f"  {name:16s} bias {value.mean() / truth - 1:+7.1%}   error {np.sqrt(np.mean((value - truth) ** 2)) / truth:6.1%}"
                   f"   coverage {np.mean((low <= truth) & (truth <= high)):.3f}")  # fmt: skip
+
+
+def gate(worlds: int, first: int = 9000) -> None:
+    """How many logs the gate lets pass, and in which share of them, and of those refused, the interval holds."""
+    print("\nThe gate: of logs in settings near and far, what passes and whether the 95% interval of sndr holds")
+    for actions, rounds, logging, wanted in GATED:
+        start = time.process_time()
+        taste, level, truth = _world(actions, wanted)
+        passed, held = np.zeros(worlds, bool), np.zeros(worlds, bool)
+        for at in range(worlds):
+            rng = np.random.default_rng([first + at, actions, rounds])
+            log, target = _draw(rng, taste, level, rounds, logging, wanted)
+            model = cross_fitted(log.actions, log.rewards, actions, rng, features=log.features)
+            weights = target.chances / log.propensities
+            expected, worth = model[np.arange(rounds), log.actions], (target.distribution * model).sum(axis=1)
+            terms = self_normalised_doubly_robust(weights, log.rewards, expected, worth)
+            factor = weights_to_come(log, target, weights, model)
+            low, high, _ = interval_of(terms, "sndr", log, factor)
+            held[at] = low <= truth <= high
+            passed[at] = not any(entry.refuses for entry in _against(log, target, factor))
+        print(f"  {actions:3d} actions, {rounds:6,} rounds, temperatures {logging:g} and {wanted:g}: {passed.sum()} of {worlds} "
+              f"pass, of which {_share(held[passed])} hold, and of the refused {_share(held[~passed])}; "
+              f"{time.process_time() - start:.0f} CPU s", flush=True)  # fmt: skip
+
+
+def _world(actions: int, wanted: float) -> tuple[Array, Array, float]:
+    """Tastes, levels, and the true click rate of the policy that is wanted."""
+    taste = np.random.default_rng(7).normal(size=(5, actions)) / np.sqrt(5)
+    level = np.random.default_rng(8).normal(size=actions) / 2
+    score = level + np.random.default_rng(9).normal(size=(200_000, 5)) @ taste
+    return taste, level, float((softmax(wanted * score, axis=1) * expit(score - 3)).sum(axis=1).mean())
 
 
 def _share(held: NDArray[np.bool_]) -> str:
@@ -324,7 +357,11 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=200, help="simulated logs of each setting")
     parser.add_argument("--sets", type=int, default=50, help="sets of data for each number of actions")
     parser.add_argument("--actions", type=int, nargs="*", default=[10, 100, 1000, 5000], help="numbers of actions")
+    parser.add_argument("--gate", type=int, metavar="LOGS", help="only what the gate lets pass, of so many logs")
     options = parser.parse_args()
+    if options.gate:
+        gate(options.gate)
+        return
     open_bandit(Path(os.environ.get("RECLOOP_TEST_DATA", "../shared/data")))
     slates()
     many_actions(options.actions, options.sets)

@@ -96,11 +96,12 @@ def judge_store(
     decisions = decisions.join(slates, left_on="id", right_on="decision", how="left", maintain_order="left")
     folder = release or (Path(active.path) if (active := store.releases.active()) else None)
     found = load(folder) if folder is not None and (unit == "place" or _needs(wanted)) else None
-    log, targets, left_out = (
-        (*_by_slate(store, decisions, wanted, found, reward), "")
-        if unit == "slate"
-        else by_place(store, decisions, wanted, found, window)
-    )
+    with progress.task(f"Read {decisions.height:,} slates and what followed"):
+        log, targets, left_out = (
+            (*_by_slate(store, decisions, wanted, found, reward), "")
+            if unit == "slate"
+            else by_place(store, decisions, wanted, found, window)
+        )
     judged = judge_policies(
         log, targets, rng=np.random.default_rng(seed), estimator=estimator, alpha=alpha, gate=gate, progress=progress,
         source=f"{decisions.height:,} slates of policy {name} in {store.name}",
