@@ -85,8 +85,8 @@ def scatter(
         low = max(min(p.x for p in points), min(p.y for p in points))
         high = min(max(p.x for p in points), max(p.y for p in points))
         if low < high:
-            ends = {"x1": x_scale(low), "y1": y_scale(low), "x2": x_scale(high), "y2": y_scale(high)}
-            parts.append(element("line", **ends, class_="reference"))
+            x, y = (x_scale(low), x_scale(high)), (y_scale(low), y_scale(high))
+            parts.append(element("line", x1=x[0], y1=y[0], x2=x[1], y2=y[1], class_="reference"))
     front = sorted((p for p in points if p.front), key=lambda p: (p.x, -p.y))
     if len(front) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in front)
