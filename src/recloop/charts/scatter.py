@@ -85,8 +85,8 @@ def scatter(
         low = max(min(p.x for p in points), min(p.y for p in points))
         high = min(max(p.x for p in points), max(p.y for p in points))
         if low < high:
-            x, y = (x_scale(low), x_scale(high)), (y_scale(low), y_scale(high))
-            parts.append(element("line", x1=x[0], y1=y[0], x2=x[1], y2=y[1], class_="reference"))
+            (x1, x2), (y1, y2) = map(x_scale, (low, high)), map(y_scale, (low, high))
+            parts.append(element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="reference"))
     front = sorted((p for p in points if p.front), key=lambda p: (p.x, -p.y))
     if len(front) > 1:
         path = " ".join(f"{x_scale(p.x):.1f},{y_scale(p.y):.1f}" for p in front)
