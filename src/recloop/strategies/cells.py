@@ -77,7 +77,7 @@ class Cells:
         places = np.repeat(self._starts[:-1] * LANES - first, members) + np.arange(n)
         self._numbers = np.full(self._starts[-1] * LANES, -1, np.int32)
         self._numbers[places] = order
-        means: Floats = np.add.reduceat(vectors[order], first, axis=0) / members[:, None].astype(np.float32)
+        means = np.asarray(np.add.reduceat(vectors[order], first, axis=0) / members[:, None], np.float32)
         self._codes, self._item_scales = self._coded(vectors, order, scales, places)
         every = np.arange(len(means))
         self._means, self._mean_scales = self._coded(means, every, self._scales(means), every)
