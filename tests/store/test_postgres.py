@@ -69,8 +69,8 @@ def test_what_left_for_an_archive_counts_as_known(url: str) -> None:
         )
         assert store.append_events([click(1), click(1), click(2)]) == Appended(1, 2)
         assert store.append_feedback([Feedback("ann", "rating", 1.0, 4.0, item="i1", id="e1")]) == Appended(1, 0)
-        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2"]
-        assert [event.id for event in store.history("ann", 1)] == ["e2"]
+        assert [event.id for event in store.histories(["ann"], 5)[0]] == ["e1", "e2"]
+        assert [event.id for event in store.histories(["ann"], 1)[0]] == ["e2"]
 
 
 def test_a_person_is_erased(url: str) -> None:
@@ -93,7 +93,7 @@ def test_a_text_that_postgresql_cannot_hold_hurts_its_caller_alone(url: str) -> 
             futures[1].result()
         assert store.events()["item"].to_list() == ["a", "c\t\\N\n"]
         with pytest.raises(SettingError, match="NUL"):
-            store.history("\0", 3)
+            store.histories(["\0"], 3)[0]
 
 
 def test_processes_that_send_the_same_ids_do_not_wait_in_a_circle(url: str) -> None:
@@ -225,18 +225,18 @@ def test_a_server_that_stops_and_comes_back(own_server) -> None:
     url = own_server.url
     with Store(url) as store:
         assert store.append_events([click(1)]) == Appended(1, 0)
-        assert store.history("ann", 5) == [click(1)]
+        assert store.histories(["ann"], 5)[0] == [click(1)]
         own_server.stop("fast")
         with pytest.raises(StoreError, match=r"(cannot be reached|was stopped|was cut off)"):
             store.append_events([click(2)])
         with pytest.raises(StoreError, match="cannot be reached"):
-            store.history("ann", 5)
+            store.histories(["ann"], 5)[0]
         own_server.start()
         assert store.append_events([click(2)]) == Appended(1, 0)
         own_server.stop("fast")
         own_server.start()
         assert store.append_events([click(3)]) == Appended(1, 0)
-        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2", "e3"]
+        assert [event.id for event in store.histories(["ann"], 5)[0]] == ["e1", "e2", "e3"]
 
 
 def test_a_connection_that_is_cut_inside_a_transaction(url: str) -> None:

@@ -63,7 +63,7 @@ class Store:
     >>> store = Store(Path(tempfile.mkdtemp()) / "shop.db")
     >>> store.append_events([Event("u1", "i7", "click", 5.0, id="e1"), Event("u1", "i8", "click", 6.0, id="e1")])
     Appended(accepted=1, duplicates=1)
-    >>> store.history("u1", 10)[0].item, store.events().height
+    >>> store.histories(["u1"], 10)[0][0].item, store.events().height
     ('i7', 1)
     >>> store.close()
     """
@@ -166,10 +166,6 @@ class Store:
         with self._database.reading() as connection:
             found = {row[0]: str(row[1]) for row in connection.execute(select(t.id, t.text).where(t.id.in_(feedback)))}
         return [found[name] for name in feedback if name in found]
-
-    def history(self, user: str, limit: int) -> list[Event]:
-        """As ``histories``, of one user."""
-        return self.histories([user], limit)[0]
 
     def histories(self, users: Sequence[str], limit: int) -> list[list[Event]]:
         """The last ``limit`` events of each user, oldest first; empty for a user that is not known.
