@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from recloop.errors import ConflictError, MissingError, SettingError
-from recloop.store import Store
+from recloop.store import Store, tables
 from recloop.store.accounts import LASTS, hash_password, password_fits
-from recloop.store import tables
 from recloop.store.attempts import WITHIN
 
 DAY = 86_400.0

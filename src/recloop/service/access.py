@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from recloop.errors import AccessError, ScopeError, StoreError
 from recloop.service.problems import HttpError
 from recloop.service.rates import Rates
+from recloop.service.shared_rates import SharedRates
 from recloop.store.hot import Hot
 from recloop.store.keys import KeyRecord, Keys
 
@@ -58,11 +59,12 @@ class Access:
         self._keys = keys
         self._required = required
         self._timer = timer
-        self._rates = Rates(rate, timer, hot)
+        self._rates = Rates(rate, timer)
+        self._shared = None if hot is None else SharedRates(hot.pace, timer)
         self._believed: dict[str, tuple[float, KeyRecord | None]] = {}
         self._noted: dict[str, float] = {}
 
-    def admit(self, headers: Headers, scope: str) -> str:
+    async def admit(self, headers: Headers, scope: str) -> str:
         """As ``check``, and the request counts against the rate of its key.
 
         Raises:
@@ -71,11 +73,12 @@ class Access:
         key = self._known(headers, scope)
         if key is None:
             return ""
-        if wait := self._rates.wait(key.id, key.rate):
+        shared, allowed = self._shared, self._rates.allowed(key.rate)
+        if wait := self._rates.wait(key.id, key.rate) if shared is None else await shared.wait(key.id, allowed):
             raise HttpError(
                 429,
                 f"the key '{key.name}' sends too many requests",
-                allowed=f"it may send {self._rates.allowed(key.rate):g} a second",
+                allowed=f"it may send {allowed:g} a second",
                 advice=f"wait {math.ceil(wait)} s, and send more events in one batch",
                 retry=wait,
             )

@@ -198,7 +198,7 @@ class Endpoint:
         version.check(headers)
         if route.from_page:
             headers = as_request(scope, headers, self._origins)
-        key = scope["recloop.key"] = self._access.admit(headers, route.scope)
+        key = scope["recloop.key"] = await self._access.admit(headers, route.scope)
         if not key and route.scope and not route.from_page:
             from_here(headers, self._origins)  # no page of a stranger may act through a visitor's browser
         found: Any = None

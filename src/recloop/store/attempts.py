@@ -24,8 +24,8 @@ class Attempts:
     """Tries of a password by name, and by address; too many of one, and the next must wait until the oldest is old.
 
     A try counts from its beginning, in the transaction that looks how many there were, so that no number of them at the
-    same moment gets past the limit. It is taken back where the password fits. Names and addresses are kept as digests, and
-    deleted once they are old.
+    same moment gets past the limit. It is taken back where the password fits. Names and addresses are kept as digests,
+    and deleted once they are old.
 
     Args:
         database: where they are kept.
