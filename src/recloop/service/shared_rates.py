@@ -80,7 +80,7 @@ class SharedRates:
             late = book.decide(now)
             self._tell(key, book)
             return late
-        ticket = asyncio.get_running_loop().create_future()
+        ticket: Ticket = asyncio.get_running_loop().create_future()
         book.asked.append(ticket)
         self._waited.set()
         self._tell(key, book)
