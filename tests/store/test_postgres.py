@@ -93,18 +93,27 @@ def test_a_text_that_postgresql_cannot_hold_hurts_its_caller_alone(url: str) -> 
             futures[1].result()
         assert store.events()["item"].to_list() == ["a", "c\t\\N\n"]
         with pytest.raises(SettingError, match="NUL"):
-            store.histories(["\0"], 3)[0]
+            store.histories(["\0"], 3)
 
 
-def test_processes_that_send_the_same_ids_do_not_wait_in_a_circle(url: str) -> None:
-    """Overlapping batches in opposite orders, from stores with connections of their own."""
+@pytest.mark.parametrize("log", ["events", "feedback"])
+def test_processes_that_send_the_same_ids_do_not_wait_in_a_circle(url: str, admin, log: str) -> None:
+    """Overlapping batches in opposite orders, from stores with connections of their own; what one sees is committed."""
+    (name,) = admin.execute("SELECT current_database()").fetchone()
+    admin.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+
+    def send(store: Store, numbers: list[int]) -> Appended:
+        if log == "events":
+            return store.append_events([click(n) for n in numbers])
+        return store.append_feedback([Feedback("ann", "rating", 1.0, 3.0, id=f"f{n}") for n in numbers])
+
     with Store(url) as one, Store(url) as other, Store(url) as third, ThreadPoolExecutor(12) as pool:
         stores, batches = (one, other, third), []
         for start in range(0, 300, 10):
             numbers = [*range(start, start + 40)]
             batches += [(stores[start // 10 % 3], numbers), (stores[(start // 10 + 1) % 3], numbers[::-1])]
-        found = list(pool.map(lambda job: job[0].append_events([click(n) for n in job[1]]), batches))
-        assert sum(part.accepted for part in found) == 330 == one.counts()["events"]
+        found = list(pool.map(lambda job: send(*job), batches))
+        assert sum(part.accepted for part in found) == 330 == one.counts()[log]
         assert sum(part.accepted + part.duplicates for part in found) == sum(len(numbers) for _, numbers in batches)
 
 

@@ -80,7 +80,9 @@ class Postgres(Backend):
             places = [place for place, batch in enumerate(batches) if batch.table is table and batch.rows]
             if not places:
                 continue
-            new = self._insert(connection, table, [row for place in places for row in batches[place].rows])
+            cursor: Any = connection.connection.cursor()
+            insert = _insert_events if table is tables.events else _insert_staged
+            new = insert(cursor, table, [row for place in places for row in batches[place].rows])
             for place in places:
                 ids = {row[0] for row in batches[place].rows} & new
                 accepted[place] = len(ids)
@@ -124,19 +126,11 @@ class Postgres(Backend):
         found.__cause__ = error
         return found
 
-    def _insert(self, connection: Connection, table: Table, rows: list[Row]) -> set[str]:
-        """The ids of the rows that were new."""
-        cursor: Any = connection.connection.cursor()
-        stage, copy, insert = _STATEMENTS[table.name]
-        cursor.execute(stage)
-        with cursor.copy(copy) as copying:
-            for row in rows:
-                copying.write_row(row)
-        return {name for (name,) in cursor.execute(insert)}
-
     def _settings(self, connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", (self._lock_timeout,))
+            # who got a lock sees what was committed before it
+            cursor.execute("SET default_transaction_isolation = 'read committed'")
             # what is acknowledged is on disk, whatever the server does by default; a standby may be waited for besides
             cursor.execute(
                 "SELECT set_config('synchronous_commit', 'on', false)"
@@ -152,8 +146,37 @@ class Postgres(Backend):
             )
 
 
+def _insert_events(cursor: Any, table: Table, rows: list[Row]) -> set[str]:
+    """The ids of the events that were new. Nobody else writes events now, so those that are not known now are new."""
+    cursor.execute(f"SELECT pg_advisory_xact_lock({EVENTS})")
+    ids = [row[0] for row in rows]
+    known = {name for (name,) in cursor.execute(_KNOWN, (ids, ids))}
+    new: set[str] = set()
+    with cursor.copy(_copy(table, table.name)) as copying:
+        for row in rows:
+            if row[0] not in known and row[0] not in new:  # the first one of an id stays
+                new.add(row[0])
+                copying.write_row(row)
+    return new
+
+
+def _insert_staged(cursor: Any, table: Table, rows: list[Row]) -> set[str]:
+    """The ids of the rows that were new, where others may write the same ones at this moment."""
+    stage, copy, insert = _STATEMENTS[table.name]
+    cursor.execute(stage)
+    with cursor.copy(copy) as copying:
+        for row in rows:
+            copying.write_row(row)
+    return {name for (name,) in cursor.execute(insert)}
+
+
+def _copy(table: Table, into: str) -> str:
+    names = ", ".join(f'"{name}"' for name in tables.sent(table))
+    return f"COPY {into} ({names}) FROM STDIN"
+
+
 def _statements(table: Table) -> tuple[str, str, str]:
-    """What makes the staging table (and takes the lock), fills it and empties it into the table of the log.
+    """What makes the staging table, fills it and empties it into the table of the log.
 
     The staging table numbers its rows as they arrive; they are inserted in the order of their ids, so that two
     processes that send the same ids never wait for each other in a circle.
@@ -165,15 +188,18 @@ def _statements(table: Table) -> tuple[str, str, str]:
         f"WHERE NOT EXISTS (SELECT 1 FROM archived_ids WHERE log = '{table.name}' AND archived_ids.id = {stage}.id) "
         "ORDER BY id, seq ON CONFLICT (id) DO NOTHING RETURNING id"
     )
-    lock = f"SELECT pg_advisory_xact_lock({EVENTS}); " if table is tables.events else ""
     return (
-        f"{lock}CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
-        f"COPY {stage} ({names}) FROM STDIN",
+        f"CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
+        _copy(table, stage),
         insert,
     )
 
 
-_STATEMENTS = {table.name: _statements(table) for table in tables.LOG}
+_STATEMENTS = {table.name: _statements(table) for table in (tables.decisions, tables.feedback)}
+_KNOWN = """
+    SELECT id FROM events WHERE id = ANY(%s)
+    UNION ALL SELECT id FROM archived_ids WHERE log = 'events' AND id = ANY(%s)
+"""
 _EACH = """
     SELECT asked.place, own.* FROM unnest(%s::text[]) WITH ORDINALITY AS asked(name, place)
     CROSS JOIN LATERAL ({}) AS own
