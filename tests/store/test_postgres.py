@@ -45,6 +45,14 @@ def test_commits_are_durable_though_the_server_says_else(url: str, admin) -> Non
         connection.close()
 
 
+def test_a_server_that_went_without_a_word_is_given_up(url: str) -> None:
+    """Without these a connection to a machine that is gone would be waited for for a quarter of an hour, or two."""
+    with Store(f"{url}&keepalives_idle=7") as store:
+        told = store._database._writer._connection.connection.driver_connection.info.get_parameters()
+    assert [told[name] for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")] == ["7", "2", "3"]
+    assert told["tcp_user_timeout"] == "10000"
+
+
 def test_one_batch_of_many_callers_is_counted_by_caller(url: str) -> None:
     with Store(url) as store:
         gate = threading.Event()

@@ -49,7 +49,11 @@ class Postgres(Backend):
         self.name = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
         self._lock_timeout = f"{round(timeout * 1000)}ms"
         # a connection that the server has closed is found when it is handed out, not when it is used
-        self.engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": max(2, round(timeout))})
+        # and one whose server went without a word, at the latest after some seconds
+        alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+        settings = {"connect_timeout": max(2, round(timeout)), **alive}
+        settings = {name: value for name, value in settings.items() if name not in url.query}
+        self.engine = create_engine(url, pool_pre_ping=True, connect_args=settings)
         event.listen(self.engine, "connect", self._settings)
 
     @property
