@@ -190,7 +190,7 @@ def test_a_store_that_does_not_answer_holds_up_nobody_else(monkeypatch: pytest.M
 
     refused, key = asyncio.run(story())
     assert {str(one) for one in refused} == {
-        "the store did not tell within 0.2 s whether the key is known; send it again"
+        "the store did not tell within 0.2 s whether the key is known; send it again."
     }
     assert all(isinstance(one, StoreError) for one in refused)
     assert (key, asked) == ("k1", ["t"]), "asked once for all of them"
