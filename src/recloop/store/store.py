@@ -23,7 +23,7 @@ from recloop.store.overrides import Overrides
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
 from recloop.store.reviews import Reviews
-from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
+from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame, listed
 from recloop.types import Decision, Event, Feedback
 
 
@@ -164,7 +164,8 @@ class Store:
         """What users wrote, by the ids of feedback, in that order; without what is archived or erased."""
         t = tables.feedback.c
         with self._database.reading() as connection:
-            found = {row[0]: str(row[1]) for row in connection.execute(select(t.id, t.text).where(t.id.in_(feedback)))}
+            query = select(t.id, t.text).where(t.id.in_(listed(connection, feedback)))
+            found = {row[0]: str(row[1]) for row in connection.execute(query)}
         return [found[name] for name in feedback if name in found]
 
     def histories(self, users: Sequence[str], limit: int) -> list[list[Event]]:
