@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, lite
 
 from recloop.store import tables
 from recloop.store.database import Database
-from recloop.store.rows import listed
 from recloop.store.policy_states import write_state
+from recloop.store.rows import listed
 
 
 class Outcome(NamedTuple):
