@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import URL, Connection, Table, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
@@ -28,6 +29,7 @@ ADVICE = {
     "57014": ("took too long", f"wait and {AGAIN}"),
     "40": ("had two writers in each other's way", AGAIN),
 }
+_json = msgspec.json.Encoder().encode
 UNREADABLE = ("22021", "22P05")  # a text that PostgreSQL cannot hold: it has the character NUL
 
 
@@ -153,8 +155,9 @@ class Postgres(Backend):
 def _insert_events(cursor: Any, table: Table, rows: list[Row]) -> set[str]:
     """The ids of the events that were new. Nobody else writes events now, so those that are not known now are new."""
     cursor.execute(f"SELECT pg_advisory_xact_lock({EVENTS})")
-    ids = [row[0] for row in rows]
-    known = {name for (name,) in cursor.execute(_KNOWN, (ids, ids))}
+    # planned anew each time: a plan that was made while the table was small would read all of it when it is large
+    found = cursor.execute(_KNOWN, {"ids": _json([row[0] for row in rows]).decode()}, prepare=False)
+    known = {name for (name,) in found}
     new: set[str] = set()
     with cursor.copy(_copy(table, table.name)) as copying:
         for row in rows:
@@ -200,9 +203,11 @@ def _statements(table: Table) -> tuple[str, str, str]:
 
 
 _STATEMENTS = {table.name: _statements(table) for table in (tables.decisions, tables.feedback)}
+# the ids as JSON: psycopg takes 1.6 µs for each element of an array, and this a hundredth of that
 _KNOWN = """
-    SELECT id FROM events WHERE id = ANY(%s)
-    UNION ALL SELECT id FROM archived_ids WHERE log = 'events' AND id = ANY(%s)
+    WITH asked AS MATERIALIZED (SELECT ARRAY(SELECT json_array_elements_text(%(ids)s::json)) AS ids)
+    SELECT id FROM events WHERE id = ANY((SELECT ids FROM asked)::text[])
+    UNION ALL SELECT id FROM archived_ids WHERE log = 'events' AND id = ANY((SELECT ids FROM asked)::text[])
 """
 _EACH = """
     SELECT asked.place, own.* FROM unnest(%s::text[]) WITH ORDINALITY AS asked(name, place)
