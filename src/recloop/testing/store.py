@@ -288,6 +288,8 @@ class StoreContract(ABC):
         assert store.releases.add("one", "/one", "11") == record
         with pytest.raises(ConflictError, match="a release never changes once it has a name"):
             store.releases.add("one", "/one", "12")
+        with pytest.raises(ConflictError, match="the release 'one' lies at /one already; this folder holds the same"):
+            store.releases.add("one", "/copy", "11")
         with pytest.raises(MissingError, match=r"there is no release 'oen'. Did you mean 'one'"):
             store.releases.promote("oen")
 
