@@ -41,7 +41,7 @@ def test_it_comes_back(packed: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["recloop.archive", "recloop.db"]
     with Store(tmp_path / "shop.db") as old, Store(told["store"]) as new:
         assert new.events().equals(old.events())
-        assert new.history("ann", 30) == old.history("ann", 30)
+        assert new.histories(["ann"], 30)[0] == old.histories(["ann"], 30)[0]
         assert new.append_events([Event("ann", "i0", "view", 0.0, id="e0")]).duplicates == 1
         assert [one[1:] for one in new.archive.parts()] == [one[1:] for one in old.archive.parts()]
 

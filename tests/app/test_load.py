@@ -25,7 +25,7 @@ def test_every_event_is_there_once(tmp_path: Path) -> None:
         assert load_events(store, reading) == (n, 0)
         assert load_events(store, reading) == (0, n)
         kept = store.events()
-        history = store.history("u3", 5)
+        history = store.histories(["u3"], 5)[0]
     assert kept.height == n
     assert kept["value"].sum() == reading.dataset.events["value"].sum()
     assert [event.time for event in history] == sorted(1.7e9 + i for i in range(n) if i % 700 == 3)[-5:]

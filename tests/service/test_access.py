@@ -1,14 +1,19 @@
 """Closed by default: the table of routes is walked, and every scope is tried on every route."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from starlette.datastructures import Headers
 
-from recloop.service.access import PUBLIC, loopback
+from recloop.errors import StoreError
+from recloop.service import access
+from recloop.service.access import PUBLIC, Access, loopback
 from recloop.service.application import TABLE
 from recloop.service.route import Route
-from recloop.store.keys import SCOPES
+from recloop.store.keys import SCOPES, KeyRecord
 
 OPEN = {"/health/live", "/health/ready", "/openapi.json", "/docs", "/v1/recloop.js"}
 
@@ -160,3 +165,32 @@ def test_without_keys_a_page_of_another_origin_changes_nothing(serving, releases
         token = store.keys.create("shop", ["recommend"])
         headers = {"Authorization": f"Bearer {token}", "Origin": "https://other.example"}
         assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200
+
+
+def test_a_store_that_does_not_answer_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look for a key is no turn of the event loop: whoever waits for it waits alone, and not for ever."""
+    monkeypatch.setattr(access, "PATIENCE", 0.2)
+    answers, asked = threading.Event(), []
+
+    class Slow:
+        def find(self, token: str) -> KeyRecord:
+            asked.append(token)
+            answers.wait(30)
+            return KeyRecord("k1", "shop", frozenset({"events"}), 0.0, None)
+
+        def used(self, key: str) -> None:
+            assert key == "k1"
+
+    async def story() -> tuple[list[object], str]:
+        door = Access(Slow(), required=True)  # type: ignore[arg-type]
+        headers = Headers({"authorization": "Bearer t"})
+        refused = await asyncio.gather(*(door.admit(headers, "events") for _ in range(3)), return_exceptions=True)
+        answers.set()
+        return refused, await door.admit(headers, "events")
+
+    refused, key = asyncio.run(story())
+    assert {str(one) for one in refused} == {
+        "the store did not tell within 0.2 s whether the key is known; send it again."
+    }
+    assert all(isinstance(one, StoreError) for one in refused)
+    assert (key, asked) == ("k1", ["t"]), "asked once for all of them"

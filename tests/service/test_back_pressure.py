@@ -71,7 +71,13 @@ def test_the_times_of_events_are_counted(service: tuple[httpx.Client, object]) -
     assert [one["index"] for one in answer["rejected"]] == [2]
     # the last event of ann is behind the one that is ahead; that the first is late is known from its time alone
     assert answer["times"] == {"late": 1, "out_of_order": 1, "ahead": 1, "future": 1}
-    assert [one.id for one in store.history("ann", 9)] == ["e3", "e1", "e6", "e2", "e4"]  # by time, not by arrival
+    assert [one.id for one in store.histories(["ann"], 9)[0]] == [
+        "e3",
+        "e1",
+        "e6",
+        "e2",
+        "e4",
+    ]  # by time, not by arrival
     figures = client.get("/metrics").text
     for what in ("late", "out_of_order", "ahead", "future"):
         assert f'recloop_event_times_total{{what="{what}"}} 1.0' in figures

@@ -9,7 +9,6 @@ import pytest
 
 from recloop.service.rates import BURST, Rates
 from recloop.store import Store
-from recloop.store.hot import Hot
 
 
 def served(rates: Rates, now: list[float], key: str, seconds: float, every: float, rate: float | None = None) -> int:
@@ -91,22 +90,9 @@ def test_two_workers_count_together_in_redis(
         slow = 0.01  # a request every hundred seconds, so that the test's own time does not matter
         token = store.keys.create("shop", ["recommend", "metrics"], rate=slow)
         other = store.keys.create("figures", ["metrics"])
-    patient = f"{redis_server.url}?socket_timeout=5&socket_connect_timeout=5"  # on a busy machine, too
-    how = {"keys": True, "workers": 2, "log": None} | ({"redis": patient} if share else {})
+    how = {"keys": True, "workers": 2, "log": None} | ({"redis": redis_server.url} if share else {})
     service = start(tmp_path / "store.db", releases["one"], **how)
     assert passed([service.url], token, 40) == (1 if share else 2)
     figures = httpx.get(f"{service.url}/metrics", headers=bearer(other)).text
     refused = sum(float(n) for n in re.findall(r'recloop_requests_total{.*status="429".*} ([\d.]+)', figures))
     assert refused == 40 - (1 if share else 2)
-
-
-def test_a_redis_that_is_lost_leaves_each_process_to_count(redis_server) -> None:
-    now = [0.0]
-    hot = Hot(redis_server.url, lambda: now[0])
-    rates = Rates(1e-3, lambda: now[0], hot)
-    assert rates.wait("a") == 0.0
-    assert rates.wait("a") > 0
-    redis_server.stop()
-    assert rates.wait("a") == 0.0  # nobody knows what it had sent
-    assert rates.wait("a") > 0
-    hot.close()

@@ -282,6 +282,6 @@ def test_an_id_that_is_known_changes_no_history(service) -> None:
     assert client.post("/v1/events", json={"events": [first]}).json()["accepted"] == 1
     answer = client.post("/v1/events", json={"events": [first | {"user": "bob"}]})
     assert answer.json()["duplicates"] == 1
-    assert store.history("bob", 9) == []
+    assert store.histories(["bob"], 9)[0] == []
     again = client.post("/v1/recommend", json={"user": "bob", "k": 40}).json()["items"]
     assert shown[0] in [entry["item"] for entry in again]

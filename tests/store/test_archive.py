@@ -181,11 +181,11 @@ def test_an_archived_id_is_refused_for_a_while(store: Store, clock: Clock) -> No
 def test_histories_reach_into_the_archive(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "TAIL", 12)
     store.append_events([Event("ann", "twin", "click", FIRST + 9 * DAY + 19, id="twin"), click(60, 19)])
-    before = {user: store.history(user, 12) for user in ("ann", "bob", "nobody")}
+    before = {user: store.histories([user], 12)[0] for user in ("ann", "bob", "nobody")}
     for hot_days in (15, 9, 4, 0):
         store.archive.run(hot_days=hot_days)
-        assert {user: store.history(user, 12) for user in before} == before
-    assert store.history("ann", 3) == before["ann"][-3:]
+        assert {user: store.histories([user], 12)[0] for user in before} == before
+    assert store.histories(["ann"], 3)[0] == before["ann"][-3:]
     user = tables.archived_tails.c.user
     with store._database.reading() as connection:
         kept = connection.execute(select(user, func.count()).group_by(user).order_by(user)).all()
@@ -326,7 +326,7 @@ def test_retention_deletes_days_and_says_so(store: Store) -> None:
     gone = store.archive.drop(10, actor="me")
     assert {part.date for part in gone} == {f"2024-10-{day:02}" for day in range(4, 14)}
     assert store.events()["id"].to_list() == [f"e{number}" for number in range(20, 40)]
-    assert store.history("bob", 99)[0].id == "e21"
+    assert store.histories(["bob"], 99)[0][0].id == "e21"
     assert not (store.archive.folder / "events" / "date=2024-10-04").exists()
     line = store.audit.about("drop archive", "events 2024-10-04")
     assert [(one.actor, one.detail) for one in line] == [("me", "2 rows, kept for 10 days")]
@@ -341,7 +341,7 @@ def test_one_user_is_taken_out(store: Store) -> None:
     assert erased == {"events": 10, "decisions": 0, "feedback": 0}
     assert store.events(user="bob")["time"].min() >= NOW // DAY * DAY - 5 * DAY
     assert store.events().filter(pl.col("user") != "bob").equals(others)
-    assert all(event.time >= FIRST + 15 * DAY for event in store.history("bob", 99))
+    assert all(event.time >= FIRST + 15 * DAY for event in store.histories(["bob"], 99)[0])
     assert b"bob" not in b"".join(path.read_bytes() for path in store.archive.folder.rglob("*.parquet"))
     assert store.archive.erase("bob") == {"events": 0, "decisions": 0, "feedback": 0}
     assert store.archive.verify() == store.archive.strays() == []
@@ -372,7 +372,7 @@ def test_a_store_in_a_database_without_a_folder_says_so(
         for work in (store.archive.run, store.events):
             with pytest.raises(SettingError, match=r"names no folder for its archive; .* \?archive=/mnt/days"):
                 work()
-        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2"]  # the service needs no file
+        assert [event.id for event in store.histories(["ann"], 5)[0]] == ["e1", "e2"]  # the service needs no file
     with Store(url, clock=clock, archive=tmp_path / "days") as store:
         assert store.events().equals(found)
 

@@ -85,7 +85,7 @@ def test_a_redis_that_is_lost_is_left_alone_for_a_second(
     one, _ = two
     redis_server.stop()
     with caplog.at_level(logging.WARNING, "recloop.store"):
-        assert [one.read(["ann"]), one.read(["ann"]), one.wait("key", 1.0, 2.0)] == [None] * 3
+        assert [one.read(["ann"]), one.read(["ann"])] == [None] * 2
         one.change(["ann"])
     assert [record.message for record in caplog.records] == [
         "Redis does not answer (ConnectionError): the store is asked instead"
@@ -93,18 +93,6 @@ def test_a_redis_that_is_lost_is_left_alone_for_a_second(
     timer.now += 2
     assert one.read(["ann"]) is None
     assert len(caplog.records) == 2
-
-
-def test_one_pace_for_all_services(two: tuple[Hot, Hot]) -> None:
-    """Five requests may come at once, whichever service they come to; the sixth waits."""
-    one, other = two
-    slow = 0.001  # a second lasts so long here that the test's own time does not matter
-    waits = [hot.wait("shop", slow, 5 / slow) for hot in (one, other, one, other, other)]
-    assert waits == [0.0] * 5
-    late = one.wait("shop", slow, 5 / slow)
-    assert late is not None
-    assert 0 < late <= 1 / slow
-    assert one.wait("another", slow, 5 / slow) == 0.0
 
 
 def test_urls() -> None:

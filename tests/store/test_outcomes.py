@@ -9,7 +9,7 @@ from msgspec import structs
 
 from recloop.store import Store
 from recloop.store.outcomes import Doubts, Outcome, Rewarded
-from recloop.types import Decision, Event, SlateItem
+from recloop.types import Decision, Event, Feedback, SlateItem
 
 CLICKS = Rewarded(("click", "purchase"), 100.0)
 
@@ -156,6 +156,19 @@ def test_what_is_doubted_or_was_not_looked_at_rewards_nothing(url: str) -> None:
         assert follow(Doubts(frozenset({"e2"}), start + 100.0)) == {"left": [1.0, 2.0]}
         rewards = {one.decision: one.reward for one in store.outcomes.read("r1", "bandit")}
         assert rewards == {"d1": 1.0, "d2": 0.0, "d3": 0.0}
+
+
+def test_an_attack_may_be_as_large_as_it_likes(url: str) -> None:
+    """More events than a database takes parameters: 32,766 or 250,000 in SQLite, 65,535 in PostgreSQL."""
+    clock = Clock()
+    with Store(url, clock=clock) as store:
+        store.append_decisions([decision(name, clock()) for name in ("d1", "d2")])
+        store.append_events([event("it's 'e1'", "d1", clock() + 1), event("e2", "d2", clock() + 1)])
+        store.append_feedback([Feedback("ann", "comment", 1.0, None, "dark", id="f1")])
+        clock.now += 200.0
+        doubted = frozenset({"it's 'e1'", *(f"bot {number}" for number in range(260_000))})
+        assert store.outcomes.follow("r1", "bandit", CLICKS, count, Doubts(doubted, clock())) == {"left": [1.0, 1.0]}
+        assert store.texts(["f1", *doubted]) == ["dark"]
 
 
 def test_it_tells_which_items_were_rewarded_once_the_window_is_over(url: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recloop.errors import ConflictError, MissingError, SettingError
-from recloop.store import Store
+from recloop.store import Store, tables
 from recloop.store.accounts import LASTS, hash_password, password_fits
 from recloop.store.attempts import WITHIN
 
@@ -249,8 +249,15 @@ def test_tries_at_the_same_moment_do_not_get_past_the_limit(kept: Kept) -> None:
     assert sorted(waits) == [0] * 5 + [WITHIN] * 7
 
 
-def test_a_try_is_no_session(kept: Kept) -> None:
+def test_a_try_leaves_names_and_sessions_alone(kept: Kept) -> None:
     kept.store.accounts.add("eva", WORDS)
+    token = kept.store.accounts.login("eva", WORDS)
     attempt = kept.store.accounts.attempts.begin({"name eva": 5})
-    for token in (attempt.id, f"try {attempt.id} 0", "eva"):
-        assert kept.store.accounts.session(token) is None
+    assert kept.store.accounts.session(attempt.id) is None, "a try opens nothing"
+    kept.now += WITHIN
+    kept.store.accounts.attempts.begin({"address 10.0.0.7": 50})
+    with kept.store._database.reading() as connection:
+        rows = connection.execute(tables.attempts.select()).all()
+    assert len(rows) == 1, "what is old is deleted"
+    assert "10.0.0.7" not in str(rows)
+    assert kept.store.accounts.session(str(token)) is not None

@@ -45,6 +45,14 @@ def test_commits_are_durable_though_the_server_says_else(url: str, admin) -> Non
         connection.close()
 
 
+def test_a_server_that_went_without_a_word_is_given_up(url: str) -> None:
+    """Without these a connection to a machine that is gone would be waited for for a quarter of an hour, or two."""
+    with Store(f"{url}&keepalives_idle=7") as store:
+        told = store._database._writer._connection.connection.driver_connection.info.get_parameters()
+    assert [told[name] for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")] == ["7", "2", "3"]
+    assert told["tcp_user_timeout"] == "10000"
+
+
 def test_one_batch_of_many_callers_is_counted_by_caller(url: str) -> None:
     with Store(url) as store:
         gate = threading.Event()
@@ -69,8 +77,8 @@ def test_what_left_for_an_archive_counts_as_known(url: str) -> None:
         )
         assert store.append_events([click(1), click(1), click(2)]) == Appended(1, 2)
         assert store.append_feedback([Feedback("ann", "rating", 1.0, 4.0, item="i1", id="e1")]) == Appended(1, 0)
-        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2"]
-        assert [event.id for event in store.history("ann", 1)] == ["e2"]
+        assert [event.id for event in store.histories(["ann"], 5)[0]] == ["e1", "e2"]
+        assert [event.id for event in store.histories(["ann"], 1)[0]] == ["e2"]
 
 
 def test_a_person_is_erased(url: str) -> None:
@@ -93,18 +101,27 @@ def test_a_text_that_postgresql_cannot_hold_hurts_its_caller_alone(url: str) -> 
             futures[1].result()
         assert store.events()["item"].to_list() == ["a", "c\t\\N\n"]
         with pytest.raises(SettingError, match="NUL"):
-            store.history("\0", 3)
+            store.histories(["\0"], 3)
 
 
-def test_processes_that_send_the_same_ids_do_not_wait_in_a_circle(url: str) -> None:
-    """Overlapping batches in opposite orders, from stores with connections of their own."""
+@pytest.mark.parametrize("log", ["events", "feedback"])
+def test_processes_that_send_the_same_ids_do_not_wait_in_a_circle(url: str, admin, log: str) -> None:
+    """Overlapping batches in opposite orders, from stores with connections of their own; what one sees is committed."""
+    (name,) = admin.execute("SELECT current_database()").fetchone()
+    admin.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+
+    def send(store: Store, numbers: list[int]) -> Appended:
+        if log == "events":
+            return store.append_events([click(n) for n in numbers])
+        return store.append_feedback([Feedback("ann", "rating", 1.0, 3.0, id=f"f{n}") for n in numbers])
+
     with Store(url) as one, Store(url) as other, Store(url) as third, ThreadPoolExecutor(12) as pool:
         stores, batches = (one, other, third), []
         for start in range(0, 300, 10):
             numbers = [*range(start, start + 40)]
             batches += [(stores[start // 10 % 3], numbers), (stores[(start // 10 + 1) % 3], numbers[::-1])]
-        found = list(pool.map(lambda job: job[0].append_events([click(n) for n in job[1]]), batches))
-        assert sum(part.accepted for part in found) == 330 == one.counts()["events"]
+        found = list(pool.map(lambda job: send(*job), batches))
+        assert sum(part.accepted for part in found) == 330 == one.counts()[log]
         assert sum(part.accepted + part.duplicates for part in found) == sum(len(numbers) for _, numbers in batches)
 
 
@@ -225,18 +242,18 @@ def test_a_server_that_stops_and_comes_back(own_server) -> None:
     url = own_server.url
     with Store(url) as store:
         assert store.append_events([click(1)]) == Appended(1, 0)
-        assert store.history("ann", 5) == [click(1)]
+        assert store.histories(["ann"], 5)[0] == [click(1)]
         own_server.stop("fast")
         with pytest.raises(StoreError, match=r"(cannot be reached|was stopped|was cut off)"):
             store.append_events([click(2)])
         with pytest.raises(StoreError, match="cannot be reached"):
-            store.history("ann", 5)
+            store.histories(["ann"], 5)[0]
         own_server.start()
         assert store.append_events([click(2)]) == Appended(1, 0)
         own_server.stop("fast")
         own_server.start()
         assert store.append_events([click(3)]) == Appended(1, 0)
-        assert [event.id for event in store.history("ann", 5)] == ["e1", "e2", "e3"]
+        assert [event.id for event in store.histories(["ann"], 5)[0]] == ["e1", "e2", "e3"]
 
 
 def test_a_connection_that_is_cut_inside_a_transaction(url: str) -> None:

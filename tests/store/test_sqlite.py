@@ -47,7 +47,7 @@ def test_locked_by_another_process(path: Path, lock: sqlite3.Connection) -> None
     with Store(path, timeout=0.2) as store:
         with pytest.raises(StoreError, match=r"store.db is locked by another process. wait and send it again"):
             store.append_events([click(1)])
-        assert store.history("ann", 5) == [click(0)]  # reading goes on
+        assert store.histories(["ann"], 5)[0] == [click(0)]  # reading goes on
         lock.execute("COMMIT")
         assert store.append_events([click(1)]) == Appended(1, 0)
 

@@ -1,9 +1,11 @@
 """Who may call: API keys and their scopes. Every route is closed unless the table says ``PUBLIC``."""
 
+import asyncio
 import ipaddress
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 
@@ -12,11 +14,13 @@ from starlette.datastructures import Headers
 from recloop.errors import AccessError, ScopeError, StoreError
 from recloop.service.problems import HttpError
 from recloop.service.rates import Rates
+from recloop.service.shared_rates import SharedRates
 from recloop.store.hot import Hot
 from recloop.store.keys import KeyRecord, Keys
 
 PUBLIC = ""  # the scope of what everybody may see
 FRESH = 2.0  # seconds that a key is believed without asking the store again
+PATIENCE = 5.0  # seconds that a request waits for the store to tell of its key
 NOTED = 60.0  # seconds in which the use of a key is noted once
 
 
@@ -58,40 +62,45 @@ class Access:
         self._keys = keys
         self._required = required
         self._timer = timer
-        self._rates = Rates(rate, timer, hot)
+        self._rates = Rates(rate, timer)
+        self._shared = None if hot is None else SharedRates(hot.pace, timer)
         self._believed: dict[str, tuple[float, KeyRecord | None]] = {}
         self._noted: dict[str, float] = {}
+        self._asked: dict[str, asyncio.Future[KeyRecord | None]] = {}
+        self._thread = ThreadPoolExecutor(1, "recloop-keys")
 
-    def admit(self, headers: Headers, scope: str) -> str:
+    async def admit(self, headers: Headers, scope: str) -> str:
         """As ``check``, and the request counts against the rate of its key.
 
         Raises:
             HttpError: 421, see ``check``; 429, the key sends more than it may.
         """
-        key = self._known(headers, scope)
+        key = await self._known(headers, scope)
         if key is None:
             return ""
-        if wait := self._rates.wait(key.id, key.rate):
+        shared, allowed = self._shared, self._rates.allowed(key.rate)
+        if wait := self._rates.wait(key.id, key.rate) if shared is None else await shared.wait(key.id, allowed):
             raise HttpError(
                 429,
                 f"the key '{key.name}' sends too many requests",
-                allowed=f"it may send {self._rates.allowed(key.rate):g} a second",
+                allowed=f"it may send {allowed:g} a second",
                 advice=f"wait {math.ceil(wait)} s, and send more events in one batch",
                 retry=wait,
             )
         return key.id
 
-    def check(self, headers: Headers, scope: str) -> None:
+    async def check(self, headers: Headers, scope: str) -> None:
         """Refuse a request without a key that opens ``scope``, where one is needed.
 
         Raises:
             AccessError: a key is needed or the key is unknown.
             ScopeError: the key lacks the scope.
             HttpError: 421, the request names another host than this machine.
+            StoreError: the store does not tell.
         """
-        self._known(headers, scope)
+        await self._known(headers, scope)
 
-    def _known(self, headers: Headers, scope: str) -> KeyRecord | None:
+    async def _known(self, headers: Headers, scope: str) -> KeyRecord | None:
         sent = headers.get("authorization")
         if sent is None and (scope == PUBLIC or not self._required):
             if not self._required:
@@ -102,7 +111,7 @@ class Access:
         if sent is None:
             raise AccessError("the request has no API key", advice="send the header Authorization: Bearer <key>")
         scheme, _, token = sent.partition(" ")
-        key = self._find(token.strip()) if scheme.lower() == "bearer" else None
+        key = await self._find(token.strip()) if scheme.lower() == "bearer" else None
         if key is None:
             raise AccessError(
                 "the API key is not known, has expired, or was revoked",
@@ -116,20 +125,39 @@ class Access:
             )
         return key
 
-    def _find(self, token: str) -> KeyRecord | None:
+    async def _find(self, token: str) -> KeyRecord | None:
         now = self._timer()
         believed = self._believed.get(token)
         if believed and now - believed[0] < FRESH:
             return believed[1]
+        found = await self._look_up(token)
         if len(self._believed) > 10_000:  # a flood of guesses takes no memory
             self._believed.clear()
-        found = self._keys.find(token)
         self._believed[token] = (now, found)
         if found is not None and now - self._noted.get(found.id, -math.inf) >= NOTED:
             self._noted[found.id] = now
             with suppress(StoreError):  # too much waits to be written: this can wait longer
                 self._keys.used(found.id)
         return found
+
+    async def _look_up(self, token: str) -> KeyRecord | None:
+        """Ask the store, once for all who wait for the same; off the event loop, for a store may not answer."""
+        asked = self._asked.get(token)
+        if asked is None:
+            asked = asyncio.get_running_loop().run_in_executor(self._thread, self._keys.find, token)
+            self._asked[token] = asked
+            asked.add_done_callback(lambda found: self._told(token, found))
+        try:
+            return await asyncio.wait_for(asyncio.shield(asked), PATIENCE)
+        except TimeoutError:
+            raise StoreError(
+                f"the store did not tell within {PATIENCE:g} s whether the key is known", advice="send it again"
+            ) from None
+
+    def _told(self, token: str, found: "asyncio.Future[KeyRecord | None]") -> None:
+        self._asked.pop(token, None)
+        if not found.cancelled():
+            found.exception()  # whoever waits is told; where nobody does any more, asyncio would tell the log
 
 
 def _from_here(host: str) -> None:

@@ -125,7 +125,8 @@ class Application:
             self._let_in(scope)
             scope["path_params"] = {}
             if f"{scope['path']}/".startswith("/dashboard/"):
-                self._access.check(scope["recloop.head"], PUBLIC)  # the host must be ours; who it is, its sessions tell
+                # the host must be ours; who it is, its sessions tell
+                await self._access.check(scope["recloop.head"], PUBLIC)
                 await self._dashboard(scope, receive, answer)
             else:
                 await self._direct.get((scope["method"], scope["path"]), self._router)(scope, receive, answer)
@@ -198,7 +199,7 @@ class Endpoint:
         version.check(headers)
         if route.from_page:
             headers = as_request(scope, headers, self._origins)
-        key = scope["recloop.key"] = self._access.admit(headers, route.scope)
+        key = scope["recloop.key"] = await self._access.admit(headers, route.scope)
         if not key and route.scope and not route.from_page:
             from_here(headers, self._origins)  # no page of a stranger may act through a visitor's browser
         found: Any = None
@@ -206,7 +207,7 @@ class Endpoint:
             raw = await body.read(headers, receive, self._limit, arrived=scope.get(body.ARRIVED, False))
             found = route.parse(raw) if route.parse else body.decode(self._decoder, raw)
             if route.also and (scope_too := route.also(found)):
-                self._access.check(headers, scope_too)
+                await self._access.check(headers, scope_too)
         given = await route.handler(Call(self._serving, self._observed, found, scope["path_params"], key))
         if isinstance(given, Page):
             more = _guarded(given) if given.media.startswith("text/html") else []

@@ -1,24 +1,51 @@
-"""How often each key may ask: token buckets, in Redis where services share one, else in this process."""
+"""How often each key may ask: a token bucket for each."""
 
 import time
 from collections.abc import Callable
-
-from recloop.store.hot import Hot
+from dataclasses import dataclass
 
 BURST = 2.0  # seconds' worth of requests that may come at once after a pause
 
 
-class Rates:
-    """One token bucket per key: it fills at the key's rate and holds ``BURST`` seconds of it, and one at least.
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket as one number: the time at which it would be full again.
 
-    A bucket is one number, the time at which it would be full again (the generic cell rate algorithm of ITU-T I.371,
-    which is the same law). With Redis all workers on all machines count together. Without it, or while it is lost, each
-    process counts for itself: with several workers a key may send as many times more.
+    The generic cell rate algorithm of ITU-T I.371, which is the same law. It holds ``BURST`` seconds' worth of
+    requests, and one at least.
+
+    Attributes:
+        one: seconds in which one request becomes free again.
+        full: when it would be full again, seconds; any time that has passed where it is.
+    """
+
+    one: float
+    full: float
+
+    @property
+    def burst(self) -> float:
+        """How far ahead ``full`` may be, seconds."""
+        return max(BURST, self.one)
+
+    def wait(self, now: float) -> float:
+        """0 where a request may pass, and it is counted; else the seconds until one may, and it is not."""
+        full = max(now, self.full) + self.one
+        late = full - now - self.burst
+        if late > self.one * 1e-9:
+            return late
+        self.full = full
+        return 0.0
+
+
+class Rates:
+    """One bucket per key, which fills at the key's rate.
+
+    Each process counts for itself: with several workers a key may send as many times more. ``SharedRates`` counts for
+    all together.
 
     Args:
         rate: requests a second of a key that has no rate of its own; None for no limit.
         timer: seconds.
-        hot: what services share; None where this one counts alone.
 
     >>> now = [0.0]
     >>> rates = Rates(2.0, lambda: now[0])
@@ -29,11 +56,10 @@ class Rates:
     (0.0, 0.5)
     """
 
-    def __init__(self, rate: float | None, timer: Callable[[], float] = time.monotonic, hot: Hot | None = None) -> None:
+    def __init__(self, rate: float | None, timer: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._timer = timer
-        self._hot = hot
-        self._full: dict[str, float] = {}
+        self._buckets: dict[str, Bucket] = {}
 
     def allowed(self, rate: float | None) -> float:
         """The rate that holds for a key with this rate of its own; infinite where nothing limits it."""
@@ -50,12 +76,7 @@ class Rates:
         allowed = self.allowed(rate)
         if allowed == float("inf"):
             return 0.0
-        if self._hot is not None and (shared := self._hot.wait(key, allowed, BURST)) is not None:
-            return shared
-        now, one = self._timer(), 1.0 / allowed
-        full = max(now, self._full.get(key, now)) + one
-        late = full - now - max(BURST, one)
-        if late > one * 1e-9:
-            return late
-        self._full[key] = full
-        return 0.0
+        now = self._timer()
+        bucket = self._buckets.setdefault(key, Bucket(1.0 / allowed, now))
+        bucket.one = 1.0 / allowed  # a key may be given another
+        return bucket.wait(now)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from recloop.store import tables
 from recloop.store.database import Database
@@ -24,8 +24,8 @@ class Attempts:
     """Tries of a password by name, and by address; too many of one, and the next must wait until the oldest is old.
 
     A try counts from its beginning, in the transaction that looks how many there were, so that no number of them at the
-    same moment gets past the limit. It is taken back where the password fits. Tries are rows beside the sessions that
-    they may become, with a digest of the name or address, and are deleted once they are old.
+    same moment gets past the limit. It is taken back where the password fits. Names and addresses are kept as digests,
+    and deleted once they are old.
 
     Args:
         database: where they are kept.
@@ -40,31 +40,31 @@ class Attempts:
         Args:
             limits: such as ``{"name eva": 5, "address 10.0.0.7": 50}``.
         """
-        t, identity = tables.sessions.c, new_id()
+        t, identity = tables.attempts.c, new_id()
+        asked = {_digest(who): limit for who, limit in limits.items()}
 
         def work(connection: Connection) -> Attempt:
             now = self._database.clock()
-            connection.execute(delete(tables.sessions).where(t.expires <= now))
+            connection.execute(delete(tables.attempts).where(t.expires <= now))
             wait = 0.0
-            for who, limit in limits.items():
-                mine = select(t.expires).where(t.user == _digest(who), t.id.like("try %"))
-                if connection.execute(select(func.count()).select_from(mine.subquery())).scalar_one() >= limit:
-                    nth = connection.execute(mine.order_by(t.expires.desc()).offset(limit - 1).limit(1)).scalar_one()
-                    wait = max(wait, nth - now)
+            for who, limit in asked.items():
+                # the oldest of the last ``limit`` tries: once it is old, there is room for one
+                last = select(t.expires).where(t.who == who).order_by(t.expires.desc()).offset(limit - 1).limit(1)
+                if (full := connection.execute(last).scalar_one_or_none()) is not None:
+                    wait = max(wait, full - now)
             if not wait:
-                for place, who in enumerate(limits):
-                    row = {"id": f"try {identity} {place}", "user": _digest(who), "created": now}
-                    connection.execute(insert(tables.sessions).values(row | {"expires": now + WITHIN}))
+                rows = [{"id": identity, "who": who, "expires": now + WITHIN} for who in asked]
+                connection.execute(insert(tables.attempts), rows)
             return Attempt(identity, wait)
 
         return self._database.write(work)
 
     def fits(self, attempt: Attempt, who: str) -> None:
         """The password was right: the try does not count, nor does any that this one made before."""
-        t = tables.sessions.c
-        mine = t.id.like(f"try {attempt.id} %") | ((t.user == _digest(who)) & t.id.like("try %"))
-        self._database.write(lambda connection: connection.execute(delete(tables.sessions).where(mine)))
+        t = tables.attempts.c
+        mine = (t.id == attempt.id) | (t.who == _digest(who))
+        self._database.write(lambda connection: connection.execute(delete(tables.attempts).where(mine)))
 
 
 def _digest(who: str) -> str:
-    return "try " + hashlib.sha256(who.encode()).hexdigest()[:20]
+    return hashlib.sha256(who.encode()).hexdigest()[:20]

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, lite
 from recloop.store import tables
 from recloop.store.database import Database
 from recloop.store.policy_states import write_state
+from recloop.store.rows import listed
 
 
 class Outcome(NamedTuple):
@@ -125,7 +126,7 @@ class Outcomes:
         o: Any = tables.outcomes.c
         asked = (d.seq > settled, d.release == release, d.policy == policy, d.arm != "", d.forced == 0)
         open_still = ~select(o.id).where(o.id == d.id).exists()
-        within = _within(rewarded, doubts)
+        within = _within(connection, rewarded, doubts)
         reward = case((select(e.id).where(*within).exists(), 1.0), else_=0.0).label("reward")
         found: Any = select(d.id, d.time, d.arm, d.seq, reward).where(*asked, open_still).subquery().c
         ripe = found.time <= over - rewarded.window
@@ -154,7 +155,7 @@ class Outcomes:
         rows = connection.execute(query.where(*asked).order_by(t.seq)).all()
         items: dict[str, set[str]] = {}
         if rewarded is not None and rewarded.by_item:
-            joined = both.join(tables.events, and_(*_within(rewarded, doubts)))
+            joined = both.join(tables.events, and_(*_within(connection, rewarded, doubts)))
             # what came after the decision was settled changes nothing, or a replay would give another state
             came = tables.events.c.received <= t.time
             won = select(t.id, tables.events.c.item).select_from(joined).where(*asked, t.reward > 0, came)
@@ -178,7 +179,7 @@ class Outcomes:
         return found, rows[-1].seq if rows else seq
 
 
-def _within(rewarded: Rewarded, doubts: Doubts | None) -> list[ColumnElement[bool]]:
+def _within(connection: Connection, rewarded: Rewarded, doubts: Doubts | None) -> list[ColumnElement[bool]]:
     """What makes an event the reward of a decision, both from their tables."""
     d: Any = tables.decisions.c
     e: Any = tables.events.c
@@ -187,5 +188,5 @@ def _within(rewarded: Rewarded, doubts: Doubts | None) -> list[ColumnElement[boo
     if rewarded.kinds:
         found.append(e.kind.in_(rewarded.kinds))
     if doubts is not None:
-        found += [e.received < doubts.looked, e.id.not_in(sorted(doubts.events))]
+        found += [e.received < doubts.looked, e.id.not_in(listed(connection, sorted(doubts.events)))]
     return found

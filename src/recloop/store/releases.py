@@ -37,6 +37,12 @@ class ReleaseRecords:
             known = {record.name: record for record in self._all(connection)}
             if name in known and (known[name].path, known[name].checksum) == (path, checksum):
                 return known[name]
+            if name in known and known[name].checksum == checksum:
+                raise ConflictError(
+                    f"the release '{name}' lies at {known[name].path} already",
+                    allowed="this folder holds the same one, and a release has one place",
+                    advice="name that folder, or none: what the store knows is served without being named",
+                )
             if name in known:
                 raise ConflictError(
                     f"there is a release '{name}' already, at {known[name].path}",

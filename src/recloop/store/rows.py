@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from sqlalchemy import Connection, Select
+from sqlalchemy import JSON, Connection, Select, bindparam, func, select
 
 from recloop.errors import SettingError
 from recloop.store.backend import Row
@@ -104,6 +104,12 @@ def frame(connection: Connection, query: Select[Any]) -> pl.DataFrame:
     lists = [pl.col(name).str.json_decode(dtype) for name, dtype in _LISTS.items() if name in schema]
     flags = [pl.col(name).cast(pl.Boolean) for name in names if name in _FLAGS]
     return pl.concat(parts).with_columns(*lists, *flags)
+
+
+def listed(connection: Connection, values: Sequence[str]) -> Select[Any]:
+    """Values as the rows of a query, one parameter for all of them: databases take some ten thousand at most."""
+    rows = func.json_each if connection.dialect.name == "sqlite" else func.json_array_elements_text
+    return select(rows(bindparam(None, list(values), JSON)).table_valued("value").c.value)
 
 
 def _chunks(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Sequence[Any]]]:

@@ -23,7 +23,7 @@ from recloop.store.overrides import Overrides
 from recloop.store.policy_states import PolicyStates
 from recloop.store.releases import ReleaseRecords
 from recloop.store.reviews import Reviews
-from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame
+from recloop.store.rows import decision_rows, event_rows, feedback_rows, frame, listed
 from recloop.types import Decision, Event, Feedback
 
 
@@ -63,7 +63,7 @@ class Store:
     >>> store = Store(Path(tempfile.mkdtemp()) / "shop.db")
     >>> store.append_events([Event("u1", "i7", "click", 5.0, id="e1"), Event("u1", "i8", "click", 6.0, id="e1")])
     Appended(accepted=1, duplicates=1)
-    >>> store.history("u1", 10)[0].item, store.events().height
+    >>> store.histories(["u1"], 10)[0][0].item, store.events().height
     ('i7', 1)
     >>> store.close()
     """
@@ -164,12 +164,9 @@ class Store:
         """What users wrote, by the ids of feedback, in that order; without what is archived or erased."""
         t = tables.feedback.c
         with self._database.reading() as connection:
-            found = {row[0]: str(row[1]) for row in connection.execute(select(t.id, t.text).where(t.id.in_(feedback)))}
+            query = select(t.id, t.text).where(t.id.in_(listed(connection, feedback)))
+            found = {row[0]: str(row[1]) for row in connection.execute(query)}
         return [found[name] for name in feedback if name in found]
-
-    def history(self, user: str, limit: int) -> list[Event]:
-        """As ``histories``, of one user."""
-        return self.histories([user], limit)[0]
 
     def histories(self, users: Sequence[str], limit: int) -> list[list[Event]]:
         """The last ``limit`` events of each user, oldest first; empty for a user that is not known.

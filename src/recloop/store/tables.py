@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
 
-SCHEMA = 8  # raised by every change of a table, with a file in versions
+SCHEMA = 9  # raised by every change of a table, with a file in versions
 
 metadata = MetaData()
 
@@ -276,7 +276,7 @@ accounts = Table(
     _number("used", null=True),
 )
 
-# id is the hash of the token that the browser holds; or a try of a password, with a digest of who tried as its user
+# id is the hash of the token that the browser holds
 sessions = Table(
     "dashboard_sessions",
     metadata,
@@ -284,4 +284,14 @@ sessions = Table(
     _text("user"),
     _number("created"),
     _number("expires"),
+)
+
+# tries of a password: a row for each name and each address that a try counts for; who is a digest of it
+attempts = Table(
+    "dashboard_attempts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    _number("expires"),
+    Index("dashboard_attempts_who", "who", "expires"),
 )

@@ -184,9 +184,10 @@ class StoreContract(ABC):
     def test_history_is_by_time_and_not_by_arrival(self, store: Store) -> None:
         """The last events, oldest first, though one came late; other users' are left out."""
         store.append_events([an_event(5), an_event(9), an_event(7), an_event(8, user="bob"), an_event(1)])
-        assert [event.id for event in store.history("ann", 3)] == ["e5", "e7", "e9"]
-        assert store.history("ann", 1) == [an_event(9)]
-        assert store.history("nobody", 3) == []
+        ann, nobody = store.histories(["ann", "nobody"], 3)
+        assert [event.id for event in ann] == ["e5", "e7", "e9"]
+        assert nobody == []
+        assert store.histories(["ann"], 1) == [[an_event(9)]]
 
     def test_what_was_acknowledged_is_there_after_opening_again(self, store: Store, tmp_path: Path) -> None:
         """Closing loses nothing; a closed store says so."""
@@ -287,6 +288,8 @@ class StoreContract(ABC):
         assert store.releases.add("one", "/one", "11") == record
         with pytest.raises(ConflictError, match="a release never changes once it has a name"):
             store.releases.add("one", "/one", "12")
+        with pytest.raises(ConflictError, match="the release 'one' lies at /one already; this folder holds the same"):
+            store.releases.add("one", "/copy", "11")
         with pytest.raises(MissingError, match=r"there is no release 'oen'. Did you mean 'one'"):
             store.releases.promote("oen")
 
