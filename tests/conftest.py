@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -92,6 +93,19 @@ class PostgresServer:
 
     def stop(self, how: str = "immediate") -> None:
         self.run("pg_ctl", "-D", str(self.home / "data"), "-m", how, "-w", "stop")
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        first = (self.home / "data" / "postmaster.pid").read_text().split()[0]
+        for process in (first, *Path(f"/proc/{first}/task/{first}/children").read_text().split()):
+            os.kill(int(process), number)
 
 
 @contextmanager

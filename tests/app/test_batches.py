@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
 
 from recloop.app.batches import MOST, WRITING, Batches
 from recloop.errors import SettingError
@@ -84,6 +87,35 @@ def test_a_slow_disk_holds_the_next_batch_up_for_a_moment_only() -> None:
         shop.keep()
         assert [(await one).user for one in (second, third)] == ["second", "third"]
         assert shop.sizes == [1, 1, 1]
+
+    asyncio.run(story())
+
+
+def test_a_batch_that_asks_another_machine_leaves_the_loop_free() -> None:
+    async def story() -> None:
+        shop, answers, made = Shop(), threading.Event(), threading.Event()
+
+        def slow(requests: Sequence[Request]) -> tuple[list[Decision | Exception], Future[Appended]]:
+            assert answers.wait(30)
+            try:
+                return shop.answer(requests)
+            finally:
+                made.set()
+
+        with ThreadPoolExecutor(1) as beside:
+            batches = Batches(slow, beside=beside)
+            stays, goes = (asyncio.create_task(batches.ask(Request(user=user))) for user in ("stays", "goes"))
+            await asyncio.sleep(0.05)
+            assert not stays.done()
+            goes.cancel()
+            answers.set()
+            await asyncio.to_thread(made.wait, 30)
+            shop.keep()
+            assert (await stays).user == "stays"
+            shop.broken = True
+            with pytest.raises(OSError, match="gone"):
+                await batches.ask(Request(user="later"))
+        assert shop.sizes == [2, 1]
 
     asyncio.run(story())
 

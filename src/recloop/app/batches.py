@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
 
 from recloop.store import Appended
@@ -10,9 +10,11 @@ MOST = 32  # requests answered at a time: more save little, and the first of the
 SETTLE = 4  # turns of the loop before a batch: answers that are ready leave first, and what has arrived joins it
 WRITING = 0.005  # seconds that a batch waits, at most, for the one before it to be on disk
 
-Answer = Callable[[Sequence[Request]], tuple[list[Decision | Exception], "Future[Appended]"]]
+Made = tuple[list[Decision | Exception], "Future[Appended]"]
+Answer = Callable[[Sequence[Request]], Made]
 
 Kept = asyncio.Future[Appended]
+Found = asyncio.Future[tuple[Decision, Kept]]
 
 
 class Batches:
@@ -25,14 +27,20 @@ class Batches:
     Args:
         answer: requests to decisions, and the moment at which these are on disk.
         waiting: entered while a decision waits for the disk.
+        beside: makes batches, where that may take as long as another machine likes; None makes them in the loop.
     """
 
     def __init__(
-        self, answer: Answer, waiting: Callable[[], AbstractContextManager[object]] = nullcontext[None]
+        self,
+        answer: Answer,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext[None],
+        *,
+        beside: Executor | None = None,
     ) -> None:
         self._answer = answer
         self._storing = waiting
-        self._waiting: list[tuple[Request, asyncio.Future[tuple[Decision, Kept]]]] = []
+        self._beside = beside
+        self._waiting: list[tuple[Request, Found]] = []
         self._busy = False  # a batch is being made or written, or is about to be made
         self._last: Kept | None = None  # the batch that the next one waits for
 
@@ -43,7 +51,7 @@ class Batches:
             Exception: what the answer to this request is.
         """
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[tuple[Decision, Kept]] = loop.create_future()
+        found: Found = loop.create_future()
         self._waiting.append((request, found))
         if not self._busy:
             self._busy = True
@@ -63,15 +71,27 @@ class Batches:
     def _make(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         batch = [(request, found) for request, found in batch if not found.done()]  # somebody may have gone
+        requests, everyone = [request for request, _ in batch], [found for _, found in batch]
+        if self._beside is not None:
+            made = loop.run_in_executor(self._beside, self._answer, requests)
+            made.add_done_callback(lambda made: self._tell(loop, everyone, made.result))
+        else:
+            self._tell(loop, everyone, lambda: self._answer(requests))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, everyone: Sequence[Found], made: Callable[[], Made]) -> None:
+        """Hand the answers out, and go on once they are written."""
         try:
-            answers, durable = self._answer([request for request, _ in batch])
+            answers, durable = made()
             kept = asyncio.wrap_future(durable)
         except Exception as error:  # noqa: BLE001  it is the answer
-            for _, found in batch:
-                found.set_exception(error)
+            for found in everyone:
+                if not found.done():
+                    found.set_exception(error)
             self._next(loop)
             return
-        for (_, found), answer in zip(batch, answers, strict=True):
+        for found, answer in zip(everyone, answers, strict=True):
+            if found.done():  # who asked went away meanwhile
+                continue
             if isinstance(answer, Exception):
                 found.set_exception(answer)
             else:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 from numpy.typing import ArrayLike
@@ -57,6 +58,7 @@ class Serving:
         clock: seconds since 1970.
         ids: makes the id of an event that comes without one.
         quarantine: whether bandits learn nothing from what looks like an attack.
+        beside: makes slates, where that asks other machines; None makes them in the event loop.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Serving:
         clock: Callable[[], float] = time.time,
         ids: Callable[[], str] = new_id,
         quarantine: bool = False,
+        beside: Executor | None = None,
     ) -> None:
         self.door = door or Door()
         self.store = store
@@ -77,7 +80,7 @@ class Serving:
         self.releases = releases
         self.experiments = experiments
         self._finder = Finder(engine)
-        self._batches = Batches(engine.submit_all, lambda: engine.watch.stage("store"))
+        self._batches = Batches(engine.submit_all, lambda: engine.watch.stage("store"), beside=beside)
         self._learning = Learning(store, engine, quarantine=quarantine, clock=clock)
         self._clock = clock
         self._ids = ids
@@ -301,6 +304,7 @@ def open_serving(
         clock=clock,
         ids=ids,
         quarantine=quarantine,
+        beside=ThreadPoolExecutor(1, "recloop-batches") if store.remote or hot is not None else None,
     )
     serving.follow()
     return serving

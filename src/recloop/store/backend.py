@@ -55,11 +55,13 @@ class Backend(ABC):
         name: what errors call it; no secret is in it.
         engine: hands out connections.
         archive: the folder of archived days; None where nobody has named one.
+        remote: whether another process keeps it.
     """
 
     name: str
     engine: Engine
     archive: Path | None = None
+    remote: bool = False
 
     @property
     def kind(self) -> str:

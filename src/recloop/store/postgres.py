@@ -43,6 +43,8 @@ class Postgres(Backend):
         ExtraError: psycopg is not installed.
     """
 
+    remote = True
+
     def __init__(self, url: URL, timeout: float) -> None:
         try:
             import psycopg  # noqa: F401

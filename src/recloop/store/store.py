@@ -231,6 +231,11 @@ class Store:
     # ---- life
 
     @property
+    def remote(self) -> bool:
+        """Whether another process keeps it, which may take its time."""
+        return self._database.backend.remote
+
+    @property
     def pending(self) -> int:
         """Rows that wait to be written."""
         return self._database.pending
