@@ -61,6 +61,11 @@ class Batches:
             await asyncio.shield(kept)  # who goes away takes nobody's decision along
         return decision
 
+    def close(self) -> None:
+        """Let the thread go; nobody asks any more."""
+        if self._beside is not None:
+            self._beside.shutdown(wait=False)
+
     def _soon(self, loop: asyncio.AbstractEventLoop, turns: int = SETTLE) -> None:
         """Make a batch a few turns later: each turn costs microseconds, and a batch holds all others up meanwhile."""
         if turns:

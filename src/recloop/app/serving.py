@@ -87,6 +87,10 @@ class Serving:
         self._proved = float("-inf")
         self._erased = store.erasure.times()
 
+    def close(self) -> None:
+        """Let go of what makes slates; nobody asks any more."""
+        self._batches.close()
+
     def follow(self) -> None:
         """Take over what other processes have changed in the store: the active release, the running experiments.
 

@@ -100,6 +100,12 @@ class Access:
         """
         await self._known(headers, scope)
 
+    def close(self) -> None:
+        """Let the threads go; nobody asks any more."""
+        self._thread.shutdown(wait=False)
+        if self._shared is not None:
+            self._shared.close()
+
     async def _known(self, headers: Headers, scope: str) -> KeyRecord | None:
         sent = headers.get("authorization")
         if sent is None and (scope == PUBLIC or not self._required):

@@ -155,8 +155,9 @@ class Application:
             self._log.write(request, method, route, status, seconds, scope.get("recloop.key", ""))
 
     def close(self) -> None:
-        """Write what of the log is put aside."""
+        """Write what of the log is put aside, and let threads go."""
         self._log.flush()
+        self._access.close()
 
     def _let_in(self, scope: Scope) -> None:
         """Refuse a request where too many wait already; what asks for the service's health is always answered."""

@@ -151,6 +151,7 @@ class HttpServer(uvicorn.Server):
             task.cancel()
         await super().shutdown(sockets=sockets)
         self._application.close()
+        self._serving.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

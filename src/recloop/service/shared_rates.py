@@ -86,6 +86,10 @@ class SharedRates:
         self._tell(key, book)
         return await ticket
 
+    def close(self) -> None:
+        """Let the thread go; nobody asks any more."""
+        self._thread.shutdown(wait=False)
+
     def _tell(self, key: str, book: Book) -> None:
         if not self._open:
             self._since = self._timer()
