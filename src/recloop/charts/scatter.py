@@ -66,8 +66,9 @@ def scatter(
     True
     """
     floor = HEIGHT - BOTTOM
-    x_scale = Scale.over([p.x for p in points], LEFT + 8, WIDTH - 24)
     y_scale = Scale.over([p.y for p in points], floor - 8, TOP + 12)
+    left = max(LEFT, 32 + 9.0 * max((len(form(tick)) for tick in y_scale.ticks()), default=0))  # beside the y label
+    x_scale = Scale.over([p.x for p in points], left + 8, WIDTH - 24)
     parts = []
     for tick in x_scale.ticks():
         x = x_scale(tick)
@@ -78,8 +79,8 @@ def scatter(
     for tick in y_scale.ticks():
         y = y_scale(tick)
         parts += [
-            element("line", x1=LEFT, x2=WIDTH, y1=y, y2=y, class_="grid"),
-            text(LEFT - 6, y + 4, form(tick), "tick", "end"),
+            element("line", x1=left, x2=WIDTH, y1=y, y2=y, class_="grid"),
+            text(left - 6, y + 4, form(tick), "tick", "end"),
         ]
     if diagonal and points:
         low = max(min(p.x for p in points), min(p.y for p in points))
@@ -101,7 +102,7 @@ def scatter(
         taken.append(box)
         parts.append(text(box.left, box.bottom - 3, words, "label"))
     parts += [
-        text((LEFT + WIDTH) / 2, HEIGHT - 6, f"{x_label} →", "tick", "middle"),
+        text((left + WIDTH) / 2, HEIGHT - 6, f"{x_label} →", "tick", "middle"),
         element("text", f"{y_label} →", x=12, y=(TOP + floor) / 2, text_anchor="middle", class_="tick",
                 transform=f"rotate(-90 12 {(TOP + floor) / 2:g})"),
     ]  # fmt: skip
