@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from recloop.store import Appended
 from recloop.store.sqlite import SQLite
 
 
@@ -20,14 +21,14 @@ def test_a_slow_store_makes_clients_wait(serving, monkeypatch: pytest.MonkeyPatc
     with serving() as (client, store):
         # the store stands still from its next transaction on, until the gate opens
         gate, held = threading.Event(), threading.Event()
-        begin = SQLite.begin
+        take = SQLite.take
 
-        def slow(self, connection, *, alone) -> None:
-            begin(self, connection, alone=alone)
+        def slow(self, connection, batches) -> list[Appended]:
             held.set()
             gate.wait(60)
+            return take(self, connection, batches)
 
-        monkeypatch.setattr(SQLite, "begin", slow)
+        monkeypatch.setattr(SQLite, "take", slow)
         with ThreadPoolExecutor(16) as pool, ExitStack() as at_the_end:
             at_the_end.callback(gate.set)  # whatever happens, nobody waits for ever
             first = pool.submit(client.post, "/v1/events", json=batch("first", 1))
