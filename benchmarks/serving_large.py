@@ -5,7 +5,7 @@
 The policy fuses a sequence model, iALS and popularity and diversifies by MMR; every decision is on disk before it is
 answered. Requests are sent at moments drawn beforehand (Poisson), whether or not earlier ones are answered, and a time
 is counted from the moment at which the request was due: a service that stalls cannot hide it. The generator shares the
-machine. Needs the extras ``lm`` and ``ann``.
+machine. Needs the extras ``lm`` and ``fast``.
 """
 
 import argparse

@@ -63,5 +63,4 @@ class Vocabulary:
             frame = names.cast(pl.String).rename("id").to_frame()
             found = frame.join(lookup, on="id", how="left", maintain_order="left")
             return found["index"].fill_null(-1).to_numpy().astype(np.int32)
-        get = self._index.get
-        return np.fromiter((get(name, -1) for name in names), dtype=np.int32, count=len(names))
+        return np.array(self.places(names), dtype=np.int32)

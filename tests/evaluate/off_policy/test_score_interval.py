@@ -63,32 +63,47 @@ def test_rewards_below_zero_keep_students_t() -> None:
     assert (one.lift[1] > 0 or one.lift[2] < 0) == (one.p_value < 0.05)  # the interval and the test say the same
 
 
-def test_it_holds_where_weights_are_skewed_and_t_does_not() -> None:
-    taste = np.random.default_rng(7).normal(size=(5, 20)) / np.sqrt(5)
-    level = np.random.default_rng(8).normal(size=20) / 2
+class FarApart:
+    """A simulated log of twenty actions whose policy wants the opposite of another one, of which the value is known.
 
-    def world(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        score = level + rng.normal(size=(n, 5)) @ taste
-        return softmax(-0.5 * score, axis=1), softmax(score, axis=1), 1 / (1 + np.exp(3 - score))
+    Args:
+        rounds: of each log.
+        logging, wanted: temperatures of the two policies.
+    """
 
-    _, wanted, rate = world(np.random.default_rng(9), 100_000)
-    truth = float((wanted * rate).sum(axis=1).mean())
-    held, wide = np.zeros(2), np.zeros(2)
-    for seed in range(250):
-        rng = np.random.default_rng([seed, 5])
-        behaviour, wanted, rate = world(rng, 1000)
-        row = np.arange(1000)
-        done = (rng.random(1000)[:, None] > behaviour.cumsum(axis=1)).sum(axis=1).clip(0, 19)
+    def __init__(self, rounds: int, logging: float, wanted: float) -> None:
+        self._rounds, self._temperatures = rounds, (logging, wanted)
+        self._taste = np.random.default_rng(7).normal(size=(5, 20)) / np.sqrt(5)
+        self._level = np.random.default_rng(8).normal(size=20) / 2
+        _, chances, rate = self._world(np.random.default_rng(9), 100_000)
+        self.truth = float((chances * rate).sum(axis=1).mean())
+
+    def _world(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        score = self._level + rng.normal(size=(n, 5)) @ self._taste
+        logging, wanted = self._temperatures
+        return softmax(logging * score, axis=1), softmax(wanted * score, axis=1), 1 / (1 + np.exp(3 - score))
+
+    def log(self, rng: np.random.Generator) -> tuple[Logged, Target]:
+        behaviour, wanted, rate = self._world(rng, self._rounds)
+        row = np.arange(self._rounds)
+        done = (rng.random(self._rounds)[:, None] > behaviour.cumsum(axis=1)).sum(axis=1).clip(0, 19)
         log = Logged.of(
-            done.astype(str), (rng.random(1000) < rate[row, done]) * 1.0, behaviour[row, done],
+            done.astype(str), (rng.random(self._rounds) < rate[row, done]) * 1.0, behaviour[row, done],
             names=[str(name) for name in range(20)], behaviour=behaviour,
         )  # fmt: skip
-        target = Target.of("wanted", log, wanted)
+        return log, Target.of("wanted", log, wanted)
+
+
+def test_it_holds_where_weights_are_skewed_and_t_does_not() -> None:
+    world = FarApart(1000, -0.5, 1.0)
+    held, wide = np.zeros(2), np.zeros(2)
+    for seed in range(250):
+        log, target = world.log(np.random.default_rng([seed, 5]))
         weights = target.chances / log.propensities
         terms = snips(weights, log.rewards)
         by_score = score_interval(terms.value, terms.error() * np.sqrt(weights_to_come(log, target, weights)), 1000)
         both = terms.interval(), by_score
-        held += [one.low <= truth <= one.high for one in both]
+        held += [one.low <= world.truth <= one.high for one in both]
         wide += [one.high - one.low for one in both]
     assert held[0] / 250 < 0.91
     assert held[1] / 250 > 0.925
@@ -97,37 +112,19 @@ def test_it_holds_where_weights_are_skewed_and_t_does_not() -> None:
 
 def test_what_the_gate_lets_pass_holds_where_policies_are_far_apart() -> None:
     """A simulation: it must not pick the logs that lack heavy rewarded rounds, whose estimates are too low."""
-    taste, level = (
-        np.random.default_rng(7).normal(size=(5, 20)) / np.sqrt(5),
-        np.random.default_rng(8).normal(size=20) / 2,
-    )
-
-    def world(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        score = level + rng.normal(size=(n, 5)) @ taste
-        return softmax(-0.7 * score, axis=1), softmax(1.2 * score, axis=1), 1 / (1 + np.exp(3 - score))
-
-    _, wanted, rate = world(np.random.default_rng(9), 100_000)
-    truth = float((wanted * rate).sum(axis=1).mean())
+    world = FarApart(3000, -0.7, 1.2)
     held: list[bool] = []
     by_luck: list[bool] = []
     for seed in range(200):
-        rng = np.random.default_rng([seed, 6])
-        behaviour, wanted, rate = world(rng, 3000)
-        row = np.arange(3000)
-        done = (rng.random(3000)[:, None] > behaviour.cumsum(axis=1)).sum(axis=1).clip(0, 19)
-        log = Logged.of(
-            done.astype(str), (rng.random(3000) < rate[row, done]) * 1.0, behaviour[row, done],
-            names=[str(name) for name in range(20)], behaviour=behaviour,
-        )  # fmt: skip
-        target = Target.of("wanted", log, wanted)
+        log, target = world.log(np.random.default_rng([seed, 6]))
         weights = target.chances / log.propensities
         terms, factor = snips(weights, log.rewards), weights_to_come(log, target, weights)
         low, high, _ = score_interval(terms.value, terms.error() * np.sqrt(factor), 3000)
         against = objections(log, target, weights, diagnose(weights), Calibration(1.0, -1, 1.0, 0), factor=factor)
         if not any(one.refuses for one in against):
-            held.append(low <= truth <= high)
+            held.append(low <= world.truth <= high)
         if effective_rewards(weights, log.rewards) >= 20:
-            by_luck.append(low <= truth <= high)
+            by_luck.append(low <= world.truth <= high)
     assert len(held) > 100
     assert np.mean(held) > 0.94
     assert np.mean(by_luck) < np.mean(held)

@@ -107,4 +107,6 @@ def summed(rankings: Sequence[Rankings], gifts: NDArray[np.float64], k: int, *, 
 @lru_cache(64)
 def _sources(places: tuple[int, ...]) -> NDArray[np.int16]:
     """The ranking that each of all places belongs to."""
-    return np.repeat(np.arange(len(places), dtype=np.int16), places)
+    owners = np.repeat(np.arange(len(places), dtype=np.int16), places)
+    owners.flags.writeable = False  # it is handed out again
+    return owners

@@ -43,4 +43,6 @@ def _gifts(weights: tuple[float, ...] | None, constant: float, places: tuple[int
         share * (constant + 1.0) / (constant + np.arange(1, own + 1))
         for share, own in zip(shares(len(places), weights).tolist(), places, strict=True)
     ]
-    return np.concatenate(each, dtype=np.float64)[None]
+    gifts = np.concatenate(each, dtype=np.float64)[None]
+    gifts.flags.writeable = False  # it is handed out again
+    return gifts
